@@ -1,0 +1,1 @@
+"""From DICOM files of any supported layout to volumes, tiles and lesions."""

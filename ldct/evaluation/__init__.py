@@ -1,0 +1,1 @@
+"""Scores computed from predictions; knows nothing of how a method works."""

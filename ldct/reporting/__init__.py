@@ -1,0 +1,1 @@
+"""Tables, figures and pages rendered from scores and predictions."""

@@ -1,0 +1,38 @@
+"""The one place where Hounsfield units become network units and come back."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+ArrayLike = TypeVar("ArrayLike")  # a NumPy array, a torch tensor or a float
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Linear map of a HU window onto [0, 1].
+
+    lower, upper : window bounds in HU, lower < upper.
+    clip : whether values outside the window are clipped to its bounds on the way in. With
+        `clip=False` the map is invertible everywhere and values outside [0, 1] are kept.
+    """
+
+    lower: float
+    upper: float
+    clip: bool
+
+    def __post_init__(self) -> None:
+        if not self.lower < self.upper:
+            raise ValueError(f"window [{self.lower}, {self.upper}]: lower must be below upper")
+
+    @property
+    def width(self) -> float:
+        """Window width in HU: one network unit."""
+        return self.upper - self.lower
+
+    def to_unit(self, hu: ArrayLike) -> ArrayLike:
+        """HU to network units; any shape, any floating-point array or tensor."""
+        unit = (hu - self.lower) / self.width
+        return unit.clip(0.0, 1.0) if self.clip else unit
+
+    def to_hu(self, unit: ArrayLike) -> ArrayLike:
+        """Network units to HU; never clips, so that `to_unit(to_hu(u)) == u` up to rounding."""
+        return unit * self.width + self.lower
