@@ -15,6 +15,7 @@ from typing import Any
 from ldct import __version__
 from ldct.files import sha256_of_file, write_json
 
+RECORD_SUFFIX = ".provenance.json"
 PACKAGES = ("numpy", "scipy", "scikit-image", "torch", "numba", "pydicom", "bm3d", "snakemake")
 # Hashing gigabytes of pixels again for every output would cost more than making the output: the
 # sha256 of every slice stands in the index, and larger inputs are named by size.
@@ -24,7 +25,7 @@ HASH_LIMIT_BYTES = 64 * 2**20
 def record_path(output: str | Path) -> Path:
     """Where the provenance record of `output` lies: beside it."""
     output = Path(output)
-    return output.with_name(output.name + ".provenance.json")
+    return output.with_name(output.name + RECORD_SUFFIX)
 
 
 def write_record(

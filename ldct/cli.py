@@ -1,0 +1,49 @@
+"""Command line: the same verbs that the workflow's rules run."""
+
+import argparse
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from ldct import __version__
+from ldct.commands import data, denoising, evaluation, reporting, training
+from ldct.errors import InputError
+from ldct.progress import Tee
+
+
+def main(arguments: list[str]) -> int:
+    """Run one verb; returns the exit status.
+
+    Bad input ends in one line on standard error and status 1; with `--log` everything shown on
+    standard error is also written to the log file.
+    """
+    options = _parser().parse_args(arguments)
+    with ExitStack() as stack:
+        if options.log is not None:
+            options.log.parent.mkdir(parents=True, exist_ok=True)
+            log = stack.enter_context(options.log.open("w", encoding="utf-8"))
+            stack.callback(setattr, sys, "stderr", sys.stderr)
+            sys.stderr = Tee(sys.stderr, log)
+        try:
+            options.run(options)
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        except OSError as error:
+            if error.filename is None:
+                raise
+            print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+            return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ldct", description="Benchmark of low-dose CT denoising: single steps."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--log", type=Path, help="also write all messages to this file")
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    for group in (data, training, denoising, evaluation, reporting):
+        group.register(verbs)
+    return parser

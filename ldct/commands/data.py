@@ -1,0 +1,231 @@
+"""Verbs that make volumes, tiles, lesions and the test set."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from ldct import provenance
+from ldct.files import read_json, read_yaml
+
+
+def register(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the parser."""
+    fetch = verbs.add_parser("fetch-demo", help="download the demo archives (70 MB, checked)")
+    fetch.add_argument("--archives", type=Path, required=True, help="folder to keep them in")
+    fetch.set_defaults(run=run_fetch_demo)
+
+    demo = verbs.add_parser("write-demo-patient", help="demo scan and quarter dose as DICOM")
+    demo.add_argument("--patient", required=True)
+    demo.add_argument("--origin", required=True, help="public name of the scan")
+    demo.add_argument("--archives", type=Path, required=True)
+    demo.add_argument("--dose-fraction", type=float, required=True)
+    demo.add_argument("--noise-ratio", type=float, required=True)
+    demo.add_argument("--seed", type=int, required=True)
+    demo.add_argument("--workers", type=int, default=1)
+    demo.add_argument("--output", type=Path, required=True)
+    demo.set_defaults(run=run_write_demo_patient)
+
+    index = verbs.add_parser("index", help="read every DICOM header, pair the doses, report")
+    add_dataset(index)
+    index.add_argument("--workers", type=int, default=1)
+    index.add_argument("--index", type=Path, required=True)
+    index.add_argument("--inventory", type=Path, required=True)
+    index.set_defaults(run=run_index)
+
+    volume = verbs.add_parser("volume", help="one patient's slice pairs as int16 volumes")
+    add_dataset(volume)
+    volume.add_argument("--index", type=Path, required=True)
+    volume.add_argument("--patient", required=True)
+    volume.add_argument("--output", type=Path, required=True)
+    volume.set_defaults(run=run_volume)
+
+    tiles = verbs.add_parser("tiles", help="coordinates of the training tiles")
+    tiles.add_argument("--volumes", type=Path, nargs="+", required=True)
+    tiles.add_argument("--size", type=int, required=True)
+    tiles.add_argument("--stride", type=int, required=True)
+    tiles.add_argument("--keep-above-hu", type=float, required=True)
+    tiles.add_argument("--output", type=Path, required=True)
+    tiles.set_defaults(run=run_tiles)
+
+    lesions = verbs.add_parser("lesions", help="annotated lesions, one row per lesion and slice")
+    lesions.add_argument("--volumes", type=Path, nargs="+", required=True)
+    source = lesions.add_mutually_exclusive_group()
+    source.add_argument("--archives", type=Path, help="demo archives (LIDC reader marks)")
+    source.add_argument("--neutral-csv", type=Path, help="lesion list of docs/data.md")
+    lesions.add_argument("--output", type=Path, required=True)
+    lesions.set_defaults(run=run_lesions)
+
+    test = verbs.add_parser("select-test", help="every K-th slice and every lesion slice")
+    test.add_argument("--volume", type=Path, required=True)
+    test.add_argument("--lesions", type=Path, required=True)
+    test.add_argument("--every", type=int, required=True)
+    test.add_argument("--output", type=Path, required=True)
+    test.set_defaults(run=run_select_test)
+
+
+def add_dataset(parser: argparse.ArgumentParser) -> None:
+    """Add the option that describes a data set."""
+    parser.add_argument(
+        "--dataset",
+        type=_dataset,
+        required=True,
+        help="file of config/datasets, or its content as JSON",
+    )
+
+
+def _dataset(text: str) -> dict[str, Any]:
+    return json.loads(text) if text.lstrip().startswith("{") else read_yaml(text)
+
+
+def run_fetch_demo(options: argparse.Namespace) -> None:
+    """Fetch the demo archives."""
+    from ldct.data.demo import fetch_archives
+
+    fetch_archives(options.archives)
+
+
+def run_write_demo_patient(options: argparse.Namespace) -> None:
+    """Write one demo patient as DICOM, full dose and simulated quarter dose."""
+    from ldct.data.aapm_writer import series_folder, thickness_code, write_series
+    from ldct.data.demo import load_scan
+    from ldct.data.dose import DoseSettings, calibrate_photons, simulate_quarter_dose
+    from ldct.data.folders import atomic_folder
+
+    started = time.perf_counter()
+    scan = load_scan(options.origin, options.archives)
+    settings = DoseSettings(dose_fraction=options.dose_fraction, noise_ratio=options.noise_ratio)
+    photons = calibrate_photons(scan.hu, scan.pixel_mm[0], settings)
+    quarter = simulate_quarter_dose(
+        scan.hu, scan.pixel_mm[0], photons, settings, options.seed, options.workers
+    )
+    how = f"quarter dose simulated from the scan, {photons:.3g} photons per ray, LDCT-Cascade"
+    doses = {"full": (scan.hu, None), "quarter": (quarter, how)}
+    code = thickness_code(scan.thickness_mm)
+    with atomic_folder(options.output) as temporary:
+        for dose, (hu, derivation) in doses.items():
+            # Layout A puts the series folders straight into the patient's folder.
+            place = temporary / series_folder("", options.patient, dose, code).name
+            write_series(
+                hu,
+                z_mm=scan.z_mm,
+                origin_mm=scan.origin_mm,
+                pixel_mm=scan.pixel_mm,
+                thickness_mm=scan.thickness_mm,
+                kernel=scan.kernel,
+                patient=options.patient,
+                dose=dose,
+                thickness_code=code,
+                folder=place,
+                derivation=derivation,
+            )
+    provenance.write_record(
+        options.output,
+        inputs=sorted(path for path in options.archives.iterdir() if path.stat().st_size > 0),
+        settings={
+            "origin": options.origin,
+            "description": scan.description,
+            "dose_fraction": settings.dose_fraction,
+            "noise_ratio": settings.noise_ratio,
+            "noise_kernel": settings.kernel,
+            "photons": photons,
+            "seed": options.seed,
+        },
+        started=started,
+    )
+
+
+def run_index(options: argparse.Namespace) -> None:
+    """Index a data set and write its inventory."""
+    from ldct.data.inventory import index_dataset
+
+    started = time.perf_counter()
+    root = options.dataset["root"]
+    index_dataset(root, options.dataset, options.index, options.inventory, options.workers)
+    provenance.write_record(
+        options.index, inputs=[], settings={"dataset": options.dataset}, started=started
+    )
+
+
+def run_volume(options: argparse.Namespace) -> None:
+    """Write one patient's volume."""
+    from ldct.data.volumes import read_index, write_volume
+
+    started = time.perf_counter()
+    dataset = options.dataset
+    index = read_index(options.index)
+    write_volume(index, dataset["root"], options.patient, dataset["name"], options.output)
+    provenance.write_record(
+        options.output / "volume.json",
+        inputs=[options.index],
+        settings={"patient": options.patient, "dataset": dataset["name"]},
+        started=started,
+    )
+
+
+def run_tiles(options: argparse.Namespace) -> None:
+    """Write the tile table."""
+    from ldct.data.tiles import write_tiles
+
+    write_tiles(
+        options.volumes, options.size, options.stride, options.keep_above_hu, options.output
+    )
+
+
+def run_lesions(options: argparse.Namespace) -> None:
+    """Write the lesion table; without a source, an empty one."""
+    import pandas as pd
+
+    from ldct.data.lesions import LESION_COLUMNS, convert_neutral_csv, write_lesions
+
+    started = time.perf_counter()
+    geometry = {folder.name: read_json(folder / "volume.json") for folder in options.volumes}
+    inputs = [folder / "volume.json" for folder in options.volumes]
+    if options.neutral_csv is not None:
+        lesions = convert_neutral_csv(options.neutral_csv, geometry)
+        inputs.append(options.neutral_csv)
+    elif options.archives is not None:
+        lesions = _demo_lesions(options.archives, geometry)
+    else:
+        lesions = pd.DataFrame(columns=list(LESION_COLUMNS))
+    write_lesions(lesions, options.output)
+    provenance.write_record(
+        options.output, inputs=inputs, settings={"rows": len(lesions)}, started=started
+    )
+
+
+def _demo_lesions(archives: Path, geometry: dict[str, dict[str, Any]]):
+    from ldct.data.demo import LIDC_PATIENT, read_lidc_xml
+    from ldct.data.lidc import lesions_from_lidc_xml
+
+    info = geometry[LIDC_PATIENT]
+    return lesions_from_lidc_xml(
+        read_lidc_xml(archives),
+        patient=LIDC_PATIENT,
+        origin_mm=info["origin_mm"],
+        pixel_mm=info["pixel_mm"],
+        source="LIDC-IDRI",
+    )
+
+
+def run_select_test(options: argparse.Namespace) -> None:
+    """Write the test-set folder of one patient."""
+    from ldct.data.lesions import lesion_slices, read_lesions
+    from ldct.data.volumes import select_slices
+
+    started = time.perf_counter()
+    info = read_json(options.volume / "volume.json")
+    regular = set(range(0, len(info["z_mm"]), options.every))
+    with_lesion = set(lesion_slices(read_lesions(options.lesions), info))
+    select_slices(options.volume, sorted(regular | with_lesion), options.output)
+    provenance.write_record(
+        options.output / "volume.json",
+        inputs=[options.volume / "volume.json", options.lesions],
+        settings={
+            "every": options.every,
+            "slices_by_rule": len(regular),
+            "lesion_slices": len(with_lesion),
+        },
+        started=started,
+    )

@@ -1,0 +1,79 @@
+"""Verbs that write predictions."""
+
+import argparse
+import json
+from pathlib import Path
+
+from ldct.commands.training import add_device, add_scaling, scaling_of
+
+
+def register(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the parser."""
+    identity = verbs.add_parser("denoise-identity", help="the quarter dose itself as prediction")
+    add_prediction(identity)
+    identity.set_defaults(run=run_identity)
+
+    network = verbs.add_parser("denoise-network", help="apply trained levels to a test patient")
+    network.add_argument("--levels", type=json.loads, required=True, help="resolved levels, JSON")
+    network.add_argument("--weights", type=Path, nargs="+", required=True)
+    add_scaling(network)
+    add_device(network)
+    add_prediction(network)
+    network.set_defaults(run=run_network)
+
+    tune = verbs.add_parser("tune-classical", help="choose parameters on training patients")
+    tune.add_argument("--method", type=Path, required=True, help="folder of the method")
+    tune.add_argument("--settings", type=json.loads, default={}, help="JSON mapping from the card")
+    tune.add_argument("--volumes", type=Path, nargs="+", required=True)
+    tune.add_argument("--output", type=Path, required=True)
+    tune.set_defaults(run=run_tune)
+
+    classical = verbs.add_parser("denoise-classical", help="apply a classical method")
+    classical.add_argument("--method", type=Path, required=True, help="folder of the method")
+    classical.add_argument("--parameters", type=Path, required=True)
+    classical.add_argument("--workers", type=int, default=1)
+    add_prediction(classical)
+    classical.set_defaults(run=run_classical)
+
+
+def add_prediction(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every prediction has."""
+    parser.add_argument("--test-folder", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+
+
+def run_identity(options: argparse.Namespace) -> None:
+    """Write the Low Dose row's predictions."""
+    from ldct.denoising.network import copy_low_dose
+
+    copy_low_dose(options.test_folder, options.output)
+
+
+def run_network(options: argparse.Namespace) -> None:
+    """Write the predictions of a network or cascade."""
+    from ldct.denoising.network import denoise_with_networks
+    from ldct.training.chain import load_levels
+    from ldct.training.devices import choose_device, limit_threads
+
+    device = choose_device(options.device, options.gpus)
+    limit_threads(options.threads)
+    levels = load_levels(options.levels, options.weights, device)
+    denoise_with_networks(
+        options.test_folder, levels, options.weights, scaling_of(options), device, options.output
+    )
+
+
+def run_tune(options: argparse.Namespace) -> None:
+    """Write the parameters of a classical method."""
+    from ldct.denoising.classical import tune_classical
+
+    tune_classical(options.method, options.settings, options.volumes, options.output)
+
+
+def run_classical(options: argparse.Namespace) -> None:
+    """Write the predictions of a classical method."""
+    from ldct.denoising.classical import denoise_classical
+
+    denoise_classical(
+        options.method, options.parameters, options.test_folder, options.output, options.workers
+    )

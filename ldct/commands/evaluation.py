@@ -1,0 +1,114 @@
+"""Verbs that score predictions and render Table I."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from ldct.files import read_json, read_yaml
+
+
+def register(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the parser."""
+    score = verbs.add_parser("score", help="PSNR, SSIM and RMSE per slice of one prediction")
+    score.add_argument("--test-folder", type=Path, required=True)
+    score.add_argument("--prediction", type=Path, required=True)
+    score.add_argument("--protocols", type=Path, nargs="+", required=True)
+    score.add_argument("--method", required=True)
+    score.add_argument("--seed", required=True, help="a number, or 'fixed' for unseeded methods")
+    score.add_argument("--workers", type=int, default=1)
+    score.add_argument("--output", type=Path, required=True)
+    score.set_defaults(run=run_score)
+
+    table = verbs.add_parser("table1", help="Table I beside the published values")
+    table.add_argument("--scores", type=Path, nargs="+", required=True)
+    table.add_argument("--tiles", type=Path, required=True)
+    table.add_argument("--test-volumes", type=Path, nargs="+", required=True)
+    table.add_argument("--protocol", type=Path, required=True)
+    table.add_argument("--published", type=Path, required=True)
+    table.add_argument("--settings", type=json.loads, required=True, help="of the run, JSON")
+    table.add_argument("--output", type=Path, required=True, help="folder")
+    table.set_defaults(run=run_table1)
+
+
+def run_score(options: argparse.Namespace) -> None:
+    """Score one prediction file."""
+    from ldct.configuration import FIXED
+    from ldct.evaluation.protocol import load_protocol
+    from ldct.evaluation.scores import score_predictions
+
+    score_predictions(
+        options.test_folder,
+        options.prediction,
+        [load_protocol(path) for path in options.protocols],
+        options.output,
+        options.method,
+        0 if options.seed == FIXED else int(options.seed),
+        options.workers,
+    )
+
+
+def run_table1(options: argparse.Namespace) -> None:
+    """Render Table I in four formats."""
+    import time
+
+    import numpy as np
+    import pandas as pd
+
+    from ldct import provenance
+    from ldct.evaluation.protocol import load_protocol
+    from ldct.evaluation.scores import summarise
+    from ldct.reporting.table1 import render_table1
+
+    started = time.perf_counter()
+    protocol = load_protocol(options.protocol)
+    scores = pd.concat([pd.read_parquet(path) for path in options.scores], ignore_index=True)
+    settings = options.settings
+    methods = [
+        {"id": name, "title": card["title"], "in_paper": card["in_paper"]}
+        for name, card in settings["cards"].items()
+    ]
+    dataset = settings["dataset"]
+    context = {
+        "run": settings["run"],
+        "dataset": dataset["title"],
+        "simulated": dataset["simulated"],
+        "attribution": attribution(dataset),
+        "budget": settings["budget_text"],
+        "protocol": protocol.describe(),
+        "test_slices": describe_test(settings["test"], options.test_volumes),
+        "seeds": settings["seeds"],
+        "kept_tiles": len(np.load(options.tiles, mmap_mode="r")),
+    }
+    written = render_table1(
+        summarise(scores, protocol), methods, read_yaml(options.published), context, options.output
+    )
+    for path in written:
+        provenance.write_record(
+            path,
+            inputs=[*options.scores, options.tiles, options.protocol, options.published],
+            settings=context,
+            started=started,
+        )
+
+
+def attribution(dataset: dict[str, Any]) -> str:
+    """Whom to credit for the data, in one paragraph."""
+    if dataset["name"] == "demo":
+        from ldct.data.demo import ATTRIBUTIONS
+
+        return " ".join(f"{entry.text} Licence: {entry.licence}." for entry in ATTRIBUTIONS)
+    return dataset["title"]
+
+
+def describe_test(test: str | dict[str, int], volumes: list[Path]) -> str:
+    """The rule by which test slices were chosen, and how many they are."""
+    infos = [read_json(path) for path in volumes]
+    count = sum(len(info["slice_index"]) for info in infos)
+    patients = "1 patient" if len(infos) == 1 else f"{len(infos)} patients"
+    rule = (
+        "all slices"
+        if test == "all"
+        else f"every {test['every']}th slice and every slice with an annotated lesion"
+    )
+    return f"{rule}: {count} slices of {patients}"

@@ -1,0 +1,155 @@
+"""Verbs that draw."""
+
+import argparse
+import json
+from pathlib import Path
+
+from ldct.files import read_json, write_text
+
+
+def register(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the parser."""
+    config = verbs.add_parser("save-config", help="write the resolved configuration of a run")
+    config.add_argument("--settings", type=json.loads, required=True)
+    config.add_argument("--output", type=Path, required=True)
+    config.set_defaults(run=run_save_config)
+
+    network = verbs.add_parser("draw-network", help="Fig. 1, from the network's definition")
+    network.add_argument("--network", type=json.loads, required=True, help="file, options, JSON")
+    network.add_argument("--output", type=Path, required=True, help="path without suffix")
+    network.set_defaults(run=run_draw_network)
+
+    cascade = verbs.add_parser("draw-cascade", help="Fig. 2, from the cascade's card")
+    cascade.add_argument("--card", type=json.loads, required=True)
+    cascade.add_argument("--models", type=json.loads, required=True)
+    cascade.add_argument("--output", type=Path, required=True, help="path without suffix")
+    cascade.set_defaults(run=run_draw_cascade)
+
+    comparison = verbs.add_parser("draw-comparison", help="Fig. 3, the largest lesion")
+    add_panels(comparison)
+    comparison.set_defaults(run=run_draw_comparison)
+
+    panels = verbs.add_parser("draw-lesion-panels", help="a panel for every lesion slice")
+    add_panels(panels)
+    panels.set_defaults(run=run_draw_lesion_panels)
+
+
+def add_panels(parser: argparse.ArgumentParser) -> None:
+    """Add the options of figures that show slices."""
+    parser.add_argument("--test-folders", type=Path, nargs="+", required=True)
+    parser.add_argument("--predictions", type=Path, nargs="*", default=[])
+    parser.add_argument("--titles", type=json.loads, required=True, help="[[method, title], ...]")
+    parser.add_argument("--lesions", type=Path, required=True)
+    parser.add_argument("--protocol", type=Path, required=True)
+    parser.add_argument("--note", required=True, help="data, dose and budget in words")
+    parser.add_argument("--output", type=Path, required=True)
+
+
+def run_save_config(options: argparse.Namespace) -> None:
+    """Write the resolved configuration as YAML."""
+    import yaml
+
+    write_text(options.output, yaml.safe_dump(options.settings, sort_keys=False))
+
+
+def run_draw_network(options: argparse.Namespace) -> None:
+    """Draw Fig. 1."""
+    from ldct.reporting.network_diagram import draw_network
+    from ldct.training.networks import build_network
+
+    network = build_network(options.network, 0, "figure")
+    draw_network(network, options.network["name"].upper(), options.output)
+
+
+def run_draw_cascade(options: argparse.Namespace) -> None:
+    """Draw Fig. 2."""
+    from ldct.denoising.network_facts import count_parameters
+    from ldct.reporting.cascade_diagram import draw_cascade
+    from ldct.training.networks import build_network
+
+    stages = []
+    for model in options.models:
+        adversarial = model["loss"].get("adversarial")
+        network = model["network"]
+        stage = {
+            "name": "LSGAN" if adversarial else network["name"].upper(),
+            "network": network["name"].upper(),
+            "target": model["target"],
+            "loss": model["loss"],
+            "parameters": count_parameters(build_network(network, 0, "figure")),
+        }
+        if adversarial:
+            critic = build_network(adversarial["discriminator"], 0, "figure")
+            stage["discriminator"] = f"D, {count_parameters(critic):,} parameters"
+        stages.append(stage)
+    draw_cascade(options.card, stages, options.output)
+
+
+def predictions_by_patient(
+    predictions: list[Path], titles: list[tuple[str, str]]
+) -> dict[str, dict[str, Path]]:
+    """Patient to {title: file}, in the order of `titles`.
+
+    predictions : paths `.../<method>/<seed>/<patient>.npy`.
+    """
+    found: dict[str, dict[str, Path]] = {}
+    for method, title in titles:
+        for path in predictions:
+            if path.parent.parent.name == method:
+                found.setdefault(path.stem, {})[title] = path
+    return found
+
+
+def run_draw_comparison(options: argparse.Namespace) -> None:
+    """Draw Fig. 3."""
+    import numpy as np
+
+    from ldct.evaluation.metrics import slice_scores
+    from ldct.evaluation.protocol import load_protocol
+    from ldct.reporting.comparison import draw_comparison, load_slice
+    from ldct.reporting.lesion_panels import largest_lesion, lesion_roi
+
+    protocol = load_protocol(options.protocol)
+    folders = {folder.name: folder for folder in options.test_folders}
+    infos = {name: read_json(folder / "volume.json") for name, folder in folders.items()}
+    found = largest_lesion(options.lesions, list(infos.values()))
+    if found is None:
+        patient = next(iter(infos))
+        row = len(infos[patient]["z_mm"]) // 2
+    else:
+        lesion, row = found
+        patient = lesion["patient"]
+    folder = folders[patient]
+    shape = np.load(folder / "full.npy", mmap_mode="r").shape[1:]
+    roi = lesion_roi(lesion, infos[patient], shape) if found else central_region(shape)
+    predictions = predictions_by_patient(options.predictions, options.titles).get(patient, {})
+    images = load_slice(folder, predictions, row)
+    scores = {
+        title: slice_scores(image, images["NDCT"], protocol)
+        for title, image in images.items()
+        if title != "NDCT"
+    }
+    draw_comparison(
+        folder, predictions, row, roi, protocol.window, scores, options.note, options.output
+    )
+
+
+def central_region(shape: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The middle quarter of an image (top, bottom, left, right), where no lesion is annotated."""
+    rows, columns = shape[0] // 4, shape[1] // 4
+    top, left = (shape[0] - rows) // 2, (shape[1] - columns) // 2
+    return top, top + rows, left, left + columns
+
+
+def run_draw_lesion_panels(options: argparse.Namespace) -> None:
+    """Draw a panel for every lesion slice of the test set, and an index of them."""
+    from ldct.data.folders import atomic_folder
+    from ldct.evaluation.protocol import load_protocol
+    from ldct.reporting.lesion_panels import render_lesion_panels
+
+    found = predictions_by_patient(options.predictions, options.titles)
+    cases = [(folder, found.get(folder.name, {})) for folder in options.test_folders]
+    with atomic_folder(options.output) as temporary:
+        render_lesion_panels(
+            cases, options.lesions, load_protocol(options.protocol), options.note, temporary
+        )

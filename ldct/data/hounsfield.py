@@ -1,0 +1,41 @@
+"""Stored DICOM pixel values to Hounsfield units."""
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+AIR_HU = -1024  # exterior of the field of view in the AAPM data: stored 0, intercept -1024
+UPPER_HU = 3071  # the 12-bit range: 4095 - 1024
+
+
+def clip_hu(hu: np.ndarray) -> np.ndarray:
+    """Clip to [-1024, 3071] HU and round to int16; any shape."""
+    return np.clip(np.rint(hu), AIR_HU, UPPER_HU).astype(np.int16)
+
+
+def stored_to_hu(dataset: Dataset) -> np.ndarray:
+    """Pixels of one CT slice as int16 HU in [-1024, 3071], shape (rows, columns).
+
+    Applies the rescale slope and intercept. Pixels that hold the padding value, and exteriors
+    below -1024 HU as GE scanners write them, become -1024 HU (DATA.md section 3).
+    """
+    stored = dataset.pixel_array
+    hu = stored.astype(np.float32)  # exact for 16-bit values
+    hu *= float(dataset.get("RescaleSlope", 1))
+    hu += float(dataset.get("RescaleIntercept", 0))
+    padding = padding_value(dataset)
+    if padding is not None:
+        hu[stored == padding] = AIR_HU
+    return clip_hu(hu)
+
+
+def padding_value(dataset: Dataset) -> int | None:
+    """PixelPaddingValue in the pixels' own representation, None where absent.
+
+    -2000 is sometimes written as its unsigned twin 63536 although the pixels are signed.
+    """
+    value = dataset.get("PixelPaddingValue")
+    if value is None:
+        return None
+    value = int(value)
+    signed = int(dataset.get("PixelRepresentation", 0)) == 1
+    return value - 2**16 if signed and value >= 2**15 else value

@@ -1,0 +1,125 @@
+"""Patient, dose, thickness and kernel as file, folder and header names tell them (DATA.md 1).
+
+Nothing in a header but a name says which dose a slice has. Sources, most trusted first:
+
+1. PatientName (`L506_QD_1`, `L286_FD_3_SHARP`) and 2. the file name, both AAPM;
+3. PatientID and SeriesDescription (`L241`, `Low Dose Images`), TCIA;
+4. folders (`L067/quarter_1mm`, `1.000000-Low Dose Images-31092`), innermost first;
+5. a TCIA `metadata.csv` ("Subject ID", "Series Description", "File Location").
+
+The first source that knows a field gives it; a later one that contradicts it is a conflict.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+FULL, QUARTER = "full", "quarter"
+CODE = re.compile(
+    r"(?<![A-Za-z0-9])([LCN]\d{3})_(FD|QD)_(\d{1,2})(_SHARP)?(?![A-Za-z0-9])", re.IGNORECASE
+)
+PATIENT = re.compile(r"[LCN]\d{3}", re.IGNORECASE)
+# full_1mm, quarter_3mm_sharp; FD_1mm and QD_1mm are the names of the zip files.
+SERIES_FOLDER = re.compile(r"(full|quarter|FD|QD)_(\d{1,2})mm(_sharp)?", re.IGNORECASE)
+DESCRIPTION = re.compile(r"(full|low) dose images", re.IGNORECASE)
+DOSES = {"full": FULL, "fd": FULL, "quarter": QUARTER, "qd": QUARTER, "low": QUARTER}
+KERNEL_NUMBER = re.compile(r"[A-Za-z]{1,2}(\d{2})")
+SHARP_FROM = 40  # Siemens: B10 smooth, B30 soft tissue, D45 and above sharp
+
+
+@dataclass(frozen=True)
+class Names:
+    """What one source says; None where it says nothing."""
+
+    patient: str | None = None
+    dose: str | None = None
+    thickness_code: int | None = None
+    sharp: bool | None = None
+
+
+def from_code(text: str) -> Names:
+    """Names in an AAPM code, as in PatientName or at the start of a file name."""
+    match = CODE.search(text)
+    if match is None:
+        return Names()
+    patient, dose, thickness, sharp = match.groups()
+    return Names(patient.upper(), DOSES[dose.lower()], int(thickness), sharp is not None)
+
+
+def from_tcia(patient_id: str, series_description: str) -> Names:
+    """Names in TCIA's PatientID and SeriesDescription (or the same columns of metadata.csv).
+
+    The low dose of TCIA is a quarter for head and abdomen and a tenth for the chest; both are
+    the `quarter` side of a pair here.
+    """
+    patient = patient_id.strip().upper() if PATIENT.fullmatch(patient_id.strip()) else None
+    match = DESCRIPTION.fullmatch(series_description.strip())
+    return Names(patient, DOSES[match[1].lower()] if match else None)
+
+
+def from_folders(folders: Sequence[str]) -> Names:
+    """Names in the folders of a path, outermost first; the innermost that tells wins."""
+    names = Names()
+    for folder in folders:
+        if PATIENT.fullmatch(folder):
+            names = _with(names, Names(patient=folder.upper()))
+        elif match := SERIES_FOLDER.fullmatch(folder):
+            dose, thickness, sharp = match.groups()
+            names = _with(
+                names, Names(None, DOSES[dose.lower()], int(thickness), sharp is not None)
+            )
+        elif match := DESCRIPTION.search(folder):
+            names = _with(names, Names(dose=DOSES[match[1].lower()]))
+    return names
+
+
+def merge(sources: Mapping[str, Names]) -> tuple[Names, tuple[str, ...]]:
+    """Combine sources, most trusted first, into one record and the list of contradictions."""
+    merged: dict[str, object] = {}
+    origin: dict[str, str] = {}
+    conflicts = []
+    for source, names in sources.items():
+        for field in fields(Names):
+            value = getattr(names, field.name)
+            if value is None:
+                continue
+            if field.name not in merged:
+                merged[field.name], origin[field.name] = value, source
+            elif merged[field.name] != value:
+                conflicts.append(
+                    f"{field.name} is {merged[field.name]} by {origin[field.name]}, "
+                    f"{value} by {source}"
+                )
+    return Names(**merged), tuple(conflicts)
+
+
+def contradictions(names: Names, thickness_mm: float, kernel: str) -> tuple[str, ...]:
+    """Where names disagree with SliceThickness (mm) and ConvolutionKernel of the header."""
+    found = []
+    if names.thickness_code is not None and abs(names.thickness_code - thickness_mm) > 0.5:
+        found.append(f"named {names.thickness_code} mm, SliceThickness is {thickness_mm:g} mm")
+    sharp = is_sharp(kernel)
+    if names.sharp is not None and sharp is not None and names.sharp != sharp:
+        wording = "sharp" if names.sharp else "soft"
+        found.append(f"named {wording}, ConvolutionKernel is {kernel}")
+    return tuple(found)
+
+
+def is_sharp(kernel: str) -> bool | None:
+    """Whether a Siemens kernel name is a sharp one (`D45f`); None for other makers' names."""
+    match = KERNEL_NUMBER.match(kernel)
+    return int(match[1]) >= SHARP_FROM if match else None
+
+
+def kernel_matches(kernel: str, wanted: str | None) -> bool:
+    """Whether `B30f` is what a data set description asks for with `B30`; None asks nothing."""
+    return wanted is None or kernel.casefold().startswith(wanted.casefold())
+
+
+def _with(names: Names, later: Names) -> Names:
+    """`names` with the fields that `later` knows replaced."""
+    values = {
+        field.name: getattr(names if getattr(later, field.name) is None else later, field.name)
+        for field in fields(Names)
+    }
+    return Names(**values)

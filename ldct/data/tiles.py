@@ -1,0 +1,92 @@
+"""Training tiles as coordinates: which 64 x 64 squares of which slices hold tissue."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ldct import provenance
+from ldct.data.volumes import load_volume
+from ldct.errors import InputError
+from ldct.files import atomic_path
+from ldct.progress import track
+
+# Columns of the tile table.
+VOLUME, SLICE, ROW, COLUMN = range(4)
+
+
+def tissue_tiles(
+    quarter_hu: np.ndarray, size: int, stride: int, keep_above_hu: float
+) -> np.ndarray:
+    """Coordinates of the tiles of one patient that hold at least one voxel of tissue.
+
+    quarter_hu : [slice, row, column] HU of the quarter dose; tiles that would cross the border are
+        not made.
+    keep_above_hu : a tile is kept when any of its voxels lies above this HU.
+    Returns int32 [tiles, 3]: slice, row, column of the upper left voxel. Source: METHODS.md 1.2
+    and DATA.md section 5 (stride 64 without overlap; air tiles dropped).
+    """
+    kept = []
+    for index, image in enumerate(quarter_hu):
+        windows = np.lib.stride_tricks.sliding_window_view(image, (size, size))[::stride, ::stride]
+        rows, columns = np.nonzero(windows.max(axis=(2, 3)) > keep_above_hu)
+        kept.append(np.stack([np.full_like(rows, index), rows * stride, columns * stride], axis=1))
+    return np.concatenate(kept).astype(np.int32)
+
+
+def write_tiles(
+    volume_folders: Sequence[Path], size: int, stride: int, keep_above_hu: float, output: Path
+) -> None:
+    """Write the tile table of the training patients.
+
+    volume_folders : one per training patient; their order defines the first column.
+    output : int32 .npy [tiles, 4]: volume, slice, row, column. Raises InputError when no tile is
+        kept.
+    """
+    started = time.perf_counter()
+    tables = []
+    for number, folder in enumerate(track(volume_folders, "tiles")):
+        coordinates = tissue_tiles(load_volume(folder).quarter, size, stride, keep_above_hu)
+        tables.append(np.insert(coordinates, 0, number, axis=1))
+    table = np.concatenate(tables).astype(np.int32)
+    if len(table) == 0:
+        raise InputError(
+            f"tiles: no tile of {size} x {size} in {len(volume_folders)} training patients holds a "
+            f"voxel above {keep_above_hu} HU; expected some; check tiles.size and "
+            "tiles.keep_above_hu in the configuration"
+        )
+    with atomic_path(output) as temporary:
+        np.save(temporary, table)
+    provenance.write_record(
+        output,
+        inputs=[folder / "volume.json" for folder in volume_folders],
+        settings={
+            "size": size,
+            "stride": stride,
+            "keep_above_hu": keep_above_hu,
+            "volumes": [folder.name for folder in volume_folders],
+            "tiles": len(table),
+        },
+        started=started,
+    )
+
+
+def gather_tiles(volumes: Sequence[np.ndarray], tiles: np.ndarray, size: int) -> np.ndarray:
+    """Cut tiles out of memory-mapped volumes.
+
+    volumes : per patient [slice, row, column], all of one dtype.
+    tiles : int [batch, 4] rows of the tile table.
+    Returns [batch, size, size] of the volumes' dtype.
+    """
+    batch = np.empty((len(tiles), size, size), dtype=volumes[0].dtype)
+    offsets = np.arange(size)
+    for number in np.unique(tiles[:, VOLUME]):
+        chosen = np.flatnonzero(tiles[:, VOLUME] == number)
+        slices, rows, columns = tiles[chosen, SLICE], tiles[chosen, ROW], tiles[chosen, COLUMN]
+        batch[chosen] = volumes[number][
+            slices[:, None, None],
+            rows[:, None, None] + offsets[:, None],
+            columns[:, None, None] + offsets,
+        ]
+    return batch

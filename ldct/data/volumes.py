@@ -1,0 +1,147 @@
+"""Volumes: both doses of one patient as memory-mapped int16 HU arrays with their geometry."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pydicom
+
+from ldct.data.dicom import pixel_digest
+from ldct.data.folders import atomic_folder
+from ldct.data.hounsfield import stored_to_hu
+from ldct.errors import InputError
+from ldct.files import read_json, write_json
+from ldct.progress import track
+
+DOSES = ("full", "quarter")
+PER_SLICE = ("slice_index", "z_mm", "instance")  # keys of volume.json with one entry a slice
+
+
+@dataclass(frozen=True)
+class Volume:
+    """full, quarter : int16 HU in [-1024, 3071], `[slice, row, column]`, read-only memory maps,
+    slices by ascending z. info : the content of `volume.json`."""
+
+    full: np.ndarray
+    quarter: np.ndarray
+    info: dict[str, Any]
+
+
+def read_index(path: str | Path) -> pd.DataFrame:
+    """`index.parquet` as a table; InputError when it is not there."""
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such index; make it with the indexing of the data set")
+    return pd.read_parquet(path)
+
+
+def write_volume(
+    index: pd.DataFrame, root: str | Path, patient: str, dataset: str, folder: str | Path
+) -> None:
+    """Write `full.npy`, `quarter.npy` and `volume.json` of one patient into `folder`, atomically.
+
+    index : the table of `index.parquet`; its paths are relative to `root`.
+
+    Raises InputError when the index has no such patient, or when the pixels of a file are not
+    those the index was made from.
+    """
+    root = Path(root)
+    rows = index[index["patient"] == patient].sort_values("slice")
+    if rows.empty:
+        known = ", ".join(sorted(index["patient"].unique()))
+        raise InputError(f"index: no slices of patient {patient}; it has {known}")
+    first = rows.iloc[0]
+    shape = (len(rows), int(first["rows"]), int(first["columns"]))
+    with atomic_folder(folder) as temporary:
+        for dose in DOSES:
+            volume = np.lib.format.open_memmap(
+                temporary / f"{dose}.npy", mode="w+", dtype=np.int16, shape=shape
+            )
+            sources = zip(rows[f"{dose}_path"], rows[f"{dose}_sha256"], strict=True)
+            progress = track(sources, f"{patient} {dose} dose", len(rows))
+            for number, (path, sha256) in enumerate(progress):
+                volume[number] = _read_slice(root / path, sha256)
+            volume.flush()
+        info = {
+            "patient": patient,
+            "dataset": dataset,
+            "slice_index": [int(value) for value in rows["slice"]],
+            "z_mm": [float(value) for value in rows["z_mm"]],
+            "instance": [int(value) for value in rows["instance"]],
+            "origin_mm": [float(first["origin_x_mm"]), float(first["origin_y_mm"])],
+            "pixel_mm": [float(first["pixel_mm_row"]), float(first["pixel_mm_column"])],
+            "thickness_mm": float(first["thickness_mm"]),
+            "kernel": str(first["kernel"]),
+        }
+        write_json(temporary / "volume.json", info)
+
+
+def load_volume(folder: str | Path) -> Volume:
+    """Open the volume of one patient, memory-mapped and read-only.
+
+    Raises InputError when a file is missing or the shapes do not agree.
+    """
+    folder = Path(folder)
+    for name in (*(f"{dose}.npy" for dose in DOSES), "volume.json"):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder / name}: not found; make the volume of this patient first")
+    full, quarter = (np.load(folder / f"{dose}.npy", mmap_mode="r") for dose in DOSES)
+    info = read_json(folder / "volume.json")
+    if full.shape != quarter.shape or len(info["z_mm"]) != len(full):
+        raise InputError(
+            f"{folder}: full.npy has shape {full.shape}, quarter.npy {quarter.shape}, volume.json "
+            f"{len(info['z_mm'])} slices; they must agree: delete the folder and make it again"
+        )
+    return Volume(full, quarter, info)
+
+
+def select_slices(volume_folder: str | Path, rows: Sequence[int], folder: str | Path) -> None:
+    """Write the folder of a test set: the given rows of a volume, in ascending order.
+
+    `slice_index` in its `volume.json` names the rows of the volume. When all rows are asked for,
+    the arrays are symbolic links where the system has them.
+
+    Raises InputError for a row that the volume does not have, or for none at all.
+    """
+    volume_folder = Path(volume_folder)
+    volume = load_volume(volume_folder)
+    chosen = sorted(set(rows))
+    count = len(volume.full)
+    if not chosen or chosen[0] < 0 or chosen[-1] >= count:
+        raise InputError(f"{volume_folder}: rows {chosen} asked for; it has rows 0 to {count - 1}")
+    info = volume.info | {
+        key: [volume.info[key][row] for row in chosen] for key in PER_SLICE if key in volume.info
+    }
+    with atomic_folder(folder) as temporary:
+        for dose in DOSES:
+            target = temporary / f"{dose}.npy"
+            if len(chosen) == count:
+                _link(volume_folder / f"{dose}.npy", target, Path(folder))
+            else:
+                np.save(target, getattr(volume, dose)[chosen])
+        write_json(temporary / "volume.json", info)
+
+
+def _read_slice(path: Path, sha256: str) -> np.ndarray:
+    try:
+        dataset = pydicom.dcmread(path)
+        unchanged = pixel_digest(dataset) == sha256
+    except Exception as error:
+        raise InputError(f"{path}: cannot be read any more ({error}); index again") from error
+    if not unchanged:
+        raise InputError(
+            f"{path}: its pixels changed since the index was made; index the data set again"
+        )
+    return stored_to_hu(dataset)
+
+
+def _link(source: Path, target: Path, final_folder: Path) -> None:
+    """Link `target`, which will move to `final_folder`, to `source`; copy where links fail."""
+    try:
+        target.symlink_to(os.path.relpath(source.resolve(), final_folder.resolve()))
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,219 @@
+"""A panel for every annotated lesion slice of the test set: rendered by rule, never chosen."""
+
+import html
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+
+from ldct.data.lesions import nearest_slice, read_lesions
+from ldct.evaluation.metrics import crop_scores
+from ldct.evaluation.protocol import Protocol
+from ldct.files import atomic_path, read_json, write_text
+from ldct.progress import track
+from ldct.provenance import write_record
+from ldct.reporting import figure_style as fs
+from ldct.reporting.comparison import Roi, load_slice, score_text
+
+SCORE_COLUMNS = ["method", "patient", "lesion", "slice_index", "z_mm", "psnr", "ssim", "panel"]
+MIN_CROP_PX = 64
+CROP_DIAMETERS = 3.0
+MAX_COLUMNS = 6
+TITLE_LINE_IN, FOOT_LINE_IN, SCORE_IN, GAP_IN, MARGIN_IN = 0.135, 0.1, 0.17, 0.05, 0.06
+
+Case = tuple[str | Path, Mapping[str, str | Path]]  # test-set folder, title -> prediction .npy
+
+
+def render_lesion_panels(
+    cases: Sequence[Case],
+    lesions_csv: str | Path,
+    protocol: Protocol,
+    context: str,
+    output_dir: str | Path,
+) -> None:
+    """Render each annotated lesion slice of the test set, and an index of all of them.
+
+    cases : one (test-set folder, predictions) per test patient; predictions map a method's title
+        to its .npy, in the order in which the methods are shown.
+    lesions_csv : one row per lesion and slice; rows of patients or slices outside the test set
+        have no panel.
+    protocol : window of every crop, and how its PSNR and SSIM are computed.
+    context : what the data are, printed under every panel.
+
+    Writes `<patient>_<lesion>_<slice>.png` and `.pdf`, `lesions.csv` (method, patient, lesion,
+    slice_index, z_mm, psnr, ssim, panel: all crop scores) and `index.html` into `output_dir`.
+    """
+    started = time.perf_counter()
+    output_dir = Path(output_dir)
+    lesions, window = read_lesions(lesions_csv), protocol.window
+    found = [
+        (folder, predictions, info, lesion, row)
+        for folder, predictions in cases
+        for info in [read_json(Path(folder) / "volume.json")]
+        for lesion, row in lesion_rows(lesions, info)
+    ]
+    rows = []
+    for folder, predictions, info, lesion, row in track(found, "lesion panels"):
+        images = load_slice(folder, predictions, row)
+        roi = lesion_roi(lesion, info, images["NDCT"].shape)
+        region = np.s_[roi[0] : roi[1], roi[2] : roi[3]]
+        crops = {title: image[region] for title, image in images.items()}
+        scores = {
+            title: crop_scores(image, images["NDCT"], protocol, roi)
+            for title, image in images.items()
+            if title != "NDCT"
+        }
+        index = info["slice_index"][row]
+        stem = f"{lesion['patient']}_{lesion['lesion']}_{index:04d}"
+        with fs.figure_style():
+            footer = _footer(lesion, info["z_mm"][row], index, window, context)
+            figure = _draw_panel(crops, scores, _mark(lesion, info, roi), window, footer)
+            fs.save_figure(figure, output_dir / stem)
+        place = (lesion["patient"], lesion["lesion"], index, info["z_mm"][row])
+        rows += [
+            (title, *place, score["psnr"], score["ssim"], stem) for title, score in scores.items()
+        ]
+    table = pd.DataFrame(rows, columns=SCORE_COLUMNS)
+    with atomic_path(output_dir / "lesions.csv") as temporary:
+        table.to_csv(temporary, index=False)
+    write_text(output_dir / "index.html", _index_html(table, context))
+    write_record(
+        output_dir / "lesions.csv",
+        inputs=[lesions_csv, *(path for _, predictions in cases for path in predictions.values())],
+        settings={"protocol": protocol.name, "context": context, "panels": len(found)},
+        started=started,
+    )
+
+
+def lesion_rows(lesions: pd.DataFrame, info: Mapping[str, Any]) -> list[tuple[dict[str, Any], int]]:
+    """Lesions of one patient with the row of the test-set folder that shows each.
+
+    A slice shows a lesion when its z lies within half the spacing of the patient's slices.
+    info : content of the folder's `volume.json`.
+    """
+    own = lesions[lesions["patient"].astype(str) == str(info["patient"])]
+    found = [
+        (lesion, nearest_slice(info, lesion["z_mm"]))
+        for lesion in own.sort_values(["lesion", "z_mm"]).to_dict("records")
+    ]
+    return [(lesion, row) for lesion, row in found if row is not None]
+
+
+def largest_lesion(
+    lesions_csv: str | Path, infos: Sequence[Mapping[str, Any]]
+) -> tuple[dict[str, Any], int] | None:
+    """The middle slice of the lesion with the largest diameter in the test set, by rule.
+
+    infos : volume.json of each test-set folder. Returns the lesion's row of the table and the row
+        of its patient's test-set folder; None when no lesion slice is in the test set.
+    """
+    lesions = read_lesions(lesions_csv)
+    found = [match for info in infos for match in lesion_rows(lesions, info)]
+    if not found:
+        return None
+    largest = max((lesion for lesion, _ in found), key=lambda lesion: lesion["diameter_mm"])
+    names = ("patient", "lesion")
+    slices = [m for m in found if all(m[0][name] == largest[name] for name in names)]
+    return slices[len(slices) // 2]
+
+
+def lesion_roi(lesion: Mapping[str, Any], info: Mapping[str, Any], shape: tuple[int, int]) -> Roi:
+    """Square around a lesion as (top, bottom, left, right): the larger of 64 px and 3 diameters.
+
+    Moved inside the image where the lesion is near its edge, and cut to a smaller image.
+    """
+    side = CROP_DIAMETERS * lesion["diameter_mm"] / min(info["pixel_mm"])
+    size = np.minimum(max(MIN_CROP_PX, int(np.ceil(side))), shape)
+    centre = np.array(_centre(lesion, info))
+    first = np.clip(np.rint(centre - (size - 1) / 2), 0, np.array(shape) - size).astype(int)
+    (top, left), (rows, columns) = first.tolist(), size.tolist()
+    return top, top + rows, left, left + columns
+
+
+def _centre(lesion: Mapping[str, Any], info: Mapping[str, Any]) -> tuple[float, float]:
+    """Row and column of a lesion's centre."""
+    (x0, y0), (row_mm, column_mm) = info["origin_mm"], info["pixel_mm"]
+    return (lesion["y_mm"] - y0) / row_mm, (lesion["x_mm"] - x0) / column_mm
+
+
+def _mark(lesion: Mapping[str, Any], info: Mapping[str, Any], roi: Roi) -> tuple[float, ...]:
+    """Column, row and radius in pixels of the circle around a lesion in its crop."""
+    row, column = _centre(lesion, info)
+    radius = lesion["diameter_mm"] / min(info["pixel_mm"]) / 2
+    return column - roi[2], row - roi[0], 1.25 * radius + 2
+
+
+def _draw_panel(
+    crops: Mapping[str, np.ndarray],
+    scores: Mapping[str, Mapping[str, float]],
+    mark: tuple[float, ...],
+    window: tuple[float, float],
+    footer: str,
+) -> Figure:
+    lines = -(-len(crops) // MAX_COLUMNS)
+    columns = -(-len(crops) // lines)
+    cell = (fs.DOUBLE_COLUMN_IN - 2 * MARGIN_IN - GAP_IN * (columns - 1)) / columns
+    shape = crops["NDCT"].shape
+    cell_height = cell * shape[0] / shape[1]
+    titles = {title: fs.wrap(title, cell, fs.TITLE_PT) for title in crops}
+    footer = fs.wrap(footer, fs.DOUBLE_COLUMN_IN - 0.2, fs.SMALL_PT)
+    head = 0.06 + TITLE_LINE_IN * max(text.count("\n") + 1 for text in titles.values())
+    pitch = head + cell_height + SCORE_IN
+    height = lines * pitch + 0.1 + FOOT_LINE_IN * (footer.count("\n") + 1)
+    figure = fs.new_figure(fs.DOUBLE_COLUMN_IN, height, layout=None)
+    for i, (title, crop) in enumerate(crops.items()):
+        line, column = divmod(i, columns)
+        x = MARGIN_IN + column * (cell + GAP_IN)
+        axes = fs.image_axes(figure, x, head + line * pitch, cell, cell_height)
+        axes.imshow(crop, cmap="gray", vmin=window[0], vmax=window[1])
+        axes.add_patch(Circle(mark[:2], mark[2], fill=False, ec=fs.YELLOW, lw=0.8, ls=(0, (4, 2))))
+        axes.set_title(titles[title], pad=3)
+        axes.set_xlabel(score_text(scores.get(title)), labelpad=2, fontsize=fs.SMALL_PT)
+    figure.text(0.5, 0.05 / height, footer, ha="center", va="bottom", fontsize=fs.SMALL_PT)
+    return figure
+
+
+def _footer(
+    lesion: Mapping[str, Any],
+    z_mm: float,
+    index: int,
+    window: tuple[float, float],
+    context: str,
+) -> str:
+    place = f"{lesion['patient']}, lesion {lesion['lesion']}, slice {index}, z = {z_mm:.1f} mm"
+    size = f"{lesion['diameter_mm']:.1f} mm across"
+    bounds = f"window [{window[0]:g}, {window[1]:g}] HU"
+    numbers = f"{place}, {size}  ·  {bounds}".replace("-", "−")
+    return f"{numbers}  ·  PSNR / SSIM of the crop  ·  {context}"
+
+
+def _index_html(table: pd.DataFrame, context: str) -> str:
+    """One page that lists every panel; the images lie beside it."""
+    panels = []
+    for stem, group in table.groupby("panel", sort=False):
+        first = group.iloc[0]
+        title = html.escape(
+            f"{first['patient']}, lesion {first['lesion']}, slice {first['slice_index']}, "
+            f"z = {first['z_mm']:.1f} mm"
+        )
+        name = html.escape(str(stem), quote=True)
+        panels.append(
+            f'<figure id="{name}"><a href="{name}.pdf"><img src="{name}.png" alt="{title}" '
+            f'loading="lazy"></a><figcaption>{title}</figcaption></figure>'
+        )
+    body = "\n".join(panels) or "<p>No annotated lesion lies in the test slices.</p>"
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Lesion panels</title>
+<style>body{{font-family:sans-serif;max-width:76rem;margin:1rem auto;padding:0 1rem}}
+figure{{margin:0 0 2rem}}img{{width:100%;height:auto}}figcaption{{color:#555}}</style></head>
+<body><h1>Lesion panels</h1>
+<p>{len(panels)} panels: every annotated lesion slice of the test set. {html.escape(context)}.
+Scores: <a href="lesions.csv">lesions.csv</a>.</p>
+{body}
+</body></html>
+"""

@@ -1,0 +1,30 @@
+"""Which device a job runs on, and with how many threads."""
+
+import os
+
+import torch
+
+from ldct.errors import InputError
+
+
+def choose_device(wish: str, gpus: int) -> torch.device:
+    """Device for a wish "auto", "cpu" or "cuda", given the job's `gpu` resource.
+
+    gpus : number of GPUs the workflow granted; 0 means CPU, whatever the machine has.
+    Raises InputError where "cuda" is asked for and cannot be had.
+    """
+    available = torch.cuda.is_available() and gpus > 0
+    if wish == "cuda" and not available:
+        reason = "the workflow grants no GPU" if gpus < 1 else "PyTorch sees no CUDA device"
+        raise InputError(
+            f"device: found 'cuda' but {reason}; use device: auto, or run with --resources gpu=1 "
+            "and a CUDA build of PyTorch"
+        )
+    return torch.device("cuda" if available and wish != "cpu" else "cpu")
+
+
+def limit_threads(threads: int) -> int:
+    """Set PyTorch's thread number to at most what the machine lets this process use."""
+    usable = max(1, min(threads, len(os.sched_getaffinity(0))))
+    torch.set_num_threads(usable)
+    return usable

@@ -1,0 +1,257 @@
+"""Training of one stage, from the tile table to weights: read it top to bottom."""
+
+import csv
+import io
+import math
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ldct.data.tiles import gather_tiles
+from ldct.data.volumes import Volume
+from ldct.errors import InputError
+from ldct.files import write_text
+from ldct.progress import track
+from ldct.scaling import Scaling
+from ldct.training.chain import Level, apply_levels
+from ldct.training.checkpoint import load_checkpoint, save_checkpoint
+from ldct.training.networks import build_network, save_weights
+from ldct.training.sampling import BatchSampler, steps_per_epoch
+from ldct.training.steps import Batch, Critic, adversarial_step, content_step
+
+LOG_EVERY = 10
+
+
+def train_stage(
+    stage: Mapping[str, Any],
+    volumes: Sequence[Volume],
+    tiles: np.ndarray,
+    scaling: Scaling,
+    upstream: Sequence[Level],
+    *,
+    seed: int,
+    device: torch.device,
+    precision: str,
+    checkpoint_every: int,
+    fingerprint: str,
+    folder: Path,
+) -> nn.Module:
+    """Train one stage and write `weights.safetensors` and `history.csv` into `folder`.
+
+    stage : resolved by `ldct.stages`: model, network, target, loss, recipe, tile_size.
+    volumes, tiles : training patients and the int [tiles, 4] table over them.
+    upstream : trained levels whose output this stage takes as input; empty for a first level.
+    precision : "fp32" or "bf16" (autocast).
+    checkpoint_every : steps between checkpoints; a training that is stopped goes on from the last.
+    fingerprint : digest of everything that defines this training.
+    Raises InputError on a non-finite loss, naming term and step.
+    """
+    recipe = stage["recipe"]
+    network = build_network(stage["network"], seed, stage["model"])
+    network = network.to(device, memory_format=torch.channels_last).train()
+    optimizer = make_optimizer(network, recipe)
+    critic = make_critic(stage, seed, device)
+    batches = batch_reader(stage, volumes, tiles, scaling, upstream, seed, device)
+    total = total_steps(recipe, len(tiles))
+    history: list[dict[str, float]] = []
+
+    checkpoint = folder / "checkpoint.pt"
+    first = restore(checkpoint, fingerprint, network, optimizer, critic, history)
+    stop = stop_on_terminate()
+    started = time.perf_counter()
+    with track(range(first, total), stage["model"], total, first) as progress:
+        for step in progress:
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+                terms = train_step(stage, network, optimizer, critic, batches, step)
+            if step % LOG_EVERY == 0 or step == total - 1:
+                row = {name: float(value) for name, value in terms.items()}
+                check_finite(row, stage["model"], step)
+                history.append({"step": step, **row})
+                progress.set_postfix(
+                    {name: f"{value:.3g}" for name, value in row.items()}
+                    | {"tiles/s": f"{tiles_per_second(step + 1 - first, recipe, started):.0f}"},
+                    refresh=False,
+                )
+            due = (step + 1) % checkpoint_every == 0 and step + 1 < total
+            if due or stop["requested"]:
+                save_checkpoint(
+                    checkpoint,
+                    snapshot(fingerprint, step + 1, network, optimizer, critic, history),
+                )
+            if stop["requested"]:
+                raise SystemExit(128 + signal.SIGTERM)
+
+    write_text(folder / "history.csv", as_csv(history))
+    save_weights(folder / "weights.safetensors", network, stage)
+    checkpoint.unlink(missing_ok=True)
+    return network
+
+
+def train_step(
+    stage: Mapping[str, Any],
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    critic: Critic | None,
+    batches: Callable[[str, int], Batch],
+    step: int,
+) -> dict[str, Tensor]:
+    """Step number `step` (0, 1, ...) of the stage; returns its unweighted loss terms."""
+    batch = batches("generator", step)
+    if critic is None:
+        return content_step(network, optimizer, batch, stage["loss"])
+    return adversarial_step(
+        network,
+        optimizer,
+        critic,
+        batch,
+        lambda number: batches("critic", step * critic.steps + number),
+        stage["loss"],
+    )
+
+
+def batch_reader(
+    stage: Mapping[str, Any],
+    volumes: Sequence[Volume],
+    tiles: np.ndarray,
+    scaling: Scaling,
+    upstream: Sequence[Level],
+    seed: int,
+    device: torch.device,
+) -> Callable[[str, int], Batch]:
+    """Make the function (stream, step) -> (network input, training target) in network units.
+
+    The input is the LDCT tile, or what the upstream levels make of it; the target is the NDCT tile,
+    or input minus NDCT where the stage predicts the residual (METHODS.md 9.1, rows 1 and 14).
+    """
+    batch_size, size = stage["recipe"]["batch"], stage["tile_size"]
+    samplers = {
+        stream: BatchSampler(len(tiles), batch_size, seed, stream)
+        for stream in ("generator", "critic")
+    }
+    quarter = [volume.quarter for volume in volumes]
+    full = [volume.full for volume in volumes]
+
+    def read(stream: str, step: int) -> Batch:
+        rows = tiles[samplers[stream].rows(step)]
+        low = to_tensor(gather_tiles(quarter, rows, size), scaling, device)
+        normal = to_tensor(gather_tiles(full, rows, size), scaling, device)
+        with torch.no_grad():
+            inputs = apply_levels(upstream, low)
+        return inputs, inputs - normal if stage["target"] == "residual" else normal
+
+    return read
+
+
+def to_tensor(tiles_hu: np.ndarray, scaling: Scaling, device: torch.device) -> Tensor:
+    """int16 HU [batch, row, column] to float32 network units [batch, 1, row, column] on device."""
+    return scaling.to_unit(torch.from_numpy(tiles_hu).to(device).float()).unsqueeze(1)
+
+
+def total_steps(recipe: Mapping[str, Any], tiles: int) -> int:
+    """Generator steps of a recipe: `steps` where given, else `epochs` over all tiles."""
+    if "steps" in recipe:
+        return recipe["steps"]
+    return recipe["epochs"] * steps_per_epoch(tiles, recipe["batch"])
+
+
+def make_optimizer(network: nn.Module, recipe: Mapping[str, Any]) -> torch.optim.Optimizer:
+    """Adam with the recipe's learning rate and betas, and Keras' epsilon of the time, 1e-8."""
+    return torch.optim.Adam(
+        network.parameters(), lr=recipe["learning_rate"], betas=tuple(recipe["betas"]), eps=1e-8
+    )
+
+
+def make_critic(stage: Mapping[str, Any], seed: int, device: torch.device) -> Critic | None:
+    """The discriminator that a stage's adversarial loss names; None for a stage without one."""
+    adversarial = stage["loss"].get("adversarial")
+    if adversarial is None:
+        return None
+    network = build_network(adversarial["discriminator"], seed, stage["model"] + "/critic")
+    network = network.to(device, memory_format=torch.channels_last).train()
+    return Critic(
+        network=network,
+        optimizer=make_optimizer(network, stage["recipe"]),
+        weight=adversarial["weight"],
+        targets=adversarial["targets"],
+        steps=stage["recipe"]["critic_steps"],
+    )
+
+
+def snapshot(
+    fingerprint: str,
+    step: int,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    critic: Critic | None,
+    history: list[dict[str, float]],
+) -> dict[str, Any]:
+    """All state after `step` steps. Batches need none: they are a function of seed and step."""
+    state = {
+        "fingerprint": fingerprint,
+        "step": step,
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "history": history,
+    }
+    if critic is not None:
+        state["critic"] = critic.network.state_dict()
+        state["critic_optimizer"] = critic.optimizer.state_dict()
+    return state
+
+
+def restore(
+    checkpoint: Path,
+    fingerprint: str,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    critic: Critic | None,
+    history: list[dict[str, float]],
+) -> int:
+    """Load a checkpoint of the same training into the given objects; returns the first step."""
+    state = load_checkpoint(checkpoint, fingerprint)
+    if state is None:
+        return 0
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    if critic is not None:
+        critic.network.load_state_dict(state["critic"])
+        critic.optimizer.load_state_dict(state["critic_optimizer"])
+    history.extend(state["history"])
+    return state["step"]
+
+
+def stop_on_terminate() -> dict[str, bool]:
+    """Make SIGTERM ask for a checkpoint after the running step instead of killing the process."""
+    stop = {"requested": False}
+    signal.signal(signal.SIGTERM, lambda *_: stop.update(requested=True))
+    return stop
+
+
+def check_finite(row: Mapping[str, float], model: str, step: int) -> None:
+    """Raise InputError where a loss term is not finite."""
+    for name, value in row.items():
+        if not math.isfinite(value):
+            raise InputError(
+                f"{model}: loss term '{name}' is {value} at step {step}; expected a finite number; "
+                "lower recipe.learning_rate or use precision fp32 (the last checkpoint is kept)"
+            )
+
+
+def tiles_per_second(steps: int, recipe: Mapping[str, Any], started: float) -> float:
+    """Training tiles per second of wall time since `started`."""
+    return steps * recipe["batch"] / max(time.perf_counter() - started, 1e-9)
+
+
+def as_csv(history: list[dict[str, float]]) -> str:
+    """Rows of one table as CSV text."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, fieldnames=list(history[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    return stream.getvalue()

@@ -1,0 +1,114 @@
+"""Names that the rules share: paths, wildcards, and small functions of the resolved settings."""
+
+import re
+import shutil
+
+from ldct.stages import network_files
+
+DATASET = SETTINGS["dataset"]
+DATA = f"data/{DATASET['name']}"
+RUN = f"results/{SETTINGS['run']}"
+TRAIN_PATIENTS = SETTINGS["train_patients"]
+TEST_PATIENTS = SETTINGS["test_patients"]
+METHODS = list(SETTINGS["cards"])
+LEARNED = list(SETTINGS["chains"])
+IS_DEMO = DATASET["name"] == "demo"
+ENVIRONMENT = "../../environment.yml"
+VOLUME_FILES = ["full.npy", "quarter.npy", "volume.json"]
+
+
+def methods_of_kind(*kinds):
+    """Names of the run's methods of the given kinds; a name that matches nothing if there are none."""
+    names = [name for name, card in SETTINGS["cards"].items() if card["kind"] in kinds]
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+wildcard_constraints:
+    method="|".join(map(re.escape, METHODS)),
+    model="|".join(map(re.escape, SETTINGS["models"])) or "(?!)",
+    patient="|".join(map(re.escape, DATASET["patients"])),
+    seed=r"\d+|fixed",
+
+
+def code(*patterns):
+    """Python files of the suite that make an output: snakemake does not see imports by itself."""
+    found = [path for pattern in patterns for path in sorted(REPOSITORY.glob(pattern))]
+    return [str(path) for path in found if path.is_file()]
+
+
+def gpus():
+    """GPUs one job asks for: 1 where networks may run on one, else 0."""
+    if SETTINGS["device"] == "cpu":
+        return 0
+    return 1 if SETTINGS["device"] == "cuda" or shutil.which("nvidia-smi") else 0
+
+
+def as_json(content):
+    """One line of JSON, for parameters of rules and arguments of commands."""
+    return json.dumps(content, sort_keys=True)
+
+
+def half_of_cores():
+    """Threads of the few wide jobs: two of them side by side fill the machine."""
+    return max(1, workflow.cores // 2) if workflow.cores else 1
+
+
+SCALING = "--window {} {}{}".format(
+    *SETTINGS["scaling"]["window"], " --clip" if SETTINGS["scaling"]["clip"] else ""
+)
+
+
+def stage_of(wildcards):
+    return as_json(SETTINGS["models"][wildcards.model])
+
+
+def upstream_of(model):
+    return SETTINGS["models"][model]["upstream"]
+
+
+def levels(models):
+    """What is needed to apply trained models one after the other."""
+    keys = ("model", "network", "target")
+    return as_json(
+        [{key: SETTINGS["models"][name][key] for key in keys} for name in models]
+    )
+
+
+def weights_of(models, seed):
+    return [f"{RUN}/models/{model}/{seed}/weights.safetensors" for model in models]
+
+
+def method_code(method):
+    """Python files of a classical method's folder."""
+    return [
+        str(path) for path in sorted(Path(SETTINGS["folders"][method]).glob("*.py"))
+    ]
+
+
+CLASSICAL_CODE = code("ldct/denoising/classical.py", "ldct/denoising/block_matching.py")
+
+
+def all_scores():
+    return [
+        f"{RUN}/scores/{method}/{seed}/{patient}.parquet"
+        for method in METHODS
+        for seed in SETTINGS["method_seeds"][method]
+        for patient in TEST_PATIENTS
+    ]
+
+
+def first_seed(method):
+    return SETTINGS["method_seeds"][method][0]
+
+
+def predictions_of(methods, patients):
+    return [
+        f"{RUN}/predictions/{method}/{first_seed(method)}/{patient}.npy"
+        for patient in patients
+        for method in methods
+    ]
+
+
+def titles(methods):
+    """Method to title, in order, for the commands that draw."""
+    return as_json([[method, SETTINGS["cards"][method]["title"]] for method in methods])

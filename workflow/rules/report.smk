@@ -1,0 +1,199 @@
+"""Figures, lesion panels, and the configuration of the run."""
+
+# The identity method is the LDCT image, which every panel shows anyway.
+IDENTITIES = [
+    name for name, card in SETTINGS["cards"].items() if card["kind"] == "identity"
+]
+FIGURE_NOTE = f"{DATASET['title']}; {SETTINGS['budget_text']}"
+FIGURE_FORMATS = ["png", "pdf"]
+# Fig. 3 of the paper shows these, in this order; what the run does not have is left out.
+COMPARED = [name for name in ("lsgan", "drl", "proposed") if name in METHODS]
+CASCADE = next(
+    (name for name in METHODS if SETTINGS["cards"][name]["kind"] == "cascade"), None
+)
+if "proposed" in METHODS:
+    CASCADE = "proposed"
+NETWORK = SETTINGS["models"][SETTINGS["chains"][CASCADE][-1]] if CASCADE else None
+FIGURES = expand(
+    f"{RUN}/figures/{{name}}.{{format}}",
+    name=[*(["fig1_network", "fig2_cascade"] if CASCADE else []), "fig3_lesion"],
+    format=FIGURE_FORMATS,
+)
+FIGURE_CODE = code(
+    "ldct/reporting/figure_style.py",
+    "ldct/reporting/network_diagram.py",
+    "ldct/reporting/cascade_diagram.py",
+    "ldct/denoising/network_facts.py",
+)
+PANEL_CODE = code(
+    "ldct/reporting/figure_style.py",
+    "ldct/reporting/comparison.py",
+    "ldct/reporting/lesion_panels.py",
+    "ldct/evaluation/metrics.py",
+)
+
+
+if CASCADE:
+
+    rule draw_network:
+        """Fig. 1: the network of the cascade's second level, drawn from its definition."""
+        input:
+            network=NETWORK["network"]["file"],
+            code=FIGURE_CODE,
+        output:
+            report(
+                f"{RUN}/figures/fig1_network.png",
+                caption="../report/fig1_network.rst",
+                category="Figures",
+            ),
+            f"{RUN}/figures/fig1_network.pdf",
+        log:
+            f"logs/{SETTINGS['run']}/draw_network.log",
+        benchmark:
+            f"{RUN}/benchmarks/draw_network.tsv"
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            mem_mb=1500,
+            gpu=0,
+        params:
+            network=as_json(NETWORK["network"]),
+            stem=subpath(output[0], strip_suffix=".png"),
+        shell:
+            "python -m ldct --log {log} draw-network --network {params.network:q}"
+            " --output {params.stem}"
+
+    rule draw_cascade:
+        """Fig. 2: the cascade, drawn from its card."""
+        input:
+            networks=lambda wildcards: [
+                file
+                for model in SETTINGS["chains"][CASCADE]
+                for file in network_files(SETTINGS["models"], model)
+            ],
+            code=FIGURE_CODE,
+        output:
+            report(
+                f"{RUN}/figures/fig2_cascade.png",
+                caption="../report/fig2_cascade.rst",
+                category="Figures",
+            ),
+            f"{RUN}/figures/fig2_cascade.pdf",
+        log:
+            f"logs/{SETTINGS['run']}/draw_cascade.log",
+        benchmark:
+            f"{RUN}/benchmarks/draw_cascade.tsv"
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            mem_mb=1500,
+            gpu=0,
+        params:
+            card=lambda wildcards: as_json(SETTINGS["cards"][CASCADE]),
+            models=as_json(
+                [SETTINGS["models"][name] for name in SETTINGS["chains"][CASCADE]]
+            ),
+            stem=subpath(output[0], strip_suffix=".png"),
+        shell:
+            "python -m ldct --log {log} draw-cascade --card {params.card:q}"
+            " --models {params.models:q} --output {params.stem}"
+
+
+rule draw_comparison:
+    """Fig. 3: the largest annotated lesion, denoised by the cascade and by its levels alone."""
+    input:
+        test=expand(
+            f"{RUN}/test/{{patient}}/{{name}}",
+            patient=TEST_PATIENTS,
+            name=VOLUME_FILES,
+        ),
+        predictions=predictions_of(COMPARED, TEST_PATIENTS),
+        lesions=f"{DATA}/lesions.csv",
+        protocol=SETTINGS["protocol_file"],
+        code=PANEL_CODE,
+    output:
+        report(
+            f"{RUN}/figures/fig3_lesion.png",
+            caption="../report/fig3_lesion.rst",
+            category="Figures",
+        ),
+        f"{RUN}/figures/fig3_lesion.pdf",
+    log:
+        f"logs/{SETTINGS['run']}/draw_comparison.log",
+    benchmark:
+        f"{RUN}/benchmarks/draw_comparison.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        gpu=0,
+    params:
+        test=expand(f"{RUN}/test/{{patient}}", patient=TEST_PATIENTS),
+        titles=titles(COMPARED),
+        note=FIGURE_NOTE,
+        stem=subpath(output[0], strip_suffix=".png"),
+    shell:
+        "python -m ldct --log {log} draw-comparison --test-folders {params.test}"
+        " --predictions {input.predictions} --titles {params.titles:q} --lesions {input.lesions}"
+        " --protocol {input.protocol} --note {params.note:q} --output {params.stem}"
+
+
+rule draw_lesion_panels:
+    """A panel for every annotated lesion slice of the test set."""
+    input:
+        test=expand(
+            f"{RUN}/test/{{patient}}/{{name}}",
+            patient=TEST_PATIENTS,
+            name=VOLUME_FILES,
+        ),
+        predictions=predictions_of(METHODS, TEST_PATIENTS),
+        lesions=f"{DATA}/lesions.csv",
+        protocol=SETTINGS["protocol_file"],
+        code=PANEL_CODE,
+    output:
+        report(
+            directory(f"{RUN}/lesions"),
+            patterns=["{name}.png"],
+            caption="../report/lesions.rst",
+            category="Lesion panels",
+        ),
+    log:
+        f"logs/{SETTINGS['run']}/draw_lesion_panels.log",
+    benchmark:
+        f"{RUN}/benchmarks/draw_lesion_panels.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        gpu=0,
+    params:
+        test=expand(f"{RUN}/test/{{patient}}", patient=TEST_PATIENTS),
+        titles=titles([name for name in METHODS if name not in IDENTITIES]),
+        note=FIGURE_NOTE,
+    shell:
+        "python -m ldct --log {log} draw-lesion-panels --test-folders {params.test}"
+        " --predictions {input.predictions} --titles {params.titles:q} --lesions {input.lesions}"
+        " --protocol {input.protocol} --note {params.note:q} --output {output}"
+
+
+rule save_configuration:
+    output:
+        f"{RUN}/config.yaml",
+    log:
+        f"logs/{SETTINGS['run']}/save_configuration.log",
+    benchmark:
+        f"{RUN}/benchmarks/save_configuration.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=300,
+        gpu=0,
+    params:
+        settings=as_json(SETTINGS),
+    shell:
+        "python -m ldct --log {log} save-config --settings {params.settings:q} --output {output}"
