@@ -48,6 +48,11 @@ def as_json(content):
     return json.dumps(content, sort_keys=True)
 
 
+def all_cores():
+    """Threads of jobs that use any number well and come before everything else."""
+    return workflow.cores or 1
+
+
 def half_of_cores():
     """Threads of the few wide jobs: two of them side by side fill the machine."""
     return max(1, workflow.cores // 2) if workflow.cores else 1
@@ -68,7 +73,7 @@ def upstream_of(model):
 
 def levels(models):
     """What is needed to apply trained models one after the other."""
-    keys = ("model", "network", "target")
+    keys = ("model", "network", "target", "inputs")
     return as_json(
         [{key: SETTINGS["models"][name][key] for key in keys} for name in models]
     )

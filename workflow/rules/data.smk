@@ -41,11 +41,9 @@ if IS_DEMO:
             f"logs/{DATASET['name']}/write_demo_patient/{{patient}}.log",
         benchmark:
             f"{DATA}/benchmarks/write_demo_patient/{{patient}}.tsv"
-        # The longest scan first, so that the others fill the time beside it.
-        priority: 10
         conda:
             ENVIRONMENT
-        threads: half_of_cores()
+        threads: all_cores()
         resources:
             mem_mb=1500,
             gpu=0,
