@@ -2,13 +2,13 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 from snakemake.utils import min_version
 
-from ldct.configuration import resolve_run
+from ldct.configuration import check_source, resolve_run
 from ldct.errors import InputError
-from snakemake.exceptions import WorkflowError
 
 min_version("9.0")
 
@@ -18,15 +18,26 @@ configfile: Path(workflow.basedir) / "config" / "config.yaml"
 
 REPOSITORY = Path(os.path.relpath(workflow.basedir))
 # Rules call `python -m ldct`, from whatever working directory.
-os.environ.update(PYTHONPATH=str(workflow.basedir))
+PYTHONPATH = [str(workflow.basedir), *filter(None, [os.getenv("PYTHONPATH")])]
+os.environ.update(PYTHONPATH=os.pathsep.join(PYTHONPATH))
 
 try:
     SETTINGS = resolve_run(config, REPOSITORY)
+    check_source(
+        SETTINGS["dataset"], Path("data", SETTINGS["dataset"]["name"], "index.parquet")
+    )
 except InputError as error:
-    raise WorkflowError(str(error)) from None
+    raise SystemExit(f"error: {error}") from None
 
 
 include: "workflow/rules/common.smk"
+
+
+include_rules_of_methods()
+for name, problem in SETTINGS["broken"].items():
+    print(f"warning: {name} is left out: {problem}", file=sys.stderr)
+
+
 include: "workflow/rules/data.smk"
 include: "workflow/rules/methods.smk"
 include: "workflow/rules/evaluation.smk"
@@ -34,6 +45,11 @@ include: "workflow/rules/report.smk"
 
 
 report: "workflow/report/workflow.rst"
+
+
+onerror:
+    if workflow.execution_settings.keep_going:
+        table_of_finished_methods()
 
 
 rule all:

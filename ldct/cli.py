@@ -2,11 +2,12 @@
 
 import argparse
 import sys
+import traceback
 from contextlib import ExitStack
 from pathlib import Path
 
 from ldct import __version__
-from ldct.commands import data, denoising, evaluation, reporting, training
+from ldct.commands import data, denoising, evaluation, methods, reporting, training
 from ldct.errors import InputError
 from ldct.progress import Tee
 
@@ -34,6 +35,13 @@ def main(arguments: list[str]) -> int:
                 raise
             print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print("stopped", file=sys.stderr)
+            return 130
+        except Exception:
+            # Printed here, so that the log holds it too.
+            traceback.print_exc()
+            return 1
     return 0
 
 
@@ -44,6 +52,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--log", type=Path, help="also write all messages to this file")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
-    for group in (data, training, denoising, evaluation, reporting):
+    for group in (data, training, denoising, evaluation, reporting, methods):
         group.register(verbs)
     return parser

@@ -13,6 +13,11 @@ from ldct.stages import LEARNED, describe_budget, resolve_models
 
 # Seed folder of methods whose output does not depend on a seed.
 FIXED = "fixed"
+FILE_OF_KIND = {
+    "classical": "denoise.py",
+    "network_finetuned": "denoise.py",
+    "external": "rules.smk",
+}
 
 
 def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
@@ -21,9 +26,10 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     config : merged configuration (config/config.yaml and overlays).
     repository : folder that holds `config/` and `methods/`.
     Returns plain data: the checked configuration with `dataset` replaced by its description, and
-    `cards`, `folders`, `models`, `chains`, `method_seeds`, `train_patients`, `test_patients`,
-    `protocol_file`, `budget_text`.
-    Raises InputError with one line naming the key or file.
+    `cards`, `broken`, `folders`, `models`, `chains`, `method_seeds`, `train_patients`,
+    `test_patients`, `protocol_file`, `budget_text`. A method whose folder is broken stands in
+    `broken` (name to message) and nowhere else: the other rows do not need it.
+    Raises InputError with one line naming the key or file, and where every method is broken.
     """
     validate(config, "config", "configuration")
     lower, upper = config["scaling"]["window"]
@@ -32,15 +38,18 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
             f"configuration: key 'scaling.window': found [{lower}, {upper}], expected the lower "
             "bound first"
         )
+    for network, file in (config.get("perceptual_weights") or {}).items():
+        if file is not None and not Path(file).is_file():
+            raise InputError(
+                f"configuration: key 'perceptual_weights.{network}': found no file {file}, "
+                "expected a torchvision state dict, or null to fetch the published weights"
+            )
     dataset = _read_dataset(config, repository)
     folders = find_methods([repository / "methods", *config.get("method_paths", [])])
-    cards = {
-        name: read_card(method_folder(name, folders, "configuration: key 'methods'"))
-        for name in config["methods"]
-    }
-    models, chains = resolve_models(
-        config["methods"], folders, config["budget"], config["tiles"]["size"]
-    )
+    for name in config["methods"]:
+        method_folder(name, folders, "configuration: key 'methods'")
+    published = read_yaml(repository / "config/published.yaml")["rows"]
+    cards, models, chains, broken = _resolve_methods(config, folders, published)
     seeds = [str(seed) for seed in config["seeds"]]
     splits = {name: entry["split"] for name, entry in dataset["patients"].items()}
     train = [name for name, split in splits.items() if split == "train"]
@@ -53,6 +62,7 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
         **config,
         "dataset": dataset,
         "cards": cards,
+        "broken": broken,
         "folders": {name: str(folders[name]) for name in cards},
         "models": models,
         "chains": chains,
@@ -66,6 +76,63 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
         ),
         "budget_text": describe_budget(config["budget"]),
     }
+
+
+def _resolve_methods(
+    config: Mapping[str, Any], folders: dict[str, Path], published: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[str]], dict[str, str]]:
+    """Cards, models and chains of the run's methods, and what is wrong with the broken ones."""
+    cards: dict[str, Any] = {}
+    models: dict[str, Any] = {}
+    chains: dict[str, list[str]] = {}
+    broken: dict[str, str] = {}
+    for name in config["methods"]:
+        try:
+            card = read_card(folders[name])
+            check_folder(folders[name], card, published)
+            own = resolve_models([name], folders, config["budget"], config["tiles"]["size"])
+        except InputError as error:
+            broken[name] = str(error)
+            continue
+        cards[name] = card
+        models |= own[0]
+        chains |= own[1]
+    if not cards:
+        raise InputError("; ".join(broken.values()))
+    return cards, models, chains, broken
+
+
+def check_folder(folder: Path, card: Mapping[str, Any], published: Mapping[str, Any]) -> None:
+    """Raise InputError where a method's folder lacks a file, or its card contradicts Table I.
+
+    published : rows of config/published.yaml.
+    """
+    file = FILE_OF_KIND.get(card["kind"])
+    if file is not None and not (folder / file).is_file():
+        raise InputError(
+            f"{folder / 'method.yaml'}: key 'kind': found {card['kind']}, but {folder / file} is "
+            "missing; add it (methods/README.md), or change the kind"
+        )
+    if card["in_paper"] != (folder.name in published):
+        raise InputError(
+            f"{folder / 'method.yaml'}: key 'in_paper': found {str(card['in_paper']).lower()}, but "
+            f"the paper's Table I has {'a' if folder.name in published else 'no'} row "
+            f"'{folder.name}' (config/published.yaml)"
+        )
+
+
+def check_source(dataset: Mapping[str, Any], index: Path) -> None:
+    """Raise InputError where the DICOM folder of a data set that users provide is missing.
+
+    dataset : description of the data set; the demo data's folder is made by the workflow.
+    index : index of the data set; where it exists, the DICOM files have been read already.
+    """
+    if dataset["name"] == "demo" or index.is_file() or Path(dataset["root"]).is_dir():
+        return
+    raise InputError(
+        f"data set {dataset['name']}: no folder {dataset['root']}; put the DICOM files there, or "
+        "name their folder: --config dataset_root=FOLDER"
+    )
 
 
 def _read_dataset(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ldct.errors import InputError
 from ldct.files import read_yaml
 from ldct.schema import validate
@@ -43,6 +45,10 @@ def method_folder(name: str, methods: dict[str, Path], where: str) -> Path:
 
 def read_card(folder: Path) -> dict[str, Any]:
     """Read and check one `method.yaml`; InputError naming file and key."""
-    card = read_yaml(folder / CARD)
+    try:
+        card = read_yaml(folder / CARD)
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise InputError(f"{folder / CARD}: not YAML: {problem}") from None
     validate(card, "method", str(folder / CARD))
     return card

@@ -13,7 +13,8 @@ BUDGETS: dict[str, dict[str, Any]] = {
     "quick": {"steps": 200, "batch": 8, "learning_rate": 1e-3},
     "paper": {},
 }
-LEARNED = ("network", "cascade")
+LEARNED = ("network", "cascade", "network_finetuned")
+PERCEPTUAL_DEFAULTS = {"normalisation": "imagenet", "distance": "mse"}
 
 
 def resolve_models(
@@ -24,10 +25,10 @@ def resolve_models(
     names : methods of the run; stages they refer to are added.
     methods : method name to folder.
     budget : "quick", "paper" or {"steps": N}.
-    Returns (models, chains). models: name to {"model", "network", "target", "loss", "recipe",
-    "tile_size", "upstream"}; a network's model bears the method's name, level k of a cascade that
-    the cascade defines itself is `<method>_level<k>`. chains: method to its models, first level
-    first. A model is listed once however many methods use it.
+    Returns (models, chains). models: name to {"model", "network", "target", "inputs", "loss",
+    "recipe", "tile_size", "upstream"}; a network's model bears the method's name, level k of a
+    cascade that the cascade defines itself is `<method>_level<k>`. chains: method to its models,
+    first level first. A model is listed once however many methods use it.
     Raises InputError naming card and key.
     """
     models: dict[str, dict[str, Any]] = {}
@@ -53,6 +54,17 @@ def _resolve_method(
     card = read_card(folder)
     if name in chains or card["kind"] not in LEARNED:
         return
+    if card["kind"] == "network_finetuned":
+        start = card["weights_of"]
+        method_folder(start, dict(methods), f"{folder}/method.yaml: key 'weights_of'")
+        _resolve_method(start, methods, budget, tile_size, models, chains, (*ancestors, name))
+        if start not in chains:
+            raise InputError(
+                f"{folder}/method.yaml: key 'weights_of': found '{start}', expected a network or "
+                "cascade"
+            )
+        chains[name] = chains[start]
+        return
     stages = [card] if card["kind"] == "network" else card["stages"]
     chain: list[str] = []
     for level, stage in enumerate(stages, start=1):
@@ -63,8 +75,9 @@ def _resolve_method(
                     "expected network, target, loss and recipe: only the first stage can be a "
                     "method of its own, since later ones are trained on its output"
                 )
+            first = method_folder(stage, dict(methods), f"{folder}/method.yaml: key 'stages.0'")
             _resolve_method(stage, methods, budget, tile_size, models, chains, (*ancestors, name))
-            if stage not in chains:
+            if read_card(first)["kind"] not in ("network", "cascade"):
                 raise InputError(
                     f"{folder}/method.yaml: key 'stages.0': '{stage}' is not a network or cascade"
                 )
@@ -89,27 +102,67 @@ def _resolve_stage(
     network = stage["network"]
     if isinstance(network, str):
         network = {"name": network}
-    loss = dict(stage["loss"])
-    if "adversarial" in loss:
-        critic = loss["adversarial"]["discriminator"]
-        file = method_folder(critic, dict(methods), where) / "discriminator.py"
-        built = {"name": critic, "file": str(file), "options": {"tile_size": tile_size}}
-        loss["adversarial"] = {**loss["adversarial"], "discriminator": built}
-        if "critic_steps" not in stage["recipe"]:
-            raise InputError(f"{where}: key 'recipe': missing critic_steps (loss has adversarial)")
+    if "adversarial" in stage["loss"] and "critic_steps" not in stage["recipe"]:
+        raise InputError(f"{where}: key 'recipe': missing critic_steps (loss has adversarial)")
+    target = stage.get("target", "image")
     return {
         "model": model,
         "network": {
             "name": network["name"],
-            "file": str(method_folder(network["name"], dict(methods), where) / "network.py"),
+            "file": _existing_file(network["name"], methods, where, "network", "network.py"),
             "options": network.get("options", {}),
         },
-        "target": stage.get("target", "image"),
-        "loss": loss,
+        "target": target,
+        "inputs": list(stage.get("inputs", ["previous"])),
+        "loss": _resolve_loss(stage["loss"], target, methods, tile_size, where),
         "recipe": apply_budget(stage["recipe"], budget),
         "tile_size": tile_size,
         "upstream": list(upstream),
     }
+
+
+def _resolve_loss(
+    loss: Mapping[str, Any],
+    target: str,
+    methods: Mapping[str, Path],
+    tile_size: int,
+    where: str,
+) -> dict[str, Any]:
+    """The card's loss with defaults filled in and the discriminator's file found."""
+    resolved = dict(loss)
+    of_images = sorted({"dssim", "perceptual", "sharpness"} & set(loss))
+    if of_images and target == "residual":
+        raise InputError(
+            f"{where}: key 'loss.{of_images[0]}': found beside target residual, expected target "
+            "image: this term compares images; use mse or mae on a residual"
+        )
+    if "perceptual" in loss:
+        resolved["perceptual"] = {**PERCEPTUAL_DEFAULTS, **loss["perceptual"]}
+    if "adversarial" in loss:
+        critic = loss["adversarial"]["discriminator"]
+        if isinstance(critic, str):
+            critic = {"name": critic}
+        file = _existing_file(
+            critic["name"], methods, where, "loss.adversarial.discriminator", "discriminator.py"
+        )
+        options = {"tile_size": tile_size, **critic.get("options", {})}
+        built = {"name": critic["name"], "file": file, "options": options}
+        resolved["adversarial"] = {
+            "kind": "least_squares",
+            **loss["adversarial"],
+            "discriminator": built,
+        }
+    return resolved
+
+
+def _existing_file(name: str, methods: Mapping[str, Path], where: str, key: str, file: str) -> str:
+    path = method_folder(name, dict(methods), f"{where}: key '{key}'") / file
+    if not path.is_file():
+        raise InputError(
+            f"{where}: key '{key}': found '{name}', whose folder {path.parent} has no {file}; add "
+            "the file, or name a method that has one"
+        )
+    return str(path)
 
 
 def apply_budget(recipe: Mapping[str, Any], budget: str | Mapping[str, int]) -> dict[str, Any]:
@@ -136,6 +189,12 @@ def network_files(models: Mapping[str, Mapping[str, Any]], model: str) -> list[s
     if adversarial is not None:
         files.append(adversarial["discriminator"]["file"])
     return sorted(set(files))
+
+
+def perceptual_network(models: Mapping[str, Mapping[str, Any]], model: str) -> str | None:
+    """Name of the pretrained network that a model's loss needs ("vgg16", "vgg19"), or None."""
+    perceptual = models[model]["loss"].get("perceptual")
+    return None if perceptual is None else perceptual["features"]
 
 
 def describe_budget(budget: str | Mapping[str, int]) -> str:

@@ -1,4 +1,4 @@
-"""Tiny synthetic trees in the layouts of the AAPM and TCIA low-dose CT data (DATA.md section 1).
+"""Tiny synthetic trees in the layouts of the AAPM and TCIA low-dose CT data (docs/data.md).
 
 Made with pydicom alone, not with the package under test, from header facts measured on real
 files. The images are bodies: an ellipse of soft tissue in a fat ring, with spine, ribs and two

@@ -1,4 +1,4 @@
-"""Written DICOM files look like those of the AAPM data (facts of DATA.md sections 1.1 and 3)."""
+"""Written DICOM files look like those of the AAPM data (docs/data.md)."""
 
 import re
 

@@ -32,7 +32,7 @@ SIZE = 96
 
 
 class DilatedResidual(nn.Module):
-    """The DRL network, written out from its layer table (METHODS.md 2.4)."""
+    """The DRL network, written out from its layer table (docs/methods.md, DRL)."""
 
     def __init__(self):
         super().__init__()
@@ -221,6 +221,8 @@ def test_residual_level_is_labelled_with_its_input_minus_ndct(tmp_path, figures)
 def test_loss_text_reads_as_a_sum():
     loss = {"mse": 1.0, "perceptual": {"weight": 0.1, "features": "vgg16"}}
     assert loss_text(loss) == "MSE + 0.1 perceptual"
+    matched = {"mse": 1.0, "perceptual": {"weight": {"match_gradient": 0.1}}}
+    assert loss_text(matched) == "MSE + λ perceptual"
 
 
 def write_case(folder: Path, slice_index=(4, 8, 9, 20)) -> tuple[Path, dict[str, Path]]:

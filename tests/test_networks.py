@@ -1,4 +1,4 @@
-"""DRL and the LSGAN's discriminator against the figures of METHODS.md."""
+"""DRL and the LSGAN's discriminator against the figures of docs/methods.md."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def randomised(network: nn.Module) -> nn.Module:
 
 
 def test_drl_size_and_receptive_field():
-    """METHODS.md 2.4: 224,971 trainable parameters, 640 statistics, 37 x 37 pixels."""
+    """docs/methods.md, DRL: 224,971 trainable parameters, 640 statistics, 37 x 37 pixels."""
     network = build_network(DRL, 0, "drl")
     assert count_parameters(network) == 224_971
     running = [b for name, b in network.named_buffers() if "running" in name]
@@ -41,7 +41,7 @@ def test_drl_receptive_field_measured_by_gradient():
 
 
 def test_discriminator_size():
-    """METHODS.md 4.2: 2,765,505 trainable parameters at 64 x 64."""
+    """docs/methods.md, LSGAN: 2,765,505 trainable parameters at 64 x 64."""
     network = build_network(DISCRIMINATOR, 0, "d")
     assert count_parameters(network) == 2_765_505
     tiles = torch.rand(3, 1, 64, 64)

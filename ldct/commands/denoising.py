@@ -28,6 +28,16 @@ def register(verbs: argparse._SubParsersAction) -> None:
     tune.add_argument("--output", type=Path, required=True)
     tune.set_defaults(run=run_tune)
 
+    finetuned = verbs.add_parser("denoise-finetuned", help="a denoise.py on trained levels")
+    finetuned.add_argument("--method", type=Path, required=True, help="folder of the method")
+    finetuned.add_argument("--parameters", type=Path, required=True)
+    finetuned.add_argument("--levels", type=json.loads, required=True, help="resolved levels, JSON")
+    finetuned.add_argument("--weights", type=Path, nargs="+", required=True)
+    add_scaling(finetuned)
+    add_device(finetuned)
+    add_prediction(finetuned)
+    finetuned.set_defaults(run=run_finetuned)
+
     classical = verbs.add_parser("denoise-classical", help="apply a classical method")
     classical.add_argument("--method", type=Path, required=True, help="folder of the method")
     classical.add_argument("--parameters", type=Path, required=True)
@@ -68,6 +78,26 @@ def run_tune(options: argparse.Namespace) -> None:
     from ldct.denoising.classical import tune_classical
 
     tune_classical(options.method, options.settings, options.volumes, options.output)
+
+
+def run_finetuned(options: argparse.Namespace) -> None:
+    """Write the predictions of a method that adapts trained levels to each slice."""
+    from ldct.denoising.finetuned import denoise_finetuned
+    from ldct.training.chain import load_levels
+    from ldct.training.devices import choose_device, limit_threads
+
+    device = choose_device(options.device, options.gpus)
+    limit_threads(options.threads)
+    denoise_finetuned(
+        options.method,
+        options.parameters,
+        load_levels(options.levels, options.weights, device),
+        options.weights,
+        options.test_folder,
+        scaling_of(options),
+        device,
+        options.output,
+    )
 
 
 def run_classical(options: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ldct.files import read_json, read_yaml
+from ldct.files import read_yaml
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
@@ -23,7 +23,6 @@ def register(verbs: argparse._SubParsersAction) -> None:
     table = verbs.add_parser("table1", help="Table I beside the published values")
     table.add_argument("--scores", type=Path, nargs="+", required=True)
     table.add_argument("--tiles", type=Path, required=True)
-    table.add_argument("--test-volumes", type=Path, nargs="+", required=True)
     table.add_argument("--protocol", type=Path, required=True)
     table.add_argument("--published", type=Path, required=True)
     table.add_argument("--settings", type=json.loads, required=True, help="of the run, JSON")
@@ -64,10 +63,8 @@ def run_table1(options: argparse.Namespace) -> None:
     protocol = load_protocol(options.protocol)
     scores = pd.concat([pd.read_parquet(path) for path in options.scores], ignore_index=True)
     settings = options.settings
-    methods = [
-        {"id": name, "title": card["title"], "in_paper": card["in_paper"]}
-        for name, card in settings["cards"].items()
-    ]
+    published = read_yaml(options.published)
+    methods = methods_of_table(settings, published["rows"])
     dataset = settings["dataset"]
     context = {
         "run": settings["run"],
@@ -76,12 +73,12 @@ def run_table1(options: argparse.Namespace) -> None:
         "attribution": attribution(dataset),
         "budget": settings["budget_text"],
         "protocol": protocol.describe(),
-        "test_slices": describe_test(settings["test"], options.test_volumes),
+        "test_slices": describe_test(settings["test"]),
         "seeds": settings["seeds"],
         "kept_tiles": len(np.load(options.tiles, mmap_mode="r")),
     }
     written = render_table1(
-        summarise(scores, protocol), methods, read_yaml(options.published), context, options.output
+        summarise(scores, protocol), methods, published, context, options.output
     )
     for path in written:
         provenance.write_record(
@@ -90,6 +87,25 @@ def run_table1(options: argparse.Namespace) -> None:
             settings=context,
             started=started,
         )
+
+
+def methods_of_table(
+    settings: dict[str, Any], published_rows: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """The table's methods in the run's order, those without a value with the reason.
+
+    settings : `methods` (names in order), `cards`, `broken` (folders with a fault, to message) and,
+        in a table made after a failure, `failed` (methods without scores, to message).
+    """
+    reasons = {**settings["broken"], **settings.get("failed", {})}
+    rows = []
+    for name in settings["methods"]:
+        card = settings["cards"].get(name, {})
+        title = card.get("title") or published_rows.get(name, {}).get("title") or name
+        rows.append({"id": name, "title": title, "in_paper": name in published_rows})
+        if name in reasons:
+            rows[-1]["missing"] = reasons[name]
+    return rows
 
 
 def attribution(dataset: dict[str, Any]) -> str:
@@ -101,14 +117,8 @@ def attribution(dataset: dict[str, Any]) -> str:
     return dataset["title"]
 
 
-def describe_test(test: str | dict[str, int], volumes: list[Path]) -> str:
-    """The rule by which test slices were chosen, and how many they are."""
-    infos = [read_json(path) for path in volumes]
-    count = sum(len(info["slice_index"]) for info in infos)
-    patients = "1 patient" if len(infos) == 1 else f"{len(infos)} patients"
-    rule = (
-        "all slices"
-        if test == "all"
-        else f"every {test['every']}th slice and every slice with an annotated lesion"
-    )
-    return f"{rule}: {count} slices of {patients}"
+def describe_test(test: str | dict[str, int]) -> str:
+    """The rule by which test slices were chosen."""
+    if test == "all":
+        return "all slices"
+    return f"every {test['every']}th slice and every slice with an annotated lesion"

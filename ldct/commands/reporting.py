@@ -29,6 +29,11 @@ def register(verbs: argparse._SubParsersAction) -> None:
     add_panels(comparison)
     comparison.set_defaults(run=run_draw_comparison)
 
+    texture = verbs.add_parser("draw-texture", help="Fig. 4, the flattest soft tissue")
+    texture.add_argument("--side", type=int, default=96, help="side of the region in pixels")
+    add_panels(texture)
+    texture.set_defaults(run=run_draw_texture)
+
     panels = verbs.add_parser("draw-lesion-panels", help="a panel for every lesion slice")
     add_panels(panels)
     panels.set_defaults(run=run_draw_lesion_panels)
@@ -80,7 +85,7 @@ def run_draw_cascade(options: argparse.Namespace) -> None:
         }
         if adversarial:
             critic = build_network(adversarial["discriminator"], 0, "figure")
-            stage["discriminator"] = f"D, {count_parameters(critic):,} parameters"
+            stage["discriminator"] = f"D given X, {count_parameters(critic):,} parameters"
         stages.append(stage)
     draw_cascade(options.card, stages, options.output)
 
@@ -101,28 +106,51 @@ def predictions_by_patient(
 
 
 def run_draw_comparison(options: argparse.Namespace) -> None:
-    """Draw Fig. 3."""
+    """Draw Fig. 3: the largest lesion, or the middle of the first patient where there is none."""
+    from ldct.reporting.lesion_panels import largest_lesion, lesion_roi
+
+    infos = {folder: read_json(folder / "volume.json") for folder in options.test_folders}
+    found = largest_lesion(options.lesions, list(infos.values()))
+    folder = options.test_folders[0]
+    if found is None:
+        shape = slice_shape(folder)
+        _draw_region(options, folder, len(infos[folder]["z_mm"]) // 2, central_region(shape))
+        return
+    lesion, row = found
+    folder = next(name for name, info in infos.items() if info["patient"] == lesion["patient"])
+    _draw_region(options, folder, row, lesion_roi(lesion, infos[folder], slice_shape(folder)))
+
+
+def run_draw_texture(options: argparse.Namespace) -> None:
+    """Draw Fig. 4: texture in the flattest square of soft tissue of the first test patient.
+
+    Where no square of the asked size is all soft tissue, half and a quarter of it are tried, then
+    the next patient, and last the middle of the first.
+    """
     import numpy as np
 
+    from ldct.evaluation.regions import flattest_soft_tissue
+
+    for folder in options.test_folders:
+        for side in (options.side, options.side // 2, options.side // 4):
+            found = flattest_soft_tissue(np.load(folder / "full.npy", mmap_mode="r"), side)
+            if found is not None:
+                _draw_region(options, folder, *found)
+                return
+    folder = options.test_folders[0]
+    row = len(read_json(folder / "volume.json")["z_mm"]) // 2
+    _draw_region(options, folder, row, central_region(slice_shape(folder)))
+
+
+def _draw_region(
+    options: argparse.Namespace, folder: Path, row: int, roi: tuple[int, int, int, int]
+) -> None:
     from ldct.evaluation.metrics import slice_scores
     from ldct.evaluation.protocol import load_protocol
     from ldct.reporting.comparison import draw_comparison, load_slice
-    from ldct.reporting.lesion_panels import largest_lesion, lesion_roi
 
     protocol = load_protocol(options.protocol)
-    folders = {folder.name: folder for folder in options.test_folders}
-    infos = {name: read_json(folder / "volume.json") for name, folder in folders.items()}
-    found = largest_lesion(options.lesions, list(infos.values()))
-    if found is None:
-        patient = next(iter(infos))
-        row = len(infos[patient]["z_mm"]) // 2
-    else:
-        lesion, row = found
-        patient = lesion["patient"]
-    folder = folders[patient]
-    shape = np.load(folder / "full.npy", mmap_mode="r").shape[1:]
-    roi = lesion_roi(lesion, infos[patient], shape) if found else central_region(shape)
-    predictions = predictions_by_patient(options.predictions, options.titles).get(patient, {})
+    predictions = predictions_by_patient(options.predictions, options.titles).get(folder.name, {})
     images = load_slice(folder, predictions, row)
     scores = {
         title: slice_scores(image, images["NDCT"], protocol)
@@ -132,6 +160,13 @@ def run_draw_comparison(options: argparse.Namespace) -> None:
     draw_comparison(
         folder, predictions, row, roi, protocol.window, scores, options.note, options.output
     )
+
+
+def slice_shape(folder: Path) -> tuple[int, int]:
+    """Rows and columns of the slices in a test-set folder."""
+    import numpy as np
+
+    return np.load(folder / "full.npy", mmap_mode="r").shape[1:]
 
 
 def central_region(shape: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -17,6 +17,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     train.add_argument("--stage", type=json.loads, required=True, help="resolved stage, JSON")
     train.add_argument("--upstream", type=json.loads, default=[], help="resolved levels, JSON list")
     train.add_argument("--upstream-weights", type=Path, nargs="*", default=[])
+    train.add_argument("--perceptual-weights", type=Path, help="made by fetch-weights")
     train.add_argument("--volumes", type=Path, nargs="+", required=True)
     train.add_argument("--tiles", type=Path, required=True)
     train.add_argument("--seed", type=int, required=True)
@@ -26,6 +27,16 @@ def register(verbs: argparse._SubParsersAction) -> None:
     train.add_argument("--checkpoint-every", type=int, default=100, metavar="STEPS")
     train.add_argument("--output", type=Path, required=True, help="folder of the trained model")
     train.set_defaults(run=run_train)
+
+    fetch = verbs.add_parser(
+        "fetch-weights", help="pretrained VGG weights for perceptual losses (60 or 90 MB, checked)"
+    )
+    fetch.add_argument("--network", choices=("vgg16", "vgg19"), required=True)
+    source = fetch.add_mutually_exclusive_group()
+    source.add_argument("--archives", type=Path, default=Path("data/weights/archives"))
+    source.add_argument("--file", type=Path, help="a torchvision state dict instead of the archive")
+    fetch.add_argument("--output", type=Path, required=True, help="safetensors file")
+    fetch.set_defaults(run=run_fetch_weights)
 
 
 def add_scaling(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +82,8 @@ def run_train(options: argparse.Namespace) -> None:
         "steps": total_steps(options.stage["recipe"], len(tiles)),
     }
     inputs = [options.tiles, *options.upstream_weights]
+    if options.perceptual_weights is not None:
+        inputs.append(options.perceptual_weights)
     train_stage(
         options.stage,
         volumes,
@@ -83,9 +96,26 @@ def run_train(options: argparse.Namespace) -> None:
         checkpoint_every=options.checkpoint_every,
         fingerprint=_fingerprint(settings, [*inputs, *_code(options.stage)]),
         folder=options.output,
+        perceptual_weights=options.perceptual_weights,
     )
     provenance.write_record(
         options.output / "weights.safetensors", inputs=inputs, settings=settings, started=started
+    )
+
+
+def run_fetch_weights(options: argparse.Namespace) -> None:
+    """Write pretrained weights, from the published archive or from a file of the user."""
+    from ldct.data.weights_archives import SOURCES, convert_weights, fetch_weights
+
+    started = time.perf_counter()
+    if options.file is not None:
+        convert_weights(options.network, options.file, options.output)
+        inputs = [options.file]
+    else:
+        fetch_weights(options.network, options.archives, options.output)
+        inputs = [options.archives / SOURCES[options.network].archive.filename]
+    provenance.write_record(
+        options.output, inputs=inputs, settings={"network": options.network}, started=started
     )
 
 

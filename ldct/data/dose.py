@@ -28,7 +28,7 @@ from ldct.errors import InputError
 from ldct.progress import track
 
 AIR_HU = -1000.0
-LOWEST_HU, HIGHEST_HU = -1024, 3071  # unsigned 12 bit, intercept -1024 (DATA.md section 3)
+LOWEST_HU, HIGHEST_HU = -1024, 3071  # unsigned 12 bit, intercept -1024 (docs/data.md)
 NOISE_WINDOW = 7  # pixels
 NOISE_PERCENTILE = 25
 SOFT_TISSUE_HU = (0.0, 100.0)
@@ -92,7 +92,7 @@ def soft_tissue(hu: np.ndarray) -> np.ndarray:
 def soft_tissue_noise(hu: np.ndarray, where: np.ndarray | None = None) -> float:
     """Noise of slices in HU: the 25th percentile of the local std in soft tissue.
 
-    The low percentile picks neighbourhoods without edges (DATA.md section 3).
+    The low percentile picks neighbourhoods without edges (docs/data.md, Noise).
     hu : (..., rows, columns).
     where : soft tissue, when it was found in another image (the full dose); default: in `hu`.
     Raises `InputError` when there is no soft tissue.

@@ -16,7 +16,7 @@ def stored_to_hu(dataset: Dataset) -> np.ndarray:
     """Pixels of one CT slice as int16 HU in [-1024, 3071], shape (rows, columns).
 
     Applies the rescale slope and intercept. Pixels that hold the padding value, and exteriors
-    below -1024 HU as GE scanners write them, become -1024 HU (DATA.md section 3).
+    below -1024 HU as GE scanners write them, become -1024 HU (docs/data.md).
     """
     stored = dataset.pixel_array
     hu = stored.astype(np.float32)  # exact for 16-bit values

@@ -38,7 +38,7 @@ def index_dataset(
 ) -> None:
     """Index the slice pairs of a data set and write its inventory.
 
-    root : folder of DICOM files in any layout of DATA.md section 1; only read.
+    root : folder of DICOM files in any layout of docs/data.md; only read.
     description : content of config/datasets/<name>.yaml: `series` and `patients` are used.
     index_path, inventory_path : `index.parquet` and `inventory.md`, written atomically; the
         inventory also when the data have problems, the index only when they have none.

@@ -59,7 +59,7 @@ def write_lesions(lesions: pd.DataFrame, path: str | Path) -> None:
 def convert_neutral_csv(
     path: str | Path, geometry: Mapping[str, Mapping[str, Any]]
 ) -> pd.DataFrame:
-    """Rows of the neutral CSV of DATA.md section 3 as rows of `lesions.csv`, one for one.
+    """Rows of the neutral CSV (docs/data.md, Lesions) as rows of `lesions.csv`, one for one.
 
     path : columns `patient_id, lesion_id, x, y, z, unit, slice_ref, diameter_mm, label`.
         unit: `mm` (patient coordinates) or `px` (x = column, y = row, counted from 0), of x and

@@ -1,4 +1,4 @@
-"""Patient, dose, thickness and kernel as file, folder and header names tell them (DATA.md 1).
+"""Patient, dose, thickness and kernel as file, folder and header names tell them (docs/data.md).
 
 Nothing in a header but a name says which dose a slice has. Sources, most trusted first:
 

@@ -24,8 +24,8 @@ def tissue_tiles(
     quarter_hu : [slice, row, column] HU of the quarter dose; tiles that would cross the border are
         not made.
     keep_above_hu : a tile is kept when any of its voxels lies above this HU.
-    Returns int32 [tiles, 3]: slice, row, column of the upper left voxel. Source: METHODS.md 1.2
-    and DATA.md section 5 (stride 64 without overlap; air tiles dropped).
+    Returns int32 [tiles, 3]: slice, row, column of the upper left voxel. Source: docs/methods.md,
+    Tiles (stride 64 without overlap; air tiles dropped).
     """
     kept = []
     for index, image in enumerate(quarter_hu):

@@ -39,7 +39,7 @@ def draw_cascade(
 
     Solid lines are the flow at test time, dashed ones exist in training only. The label of a
     residual level is its input minus the NDCT image, and its prediction is subtracted from its
-    input (METHODS.md 9.1).
+    input (docs/methods.md, reading 1).
     """
     started = time.perf_counter()
     span = max(MIN_STAGE_IN, (fs.DOUBLE_COLUMN_IN - 2 * MARGIN_IN) / max(len(stages), 2))
@@ -139,12 +139,16 @@ def _draw_training(
 
 
 def loss_text(loss: Mapping[str, Any]) -> str:
-    """A loss as a sum, e.g. `{"mse": 1, "mae": 100}` becomes `MSE + 100 MAE`."""
+    """A loss as a sum, e.g. `{"mse": 1, "mae": 100}` becomes `MSE + 100 MAE`.
+
+    A weight that is measured when the training begins (`match_gradient`) is written as λ.
+    """
     terms = []
     for name, value in loss.items():
-        weight = value.get("weight", 1.0) if isinstance(value, Mapping) else value
+        weight = value.get("weight", value) if isinstance(value, Mapping) else value
         word = LOSS_NAMES.get(name, name.replace("_", " "))
-        terms.append(word if weight == 1 else f"{weight:g} {word}")
+        factor = "λ" if isinstance(weight, Mapping) else f"{weight:g}"
+        terms.append(word if weight == 1 else f"{factor} {word}")
     return " + ".join(terms)
 
 

@@ -77,7 +77,8 @@ def _draw(
     rows, columns = bottom - top, right - left
     zoom = np.s_[top:bottom, left:right]
     ndct = images["NDCT"]
-    limit = _difference_limit([image[zoom] - ndct[zoom] for image in images.values()])
+    differences = {title: _difference(image, ndct, window)[zoom] for title, image in images.items()}
+    limit = _difference_limit(list(differences.values()))
 
     cell = (fs.DOUBLE_COLUMN_IN - LABEL_IN - BAR_IN - GAP_IN * (len(images) - 1)) / len(images)
     titles = {title: fs.wrap(title, cell, fs.TITLE_PT) for title in images}
@@ -103,7 +104,7 @@ def _draw(
         region.imshow(image[zoom], **grey)
         region.spines[:].set(color=fs.YELLOW, linewidth=0.9)
         difference = fs.image_axes(figure, x, tops[2], cell, heights[1])
-        shown = difference.imshow(image[zoom] - ndct[zoom], cmap="RdBu_r", vmin=-limit, vmax=limit)
+        shown = difference.imshow(differences[title], cmap="RdBu_r", vmin=-limit, vmax=limit)
         if column == 0:
             whole.set_ylabel("slice", labelpad=3)
             region.set_ylabel("region", labelpad=3)
@@ -121,6 +122,16 @@ def _draw(
 def score_text(score: Mapping[str, float] | None) -> str:
     """`26.85 dB / 0.871`, or nothing where there is no score."""
     return f"{score['psnr']:.2f} dB / {score['ssim']:.3f}" if score else ""
+
+
+def _difference(
+    image_hu: np.ndarray, ndct_hu: np.ndarray, window: tuple[float, float]
+) -> np.ndarray:
+    """Image minus NDCT in HU, both clipped to the window: what the eye and the scores compare.
+
+    Networks see clipped images, so that beyond the window their output means nothing.
+    """
+    return np.clip(image_hu, *window) - np.clip(ndct_hu, *window)
 
 
 def _difference_limit(differences: Sequence[np.ndarray]) -> float:

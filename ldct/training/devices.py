@@ -1,6 +1,8 @@
 """Which device a job runs on, and with how many threads."""
 
+import ctypes
 import os
+import sys
 
 import torch
 
@@ -23,8 +25,30 @@ def choose_device(wish: str, gpus: int) -> torch.device:
     return torch.device("cuda" if available and wish != "cpu" else "cpu")
 
 
+# mallopt parameters of glibc, <malloc.h>.
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+
+
+def keep_freed_memory() -> None:
+    """Make the C library keep freed memory for the next feature map, where it is glibc.
+
+    Else every feature map of a whole slice is mapped and cleared anew: two thirds more CPU time for
+    DRL on 512 x 512 pixels, the same bits.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(M_MMAP_MAX, 0)
+        library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
 def limit_threads(threads: int) -> int:
-    """Set PyTorch's thread number to at most what the machine lets this process use."""
+    """Set PyTorch's thread number to at most what the machine lets this process use.
+
+    Called once by every job that runs networks; also calls `keep_freed_memory`.
+    """
+    keep_freed_memory()
     usable = max(1, min(threads, len(os.sched_getaffinity(0))))
     torch.set_num_threads(usable)
     return usable

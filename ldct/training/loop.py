@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-import signal
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,11 +19,16 @@ from ldct.errors import InputError
 from ldct.files import write_text
 from ldct.progress import track
 from ldct.scaling import Scaling
-from ldct.training.chain import Level, apply_levels
+from ldct.training.chain import Level, apply_levels, stack_inputs
 from ldct.training.checkpoint import load_checkpoint, save_checkpoint
+from ldct.training.critics import Critic
+from ldct.training.losses import Features, weight_of
+from ldct.training.matching import MATCHED_BATCHES, match_gradients, wants_matching
 from ldct.training.networks import build_network, save_weights
+from ldct.training.perceptual import load_features
 from ldct.training.sampling import BatchSampler, steps_per_epoch
-from ldct.training.steps import Batch, Critic, adversarial_step, content_step
+from ldct.training.steps import Batch, adversarial_step, content_step
+from ldct.training.stopping import stop_on_signal
 
 LOG_EVERY = 10
 
@@ -41,15 +46,18 @@ def train_stage(
     checkpoint_every: int,
     fingerprint: str,
     folder: Path,
+    perceptual_weights: Path | None = None,
 ) -> nn.Module:
     """Train one stage and write `weights.safetensors` and `history.csv` into `folder`.
 
-    stage : resolved by `ldct.stages`: model, network, target, loss, recipe, tile_size.
+    stage : resolved by `ldct.stages`: model, network, target, inputs, loss, recipe, tile_size. In
+        the weights' metadata it stands with the loss weights that were in force.
     volumes, tiles : training patients and the int [tiles, 4] table over them.
     upstream : trained levels whose output this stage takes as input; empty for a first level.
     precision : "fp32" or "bf16" (autocast).
     checkpoint_every : steps between checkpoints; a training that is stopped goes on from the last.
     fingerprint : digest of everything that defines this training.
+    perceptual_weights : safetensors file of the network behind a perceptual loss.
     Raises InputError on a non-finite loss, naming term and step.
     """
     recipe = stage["recipe"]
@@ -58,17 +66,19 @@ def train_stage(
     optimizer = make_optimizer(network, recipe)
     critic = make_critic(stage, seed, device)
     batches = batch_reader(stage, volumes, tiles, scaling, upstream, seed, device)
+    features = load_features(stage["loss"], perceptual_weights, device, stage["model"])
+    stage = with_matched_weights(stage, batches, features)
     total = total_steps(recipe, len(tiles))
     history: list[dict[str, float]] = []
 
     checkpoint = folder / "checkpoint.pt"
     first = restore(checkpoint, fingerprint, network, optimizer, critic, history)
-    stop = stop_on_terminate()
     started = time.perf_counter()
-    with track(range(first, total), stage["model"], total, first) as progress:
+    steps = track(range(first, total), stage["model"], total, first)
+    with stop_on_signal() as stop, steps as progress:
         for step in progress:
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-                terms = train_step(stage, network, optimizer, critic, batches, step)
+                terms = train_step(stage, network, optimizer, critic, batches, step, features)
             if step % LOG_EVERY == 0 or step == total - 1:
                 row = {name: float(value) for name, value in terms.items()}
                 check_finite(row, stage["model"], step)
@@ -79,13 +89,13 @@ def train_stage(
                     refresh=False,
                 )
             due = (step + 1) % checkpoint_every == 0 and step + 1 < total
-            if due or stop["requested"]:
+            if due or stop["signal"]:
                 save_checkpoint(
                     checkpoint,
                     snapshot(fingerprint, step + 1, network, optimizer, critic, history),
                 )
-            if stop["requested"]:
-                raise SystemExit(128 + signal.SIGTERM)
+            if stop["signal"]:
+                raise SystemExit(128 + stop["signal"])
 
     write_text(folder / "history.csv", as_csv(history))
     save_weights(folder / "weights.safetensors", network, stage)
@@ -100,11 +110,12 @@ def train_step(
     critic: Critic | None,
     batches: Callable[[str, int], Batch],
     step: int,
+    features: Features | None = None,
 ) -> dict[str, Tensor]:
     """Step number `step` (0, 1, ...) of the stage; returns its unweighted loss terms."""
     batch = batches("generator", step)
     if critic is None:
-        return content_step(network, optimizer, batch, stage["loss"])
+        return content_step(network, optimizer, batch, stage["loss"], features)
     return adversarial_step(
         network,
         optimizer,
@@ -112,7 +123,24 @@ def train_step(
         batch,
         lambda number: batches("critic", step * critic.steps + number),
         stage["loss"],
+        features,
+        first_critic_step=step * critic.steps,
     )
+
+
+def with_matched_weights(
+    stage: Mapping[str, Any], batches: Callable[[str, int], Batch], features: Features | None
+) -> Mapping[str, Any]:
+    """The stage with numbers for its `match_gradient` weights, measured on its first batches."""
+    names = wants_matching(stage["loss"])
+    if not names:
+        return stage
+    first = [batches("generator", step) for step in range(MATCHED_BATCHES)]
+    pairs = [(inputs[:, :1], target) for inputs, target in first]
+    loss = match_gradients(stage["loss"], pairs, features)
+    for name in names:
+        print(f"{stage['model']}: weight of {name} is {weight_of(loss, name):.4g}", file=sys.stderr)
+    return {**stage, "loss": loss}
 
 
 def batch_reader(
@@ -127,7 +155,7 @@ def batch_reader(
     """Make the function (stream, step) -> (network input, training target) in network units.
 
     The input is the LDCT tile, or what the upstream levels make of it; the target is the NDCT tile,
-    or input minus NDCT where the stage predicts the residual (METHODS.md 9.1, rows 1 and 14).
+    or input minus NDCT where the stage predicts the residual (docs/methods.md, readings 1 and 14).
     """
     batch_size, size = stage["recipe"]["batch"], stage["tile_size"]
     samplers = {
@@ -142,8 +170,9 @@ def batch_reader(
         low = to_tensor(gather_tiles(quarter, rows, size), scaling, device)
         normal = to_tensor(gather_tiles(full, rows, size), scaling, device)
         with torch.no_grad():
-            inputs = apply_levels(upstream, low)
-        return inputs, inputs - normal if stage["target"] == "residual" else normal
+            previous = apply_levels(upstream, low)
+        target = previous - normal if stage["target"] == "residual" else normal
+        return stack_inputs(stage.get("inputs", ("previous",)), previous, low), target
 
     return read
 
@@ -178,8 +207,11 @@ def make_critic(stage: Mapping[str, Any], seed: int, device: torch.device) -> Cr
         network=network,
         optimizer=make_optimizer(network, stage["recipe"]),
         weight=adversarial["weight"],
-        targets=adversarial["targets"],
+        targets=adversarial.get("targets", {}),
         steps=stage["recipe"]["critic_steps"],
+        kind=adversarial.get("kind", "least_squares"),
+        gradient_penalty=adversarial.get("gradient_penalty", 0.0),
+        seed=seed,
     )
 
 
@@ -224,13 +256,6 @@ def restore(
         critic.optimizer.load_state_dict(state["critic_optimizer"])
     history.extend(state["history"])
     return state["step"]
-
-
-def stop_on_terminate() -> dict[str, bool]:
-    """Make SIGTERM ask for a checkpoint after the running step instead of killing the process."""
-    stop = {"requested": False}
-    signal.signal(signal.SIGTERM, lambda *_: stop.update(requested=True))
-    return stop
 
 
 def check_finite(row: Mapping[str, float], model: str, step: int) -> None:

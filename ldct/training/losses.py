@@ -1,33 +1,114 @@
 """Loss terms by the names that cards use."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Mean over batch, rows and columns (METHODS.md 9.1, row 4).
-CONTENT_LOSSES = {"mse": functional.mse_loss, "mae": functional.l1_loss}
+from ldct.training.sharpness import sharpness_loss
+
+# An image to its feature maps.
+Features = Callable[[Tensor], Sequence[Tensor]]
+
+SSIM_SIGMA = 1.5
+SSIM_RADIUS = 5
+SSIM_K1, SSIM_K2 = 0.01, 0.03
+
+
+def dssim(prediction: Tensor, target: Tensor) -> Tensor:
+    """Structural dissimilarity (1 - SSIM) / 2, in [0, 1]; 0 for identical images.
+
+    prediction, target : [batch, channel, row, column] in network units (data range 1), at least
+        11 x 11 pixels.
+    SSIM of Wang et al. 2004: Gaussian window of 11 x 11 pixels with sigma 1.5, mean over the pixels
+    that the whole window fits around.
+    """
+    with torch.autocast(prediction.device.type, enabled=False):
+        a, b = (image.float().flatten(0, 1).unsqueeze(1) for image in (prediction, target))
+        maps = torch.cat([a, b, a * a, b * b, a * b])
+        mean_a, mean_b, mean_aa, mean_bb, mean_ab = _gaussian_mean(maps).chunk(5)
+        variances = mean_aa - mean_a**2 + mean_bb - mean_b**2
+        covariance = mean_ab - mean_a * mean_b
+        luminance = (2 * mean_a * mean_b + SSIM_K1**2) / (mean_a**2 + mean_b**2 + SSIM_K1**2)
+        structure = (2 * covariance + SSIM_K2**2) / (variances + SSIM_K2**2)
+        return (1 - (luminance * structure).mean()) / 2
+
+
+def _gaussian_mean(maps: Tensor) -> Tensor:
+    offsets = torch.arange(-SSIM_RADIUS, SSIM_RADIUS + 1, device=maps.device, dtype=maps.dtype)
+    window = torch.exp(-(offsets**2) / (2 * SSIM_SIGMA**2))
+    window = window / window.sum()
+    return functional.conv2d(
+        functional.conv2d(maps, window[None, None, :, None]), window[None, None, None]
+    )
+
+
+# Mean over batch, channels, rows and columns: a weight means the same at every tile size.
+CONTENT_LOSSES = {
+    "mse": functional.mse_loss,
+    "mae": functional.l1_loss,
+    "dssim": dssim,
+    "sharpness": sharpness_loss,
+}
+
+
+def content_terms(
+    prediction: Tensor, target: Tensor, loss: Mapping[str, Any], features: Features | None = None
+) -> dict[str, Tensor]:
+    """The unweighted content terms that a card's loss names, in its order.
+
+    prediction : [batch, channel, row, column], network units.
+    target : [batch, 1, row, column]; every channel of the prediction is compared with it.
+    features : the feature extractor of `loss["perceptual"]`.
+    """
+    target = target.expand_as(prediction)
+    terms = {}
+    for name, settings in loss.items():
+        if name in CONTENT_LOSSES:
+            terms[name] = CONTENT_LOSSES[name](prediction, target)
+        elif name == "perceptual":
+            distance = CONTENT_LOSSES[settings["distance"]]
+            terms[name] = feature_distance(prediction, target, features, distance)
+    return terms
 
 
 def content_loss(
-    prediction: Tensor, target: Tensor, weights: Mapping[str, float]
+    prediction: Tensor, target: Tensor, loss: Mapping[str, Any], features: Features | None = None
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Weighted sum of the content terms, and each unweighted term by name.
-
-    prediction, target : [batch, 1, row, column], network units.
-    weights : term name (a key of CONTENT_LOSSES) to weight; other names are ignored here.
-    """
-    terms = {
-        name: CONTENT_LOSSES[name](prediction, target) for name in weights if name in CONTENT_LOSSES
-    }
-    total = sum((weights[name] * value for name, value in terms.items()), torch.zeros(()))
+    """Weighted sum of the content terms, and each unweighted term by name (see content_terms)."""
+    terms = content_terms(prediction, target, loss, features)
+    total = sum((weight_of(loss, name) * value for name, value in terms.items()), torch.zeros(()))
     return total, {name: value.detach() for name, value in terms.items()}
 
 
-def least_squares(scores: Tensor, aim: float) -> Tensor:
-    """Mean squared distance of discriminator scores to one target value (Mao et al., Eq. 1).
+def weight_of(loss: Mapping[str, Any], name: str) -> Any:
+    """Weight of one term: the term itself, or its key `weight` where the term is a mapping."""
+    term = loss[name]
+    return term["weight"] if isinstance(term, Mapping) and "weight" in term else term
 
-    With targets -1/+1 one unit equals eight units of the paper's Eq. 1 (METHODS.md 4.3).
+
+def feature_distance(
+    prediction: Tensor,
+    target: Tensor,
+    features: Features,
+    distance: Callable[[Tensor, Tensor], Tensor],
+) -> Tensor:
+    """Perceptual loss: the distance of feature maps, summed over layers (paper, Eq. 2).
+
+    The target's features are computed once and carry no gradient.
+    """
+    with torch.no_grad():
+        wanted = features(target)
+    found = features(prediction)
+    return sum(distance(a, b) for a, b in zip(found, wanted, strict=True))
+
+
+def least_squares(scores: Tensor, aim: float) -> Tensor:
+    """Mean squared distance of discriminator scores to one target value (paper, Eq. 1).
+
+    With targets -1/+1 one unit equals eight units of Eq. 1: its targets 1/0 are half as far apart,
+    and it has a factor 1/2.
     """
     return functional.mse_loss(scores, torch.full_like(scores, aim))

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from ldct.errors import InputError
@@ -48,7 +48,9 @@ def save_weights(path: Path, network: nn.Module, description: Mapping[str, Any])
     """Write the state of `network` as safetensors, with `description` as JSON metadata."""
     state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
     with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata={"stage": json.dumps(description, sort_keys=True)})
+        # save_file would make a file that only its owner can read.
+        metadata = {"stage": json.dumps(description, sort_keys=True)}
+        temporary.write_bytes(save(state, metadata))
 
 
 def load_weights(path: Path, network: nn.Module) -> nn.Module:

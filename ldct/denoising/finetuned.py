@@ -1,0 +1,78 @@
+"""Methods that adapt trained networks to each slice they denoise.
+
+The folder of such a method holds `denoise.py` with
+
+    denoise(slice_hu, parameters, levels, scaling) -> slice_hu   float32 HU (rows, columns)
+    tune(pairs, settings) -> parameters                          optional, as for classical methods
+
+`levels` are the trained levels of the method that the card's `weights_of` names, first level first,
+in evaluation mode and without gradients; each slice gets its own copy.
+"""
+
+import copy
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ldct import provenance
+from ldct.data.volumes import load_volume
+from ldct.denoising.classical import load_denoiser
+from ldct.denoising.network import write_prediction
+from ldct.errors import InputError
+from ldct.files import read_json
+from ldct.progress import track
+from ldct.scaling import Scaling
+from ldct.training.chain import Level
+
+
+def denoise_finetuned(
+    method_folder: str | Path,
+    parameters_json: str | Path,
+    levels: Sequence[Level],
+    weights: Sequence[Path],
+    test_folder: Path,
+    scaling: Scaling,
+    device: torch.device,
+    output: Path,
+) -> None:
+    """Denoise every slice of a test-set folder from the same start; write the prediction, HU.
+
+    levels : trained levels on `device`.
+    weights : their files, for the provenance record.
+    Raises InputError where the method returns another shape or a value that is not finite.
+    """
+    started = time.perf_counter()
+    module = load_denoiser(method_folder)
+    parameters = read_json(parameters_json)
+    quarter = load_volume(test_folder).quarter
+    prediction = np.empty(quarter.shape, dtype=np.float32)
+    for row, slice_hu in enumerate(track(quarter, Path(method_folder).name, len(quarter))):
+        own = copy.deepcopy(list(levels))
+        image = np.asarray(slice_hu, dtype=np.float32)
+        result = np.asarray(module.denoise(image, parameters, own, scaling))
+        if result.shape != image.shape:
+            raise InputError(
+                f"{Path(method_folder) / 'denoise.py'}: slice {row}: denoise returned shape "
+                f"{result.shape}, expected {image.shape}"
+            )
+        prediction[row] = result
+    write_prediction(output, prediction)
+    provenance.write_record(
+        output,
+        inputs=[
+            test_folder / "volume.json",
+            Path(method_folder) / "denoise.py",
+            parameters_json,
+            *weights,
+        ],
+        settings={
+            "window": [scaling.lower, scaling.upper],
+            "clip": scaling.clip,
+            "device": str(device),
+            "levels": len(levels),
+        },
+        started=started,
+    )

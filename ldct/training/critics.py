@@ -1,0 +1,108 @@
+"""Critics: how they learn to tell NDCT from predictions, and what they tell the generator."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ldct.training.losses import least_squares
+
+# Keeps the random numbers of the gradient penalty apart from those of the batches.
+PENALTY_STREAM = 2
+
+
+@dataclass(frozen=True)
+class Critic:
+    """A discriminator, its optimiser, and how it plays.
+
+    weight : of the adversarial term in the generator's loss.
+    targets : "real", "fake" and "generator" of a least-squares critic; empty for a Wasserstein one.
+    steps : critic steps per generator step.
+    kind : "least_squares" or "wasserstein".
+    gradient_penalty : weight of the penalty of a Wasserstein critic.
+    seed : of the penalty's random points between real and fake.
+    """
+
+    network: nn.Module
+    optimizer: Optimizer
+    weight: float
+    targets: Mapping[str, float]
+    steps: int
+    kind: str = "least_squares"
+    gradient_penalty: float = 0.0
+    seed: int = 0
+
+
+def generator_term(critic: Critic, prediction: Tensor, condition: Tensor) -> Tensor:
+    """What the generator minimises: how far the critic is from taking its output for NDCT."""
+    scores = critic.network(prediction, condition)
+    if critic.kind == "wasserstein":
+        return -scores.mean()
+    return least_squares(scores, critic.targets["generator"])
+
+
+def critic_step(
+    critic: Critic, real: Tensor, fake: Tensor, condition: Tensor, number: int
+) -> dict[str, Tensor]:
+    """One critic step; returns its terms.
+
+    real, fake, condition : [batch, 1, tile, tile]: NDCT, prediction (no gradient), LDCT.
+    number : of this step since the training began; the penalty's random points follow from it.
+    """
+    if critic.kind == "wasserstein":
+        return _wasserstein_step(critic, real, fake, condition, number)
+    return _least_squares_step(critic, real, fake, condition)
+
+
+def _least_squares_step(
+    critic: Critic, real: Tensor, fake: Tensor, condition: Tensor
+) -> dict[str, Tensor]:
+    """Two updates, on the real batch and then on the fake one, as in the authors' code."""
+    real_loss = least_squares(critic.network(real, condition), critic.targets["real"])
+    descend(critic.optimizer, real_loss)
+    fake_loss = least_squares(critic.network(fake, condition), critic.targets["fake"])
+    descend(critic.optimizer, fake_loss)
+    return {"critic_real": real_loss.detach(), "critic_fake": fake_loss.detach()}
+
+
+def _wasserstein_step(
+    critic: Critic, real: Tensor, fake: Tensor, condition: Tensor, number: int
+) -> dict[str, Tensor]:
+    """One update on D(fake) - D(real) + weight * gradient penalty (Gulrajani et al. 2017)."""
+    share = interpolation_shares(critic.seed, number, len(real)).to(real.device)
+    distance = critic.network(real, condition).mean() - critic.network(fake, condition).mean()
+    penalty = gradient_penalty(critic.network, real, fake, condition, share)
+    descend(critic.optimizer, critic.gradient_penalty * penalty - distance)
+    return {"critic_distance": distance.detach(), "critic_penalty": penalty.detach()}
+
+
+def gradient_penalty(
+    network: nn.Module, real: Tensor, fake: Tensor, condition: Tensor, share: Tensor
+) -> Tensor:
+    """Mean squared distance from 1 of the critic's slope between real and fake tiles.
+
+    share : [batch, 1, 1, 1], how much of the real tile is in each point.
+    The slope of a tile is the Euclidean norm over all its pixels. Computed in float32.
+    """
+    with torch.autocast(real.device.type, enabled=False):
+        points = (share * real + (1 - share) * fake).float().requires_grad_()
+        scores = network(points, condition)
+        (slopes,) = torch.autograd.grad(scores.sum(), points, create_graph=True)
+        return ((slopes.flatten(1).norm(dim=1) - 1) ** 2).mean()
+
+
+def interpolation_shares(seed: int, number: int, batch: int) -> Tensor:
+    """Uniform random numbers [batch, 1, 1, 1], a pure function of seed and critic step."""
+    sequence = np.random.SeedSequence([seed, PENALTY_STREAM, number])
+    shares = np.random.Generator(np.random.Philox(sequence)).random(batch, dtype=np.float32)
+    return torch.from_numpy(shares)[:, None, None, None]
+
+
+def descend(optimizer: Optimizer, total: Tensor) -> None:
+    """One optimiser step down the gradient of `total`."""
+    optimizer.zero_grad(set_to_none=True)
+    total.backward()
+    optimizer.step()

@@ -1,0 +1,53 @@
+"""Schemas: committed files pass, and messages are for people."""
+
+import pytest
+import yaml
+from repository_files import REPOSITORY
+
+from ldct.errors import InputError
+from ldct.schema import validate
+
+CONFIG = REPOSITORY / "config"
+DEFAULT = yaml.safe_load((CONFIG / "config.yaml").read_text(encoding="utf-8"))
+DATASET = yaml.safe_load((CONFIG / "datasets/aapm.yaml").read_text(encoding="utf-8"))
+PROTOCOL = yaml.safe_load((CONFIG / "protocols/abdomen.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("folder", ["dataset", "protocol"])
+def test_committed_descriptions_are_valid(folder):
+    files = sorted((CONFIG / f"{folder}s").glob("*.yaml"))
+    assert len(files) >= 3
+    for file in files:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        validate(content, folder, str(file))
+        assert content["name"] == file.stem
+
+
+def test_paper_overlay_is_valid_over_the_default():
+    overlay = yaml.safe_load((CONFIG / "paper.yaml").read_text(encoding="utf-8"))
+    validate(DEFAULT | overlay, "config", "paper.yaml")
+
+
+@pytest.mark.parametrize(
+    ("schema", "content", "message"),
+    [
+        ("config", DEFAULT | {"run": "a b"}, r"^here: key 'run': found 'a b', expected a folder"),
+        ("config", {**DEFAULT, "tiles": DEFAULT["tiles"] | {"sise": 1}}, "unknown key 'sise' in"),
+        ("config", {k: v for k, v in DEFAULT.items() if k != "seeds"}, "missing seeds"),
+        ("config", DEFAULT | {"methods": "drl"}, "from the command line use --configfile"),
+        ("dataset", DATASET | {"patients": {"a": {"split": "train"}}}, "key 'patients'"),
+        ("dataset", DATASET | {"simulated": "no"}, "expected true where the quarter dose is"),
+        (
+            "dataset",
+            DATASET | {"patients": {"a": {"split": "x"}, "b": {"split": "test"}}},
+            "key 'patients.a.split': found 'x', expected one of train, test",
+        ),
+        ("protocol", PROTOCOL | {"window": [0]}, "key 'window': found"),
+        ("protocol", PROTOCOL | {"ssim": {"kind": "round"}}, "expected one of uniform, gaussian"),
+    ],
+)
+def test_messages_name_place_key_found_and_expected(schema, content, message):
+    with pytest.raises(InputError, match=message) as caught:
+        validate(content, schema, "here")
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("here: ")

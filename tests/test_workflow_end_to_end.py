@@ -1,0 +1,196 @@
+"""The whole workflow on three synthetic patients in the AAPM conventions: every output, checked."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from workflow_runs import CONFIG, IDENTIFYING, METHODS, snakemake
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
+PATIENT = "L903"
+LEARNED = ["drl", "lsgan", "drl_drl", "proposed"]
+MODELS = ["drl", "lsgan", "drl_drl_level2", "proposed_level2"]
+PNG, PDF = b"\x89PNG\r\n\x1a\n", b"%PDF-"
+
+
+def prediction_file(run: Path, method: str) -> Path:
+    seed = "0" if method in LEARNED else "fixed"
+    return run / "results/tiny/predictions" / method / seed / f"{PATIENT}.npy"
+
+
+def in_window(image_hu: np.ndarray) -> np.ndarray:
+    return np.clip((image_hu.astype(np.float64) + 160) / 400, 0, 1)
+
+
+def test_table1_is_what_scikit_image_finds_in_the_prediction_files(finished_run):
+    """Mean over slices of PSNR and SSIM, window [-160, 240], data range 1, default SSIM."""
+    full = np.load(finished_run / f"results/tiny/test/{PATIENT}/full.npy")
+    table = pd.read_csv(finished_run / "results/tiny/tables/table1.csv", comment="#")
+    table = table.set_index("method")
+    for method in METHODS:
+        prediction = np.load(prediction_file(finished_run, method))
+        assert prediction.shape == full.shape
+        assert prediction.dtype == np.float32
+        pairs = [(in_window(a), in_window(b)) for a, b in zip(full, prediction, strict=True)]
+        psnr = np.mean([peak_signal_noise_ratio(a, b, data_range=1) for a, b in pairs])
+        ssim = np.mean([structural_similarity(a, b, data_range=1) for a, b in pairs])
+        assert table.loc[method, "psnr"] == pytest.approx(psnr, abs=1e-4), method
+        assert table.loc[method, "ssim"] == pytest.approx(ssim, abs=1e-4), method
+
+
+def test_table1_stands_in_four_formats(finished_run):
+    tables = finished_run / "results/tiny/tables"
+    for suffix in ("md", "tex", "html"):
+        text = (tables / f"table1.{suffix}").read_text(encoding="utf-8")
+        for title in ("Low Dose", "BM3D", "LSGAN", "Proposed", "synthetic AAPM look-alike"):
+            assert title in text, (suffix, title)
+        assert "2 steps" in text
+    assert (tables / "table1.html").read_text(encoding="utf-8").lstrip().lower().startswith("<!doc")
+
+
+def test_low_dose_row_is_the_quarter_dose(finished_run):
+    np.testing.assert_array_equal(
+        np.load(prediction_file(finished_run, "low_dose")),
+        np.load(finished_run / f"results/tiny/test/{PATIENT}/quarter.npy"),
+    )
+
+
+def test_bm3d_improves_on_low_dose(finished_run):
+    """Even on tiny images; two training steps of a network prove nothing about its quality."""
+    table = pd.read_csv(finished_run / "results/tiny/tables/table1.csv", comment="#")
+    psnr = table.set_index("method")["psnr"]
+    assert psnr["bm3d"] > psnr["low_dose"] + 1
+    assert psnr["bm3d_psd"] > psnr["low_dose"] + 1
+
+
+def test_test_set_holds_every_fourth_and_every_lesion_slice(finished_run):
+    info = json.loads((finished_run / f"results/tiny/test/{PATIENT}/volume.json").read_text())
+    lesions = pd.read_csv(finished_run / "data/lookalike/lesions.csv")
+    lesions = lesions[lesions["patient"] == PATIENT]
+    assert len(lesions) == 3
+    volume = finished_run / f"data/lookalike/volumes/{PATIENT}"
+    z_mm = np.array(json.loads((volume / "volume.json").read_text())["z_mm"])
+    with_lesion = {int(np.argmin(np.abs(z_mm - z))) for z in lesions["z_mm"]}
+    assert set(info["slice_index"]) == {0, 4} | with_lesion
+    whole = np.load(volume / "full.npy")
+    np.testing.assert_array_equal(
+        np.load(finished_run / f"results/tiny/test/{PATIENT}/full.npy"), whole[info["slice_index"]]
+    )
+
+
+def test_volumes_hold_the_pixels_of_the_dicom_files(finished_run):
+    """Read again with pydicom alone."""
+    import pydicom
+
+    for dose in ("full", "quarter"):
+        files = (finished_run / f"dicom/{PATIENT}/{dose}_1mm").iterdir()
+        slices = sorted(
+            (pydicom.dcmread(f) for f in files), key=lambda s: s.ImagePositionPatient[2]
+        )
+        expected = np.stack([s.pixel_array.astype(np.int32) - 1024 for s in slices])
+        found = np.load(finished_run / f"data/lookalike/volumes/{PATIENT}/{dose}.npy")
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("name", ["fig1_network", "fig2_cascade", "fig3_lesion"])
+def test_figures_are_written_as_png_and_pdf(finished_run, name):
+    figures = finished_run / "results/tiny/figures"
+    assert (figures / f"{name}.png").read_bytes().startswith(PNG)
+    assert (figures / f"{name}.pdf").read_bytes().startswith(PDF)
+
+
+def test_every_lesion_slice_of_the_test_set_has_a_panel(finished_run):
+    lesions = pd.read_csv(finished_run / "data/lookalike/lesions.csv")
+    expected = len(lesions[lesions["patient"] == PATIENT])
+    panels = sorted((finished_run / "results/tiny/lesions").glob("*.png"))
+    assert len(panels) == expected == 3
+    assert all(PATIENT in panel.name for panel in panels)
+    assert all(panel.read_bytes().startswith(PNG) for panel in panels)
+
+
+def test_every_output_has_a_provenance_record(finished_run):
+    run, data = finished_run / "results/tiny", finished_run / "data/lookalike"
+    outputs = [
+        data / "index.parquet",
+        data / "tiles.npy",
+        data / "lesions.csv",
+        *(data / f"volumes/{patient}/volume.json" for patient in ("L901", "L902", "L903")),
+        run / f"test/{PATIENT}/volume.json",
+        *(run / f"models/{model}/0/weights.safetensors" for model in MODELS),
+        *(run / f"models/{name}/fixed/parameters.json" for name in ("bm3d", "bm3d_psd")),
+        *run.glob("predictions/*/*/*.npy"),
+        *run.glob("scores/*/*/*.parquet"),
+        *(run / f"tables/table1.{suffix}" for suffix in ("csv", "md", "tex", "html")),
+        *(path for path in run.glob("figures/*") if path.suffix in (".png", ".pdf")),
+    ]
+    assert len(outputs) > 30
+    for output in outputs:
+        assert output.is_file(), output
+        record = json.loads(output.with_name(output.name + ".provenance.json").read_text())
+        assert record["output"] == output.name
+        assert record["packages"]["numpy"] == np.__version__
+        assert record["seconds"] >= 0
+
+
+def test_each_stage_is_trained_once(finished_run):
+    """LSGAN is a row and the cascade's level 1, DRL a row and the control's: one training each."""
+    folders = {path.parent.name for path in finished_run.glob("results/tiny/models/*/0")}
+    assert folders == set(MODELS)
+    printed = (finished_run / "first_output.txt").read_text()
+    assert re.search(r"^train +4$", printed, re.MULTILINE)
+
+
+def test_every_job_left_a_log_and_a_benchmark(finished_run):
+    outcome = snakemake(finished_run, "--summary")
+    rows = [line.split("\t") for line in outcome.stdout.splitlines()]
+    rows = [row for row in rows if len(row) == 6 and row[0] != "output_file"]
+    logs = {row[3] for row in rows}
+    assert len(logs) > 30
+    assert all((finished_run / log).is_file() for log in logs)
+    benchmarks = [*finished_run.glob("results/tiny/benchmarks/**/*.tsv")]
+    benchmarks += finished_run.glob("data/lookalike/benchmarks/**/*.tsv")
+    assert len(benchmarks) == len(logs)
+
+
+def test_resolved_configuration_is_saved_with_the_run(finished_run):
+    saved = yaml.safe_load((finished_run / "results/tiny/config.yaml").read_text())
+    assert saved["budget"] == CONFIG["budget"]
+    assert saved["dataset"]["patients"][PATIENT]["split"] == "test"
+    assert saved["chains"]["proposed"] == ["lsgan", "proposed_level2"]
+    assert saved["scaling"]["window"] == [-160, 240]
+
+
+def test_no_identifying_tag_reaches_an_artefact(finished_run):
+    planted = {value.encode() for value in IDENTIFYING.values()}
+    dicom = next((finished_run / f"dicom/{PATIENT}/full_1mm").iterdir()).read_bytes()
+    assert all(value in dicom for value in planted)
+    made = [*(finished_run / "data").rglob("*"), *(finished_run / "results").rglob("*")]
+    made += (finished_run / "logs").rglob("*")
+    for path in filter(Path.is_file, made):
+        content = path.read_bytes()
+        assert not any(value in content for value in planted), path
+
+
+def test_second_call_does_nothing_and_says_so(finished_run):
+    outcome = snakemake(finished_run, "--cores", "2")
+    assert outcome.returncode == 0
+    assert "Nothing to be done" in outcome.stdout
+
+
+def test_html_report_is_made_from_the_finished_run(finished_run, tmp_path):
+    report = tmp_path / "report.html"
+    outcome = snakemake(finished_run, "--report", str(report))
+    assert outcome.returncode == 0, outcome.stdout
+    text = report.read_text(encoding="utf-8")
+    for caption in ("Table I", "Lesion panels", "inventory"):
+        assert caption in text
+
+
+def test_first_run_showed_progress(finished_run):
+    printed = (finished_run / "first_output.txt").read_text()
+    assert "(100%) done" in printed

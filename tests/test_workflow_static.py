@@ -1,0 +1,119 @@
+"""What can be said of the workflow without running it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from repository_files import REPOSITORY, repository_files, text_of
+from workflow_runs import job_environment
+
+RULE_FILES = sorted((REPOSITORY / "workflow/rules").glob("*.smk"))
+DIRECTIVES = ("output:", "log:", "benchmark:", "conda:", "threads:", "mem_mb=", "gpu=", "shell:")
+# Notes of the authors that are not part of the repository.
+PRIVATE_NOTES = [
+    f"{name}.md" for name in ("METHODS", "DATA", "STACK", "PEERS", "WEIGHTS", "DESIGN")
+]
+MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:home|root|Users|work)/\w")
+
+
+def rules() -> dict[str, str]:
+    """Rule name to its text, for every rule of the workflow."""
+    found = {}
+    for file in RULE_FILES:
+        parts = re.split(r"^ *rule (\w+):\n", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        found.update(zip(parts[1::2], parts[2::2], strict=True))
+    return found
+
+
+def run(*command: str, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=cwd,
+        env=job_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_snakemake_lint_finds_nothing(tmp_path):
+    outcome = run(
+        *("-m", "snakemake", "--lint", "--snakefile", str(REPOSITORY / "Snakefile")), cwd=tmp_path
+    )
+    assert outcome.returncode == 0, outcome.stdout[-3000:]
+
+
+def test_snakefiles_are_formatted():
+    snakefmt = Path(sys.executable).with_name("snakefmt")
+    assert snakefmt.exists() or shutil.which("snakefmt")
+    outcome = run(str(snakefmt), "--check", "Snakefile", "workflow")
+    assert outcome.returncode == 0, outcome.stdout[-3000:]
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["format", "--check"]], ids=" ".join)
+def test_ruff_finds_nothing(arguments):
+    outcome = run("-m", "ruff", *arguments, "--no-cache", ".")
+    assert outcome.returncode == 0, outcome.stdout[-3000:]
+
+
+def test_rules_are_found():
+    assert {"train", "score", "table1", "index_dataset"} <= set(rules())
+
+
+@pytest.mark.parametrize("name", rules())
+def test_every_rule_states_log_benchmark_environment_and_resources(name):
+    missing = [directive for directive in DIRECTIVES if directive not in rules()[name]]
+    assert not missing
+
+
+def test_every_code_input_names_existing_files():
+    """`code()` passes over a pattern without a match: a misspelled one would trigger nothing."""
+    calls = "".join(file.read_text(encoding="utf-8") for file in RULE_FILES)
+    patterns = re.findall(r'"((?:ldct|methods)/[^"{}]*\.py)"', calls)
+    assert len(patterns) > 20
+    assert [pattern for pattern in patterns if not list(REPOSITORY.glob(pattern))] == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["-m", "ldct", "--help"], ["-m", "snakemake", "-n", "--cores", "1"]],
+    ids=["help", "dry run"],
+)
+def test_starting_does_not_import_heavy_packages(command, tmp_path):
+    if "snakemake" in command:
+        command = [*command, "--snakefile", str(REPOSITORY / "Snakefile")]
+    outcome = run("-X", "importtime", *command, cwd=REPOSITORY if "ldct" in command else tmp_path)
+    assert outcome.returncode == 0, outcome.stdout[-2000:]
+    imported = set(re.findall(r"^import time:[^|]*\|[^|]*\| +(\w+)$", outcome.stdout, re.MULTILINE))
+    assert "ldct" in imported
+    assert not imported & {"torch", "matplotlib", "numba", "scipy", "skimage", "bm3d", "pydicom"}
+
+
+def test_no_file_names_a_path_of_one_machine():
+    offenders = [
+        f"{path.relative_to(REPOSITORY)}: {match.group()}"
+        for path in repository_files()
+        for match in MACHINE_PATH.finditer(text_of(path))
+    ]
+    assert offenders == []
+
+
+def test_no_file_refers_to_notes_outside_the_repository():
+    offenders = [
+        f"{path.relative_to(REPOSITORY)}: {name}"
+        for path in repository_files()
+        for name in PRIVATE_NOTES
+        if re.search(rf"\b{re.escape(name)}", text_of(path))
+    ]
+    assert offenders == []
+
+
+def test_library_names_no_method():
+    """Methods are found, never imported: `ldct` must not know any folder of methods/."""
+    for path in (REPOSITORY / "ldct").rglob("*.py"):
+        assert not re.search(r"^\s*(from|import) methods\b", text_of(path), re.MULTILINE), path
