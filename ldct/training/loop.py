@@ -77,6 +77,7 @@ def train_stage(
     steps = track(range(first, total), stage["model"], total, first)
     with stop_on_signal() as stop, steps as progress:
         for step in progress:
+            set_learning_rate(optimizer, critic, learning_rate_at(recipe, step, total))
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 terms = train_step(stage, network, optimizer, critic, batches, step, features)
             if step % LOG_EVERY == 0 or step == total - 1:
@@ -194,6 +195,23 @@ def make_optimizer(network: nn.Module, recipe: Mapping[str, Any]) -> torch.optim
     return torch.optim.Adam(
         network.parameters(), lr=recipe["learning_rate"], betas=tuple(recipe["betas"]), eps=1e-8
     )
+
+
+def learning_rate_at(recipe: Mapping[str, Any], step: int, total: int) -> float:
+    """Learning rate of one step: the recipe's, times `factor` after the fraction `after` of all."""
+    drop = recipe.get("learning_rate_drop")
+    if drop is None or step < drop["after"] * total:
+        return recipe["learning_rate"]
+    return recipe["learning_rate"] * drop["factor"]
+
+
+def set_learning_rate(
+    optimizer: torch.optim.Optimizer, critic: Critic | None, learning_rate: float
+) -> None:
+    """Set the rate of the network's optimiser and of its critic's."""
+    for one in [optimizer] if critic is None else [optimizer, critic.optimizer]:
+        for group in one.param_groups:
+            group["lr"] = learning_rate
 
 
 def make_critic(stage: Mapping[str, Any], seed: int, device: torch.device) -> Critic | None:
