@@ -8,7 +8,7 @@ from ldct.errors import InputError
 from ldct.registry import method_folder, read_card
 
 # Full-size networks and every stage for real, but few steps. On the demo data 400 steps of batch 4
-# took DRL further than 200 of batch 8 at equal cost, and the drop keeps the last steps from deciding.
+# took DRL further than 200 of batch 8 at equal cost; the drop keeps the last steps from deciding.
 # `paper` leaves the cards' recipes as they are.
 BUDGETS: dict[str, dict[str, Any]] = {
     "quick": {

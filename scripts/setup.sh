@@ -93,8 +93,7 @@ main() {
     python=$(find_python)
     echo "Setting up $VENV with $("$python" --version) (once; a few minutes at most)" >&2
     [ -x "$ENVIRONMENT_PYTHON" ] || "$python" -m venv "$VENV"
-    lock=$(mktemp)
-    trap 'rm -f "$lock"' EXIT
+    lock="$VENV/requirements.lock"
     locked_packages >"$lock"
     echo "  packages (requirements.lock, checked by hash)" >&2
     install_locked "$lock"
