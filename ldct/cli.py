@@ -1,6 +1,7 @@
 """Command line: the same verbs that the workflow's rules run."""
 
 import argparse
+import os
 import sys
 import traceback
 from contextlib import ExitStack
@@ -29,6 +30,10 @@ def main(arguments: list[str]) -> int:
             options.run(options)
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
+            return 1
+        except BrokenPipeError:
+            # The reader of our output has gone (`| head`); nothing more can be printed.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
         except OSError as error:
             if error.filename is None:

@@ -90,6 +90,7 @@ def _resolve_methods(
         try:
             card = read_card(folders[name])
             check_folder(folders[name], card, published)
+            check_title(folders[name], card, cards)
             own = resolve_models([name], folders, config["budget"], config["tiles"]["size"])
         except InputError as error:
             broken[name] = str(error)
@@ -100,6 +101,17 @@ def _resolve_methods(
     if not cards:
         raise InputError("; ".join(broken.values()))
     return cards, models, chains, broken
+
+
+def check_title(folder: Path, card: Mapping[str, Any], others: Mapping[str, Any]) -> None:
+    """Raise InputError where a title would stand for two rows or images: figures go by titles."""
+    taken = {other["title"]: f"the method '{name}'" for name, other in others.items()}
+    taken |= dict.fromkeys(("LDCT", "NDCT"), "every figure")
+    if card["title"] in taken:
+        raise InputError(
+            f"{folder / 'method.yaml'}: key 'title': found '{card['title']}', which "
+            f"{taken[card['title']]} has already; expected a title of its own"
+        )
 
 
 def check_folder(folder: Path, card: Mapping[str, Any], published: Mapping[str, Any]) -> None:

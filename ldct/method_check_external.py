@@ -10,8 +10,16 @@ import numpy as np
 
 from ldct.errors import InputError
 from ldct.files import write_text
-from ldct.method_check import ODD_SHAPES, SIDE, Verdict, check_denoiser, write_pair
+from ldct.method_check import (
+    CONSTANT_HU,
+    ODD_SHAPES,
+    SIDE,
+    Verdict,
+    check_denoiser,
+    write_pair,
+)
 
+FLAT_PATIENT = "L004"  # constant slices
 SNAKEFILE = """
 from pathlib import Path
 
@@ -27,17 +35,27 @@ except Exception as error:
 def check_external(folder: Path, card: Mapping[str, Any], work: Path, verdict: Verdict) -> None:
     """Run rules.smk in a workflow of its own on slices of several sizes, and judge the results."""
     name = folder.name
-    shapes = {"L001": (SIDE, SIDE), "L002": ODD_SHAPES[0], "L003": ODD_SHAPES[1]}
+    shapes = {
+        "L001": (SIDE, SIDE),
+        "L002": ODD_SHAPES[0],
+        "L003": ODD_SHAPES[1],
+        FLAT_PATIENT: (SIDE, SIDE),
+    }
     settings = {
         "run": "check",
         "cards": {name: dict(card)},
         "folders": {name: str(folder.resolve())},
         "test_patients": list(shapes),
+        "train_patients": ["L009"],
+        "dataset": {"name": "check", "title": "synthetic", "simulated": True},
     }
     rules = str((folder / "rules.smk").resolve())
     write_text(work / "Snakefile", SNAKEFILE.format(settings=settings, rules=rules))
     for patient, shape in shapes.items():
         write_pair(work / f"results/check/test/{patient}", 1, shape)
+    flat = work / f"results/check/test/{FLAT_PATIENT}/quarter.npy"
+    np.save(flat, np.full((1, SIDE, SIDE), CONSTANT_HU, dtype=np.int16))
+    write_pair(work / "data/check/volumes/L009", 2)
     outputs = [f"results/check/predictions/{name}/fixed/{patient}.npy" for patient in shapes]
     run_rules(work, outputs, folder)
     first = [np.load(work / output) for output in outputs]
@@ -49,8 +67,9 @@ def check_external(folder: Path, card: Mapping[str, Any], work: Path, verdict: V
         verdict.problems.append(
             f"{rules}: predictions are of type {first[0].dtype}, expected float32"
         )
-    answers = iter([*(array[0] for array in first), again[-1][0]])
-    check_denoiser(lambda _: next(answers), rules, verdict, keeps_hu=False)
+    *images, flat_image = (array[0] for array in first)
+    answers = iter([*images, again[len(images) - 1][0], flat_image])
+    check_denoiser(lambda _: next(answers), rules, verdict, keeps_hu=True)
 
 
 def run_rules(work: Path, outputs: list[str], folder: Path) -> None:

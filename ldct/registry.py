@@ -47,8 +47,8 @@ def read_card(folder: Path) -> dict[str, Any]:
     """Read and check one `method.yaml`; InputError naming file and key."""
     try:
         card = read_yaml(folder / CARD)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         problem = " ".join(str(error).split())
-        raise InputError(f"{folder / CARD}: not YAML: {problem}") from None
+        raise InputError(f"{folder / CARD}: not YAML in UTF-8: {problem}") from None
     validate(card, "method", str(folder / CARD))
     return card

@@ -13,7 +13,8 @@ from training_inputs import METHODS, write_training_data
 from ldct.data.tiles import write_tiles
 from ldct.data.volumes import load_volume
 from ldct.denoising.network import denoise_slices
-from ldct.denoising.network_facts import count_parameters, receptive_field
+from ldct.denoising.network_cost import seen_pixels
+from ldct.denoising.network_facts import count_parameters
 from ldct.errors import InputError
 from ldct.registry import find_methods, read_card
 from ldct.scaling import Scaling
@@ -144,11 +145,11 @@ def test_sizes_and_receptive_fields_of_the_literature():
     """Gholizadeh-Ansari et al. 2019 (code), Yang et al. 2018; see docs/methods.md."""
     assert count_parameters(network("drl_e_mp")) == 231_526
     assert count_parameters(network("drl_e_mp", output_channels=1)) == 231_416
-    assert receptive_field(network("drl_e_mp")) == 39
+    assert seen_pixels(network("drl_e_mp"), 1) == 39
     generator = network("wgan_vgg")
     assert count_parameters(generator) == 56_097
     assert sum(p.numel() for n, p in generator.named_parameters() if "weight" in n) == 55_872
-    assert receptive_field(generator) == 17
+    assert seen_pixels(generator, 1) == 17
     assert count_parameters(discriminator("wgan_vgg")) == 17_923_521
     assert count_parameters(discriminator("lsgan")) == 2_765_505
     assert count_parameters(discriminator("lsgan", conditional=False)) == 2_765_505 - 64 * 16

@@ -13,7 +13,8 @@ from matplotlib.text import Text
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import nn
 
-from ldct.denoising.network_facts import count_parameters, network_blocks, receptive_field
+from ldct.denoising.network_cost import seen_pixels
+from ldct.denoising.network_facts import count_parameters, network_blocks
 from ldct.evaluation.protocol import load_protocol
 from ldct.files import read_json
 from ldct.reporting import figure_style as fs
@@ -88,14 +89,20 @@ def measured_field(network: nn.Module, size: int = 65) -> int:
 def test_drl_has_the_published_size():
     network = DilatedResidual()
     assert count_parameters(network) == 224_971
-    assert receptive_field(network) == 37
+    assert seen_pixels(network, 1) == 37
 
 
-@pytest.mark.parametrize("network", [DilatedResidual(), PoolAndGrow()])
-def test_receptive_field_is_where_gradients_reach(network):
-    field = receptive_field(network)
-    size = 64 if isinstance(network, PoolAndGrow) else 65
-    assert measured_field(network, size) == field
+def test_receptive_field_is_where_gradients_reach():
+    network = DilatedResidual()
+    assert measured_field(network, 65) == seen_pixels(network, 1)
+
+
+def test_network_that_cannot_be_traced_is_one_block():
+    class Branching(nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return image if image.mean() > 0 else -image
+
+    assert [block.label for block in network_blocks(Branching())] == ["", "Branching", ""]
 
 
 def test_frozen_parameters_are_not_counted():

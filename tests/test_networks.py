@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from ldct.denoising.network_facts import count_parameters, receptive_field
+from ldct.denoising.network_cost import seen_pixels
+from ldct.denoising.network_facts import count_parameters
 from ldct.errors import InputError
 from ldct.training.networks import build_network, load_weights, save_weights
 
@@ -29,7 +30,7 @@ def test_drl_size_and_receptive_field():
     assert count_parameters(network) == 224_971
     running = [b for name, b in network.named_buffers() if "running" in name]
     assert sum(b.numel() for b in running) == 640
-    assert receptive_field(network) == 37
+    assert seen_pixels(network, 1) == 37
 
 
 def test_drl_receptive_field_measured_by_gradient():

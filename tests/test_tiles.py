@@ -1,10 +1,12 @@
 """Tiles: which squares are kept, and that a gathered batch is what slicing gives."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ldct.data.tiles import gather_tiles, tissue_tiles
+from ldct.errors import InputError
 
 
 def test_only_tiles_with_tissue_are_kept():
@@ -45,3 +47,8 @@ def test_gathered_batch_equals_slicing(seed, size):
     for (v, s, r, c), tile in zip(tiles, batch, strict=True):
         np.testing.assert_array_equal(tile, volumes[v][s, r : r + size, c : c + size])
     assert batch.dtype == np.int16
+
+
+def test_slices_smaller_than_a_tile_are_named():
+    with pytest.raises(InputError, match=r"slices of 48 x 64 pixels .* tiles.size"):
+        tissue_tiles(np.zeros((1, 48, 64), dtype=np.int16), 64, 64, -500)

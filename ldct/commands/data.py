@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 from ldct import provenance
+from ldct.errors import InputError
 from ldct.files import read_json, read_yaml
 
 
@@ -142,7 +144,15 @@ def run_index(options: argparse.Namespace) -> None:
 
     started = time.perf_counter()
     root = options.dataset["root"]
-    index_dataset(root, options.dataset, options.index, options.inventory, options.workers)
+    try:
+        index_dataset(root, options.dataset, options.index, options.inventory, options.workers)
+    except InputError as error:
+        # Snakemake removes the outputs of a failed job, and the report is needed most then.
+        if options.log is None or not options.inventory.is_file():
+            raise
+        kept = options.log.with_name("inventory.md")
+        shutil.copyfile(options.inventory, kept)
+        raise InputError(f"{error} (the whole report: {kept})") from None
     provenance.write_record(
         options.index, inputs=[], settings={"dataset": options.dataset}, started=started
     )
@@ -211,14 +221,14 @@ def _demo_lesions(archives: Path, geometry: dict[str, dict[str, Any]]):
 
 def run_select_test(options: argparse.Namespace) -> None:
     """Write the test-set folder of one patient."""
-    from ldct.data.lesions import lesion_slices, read_lesions
+    from ldct.data.lesions import read_lesions
+    from ldct.data.selection import slices_to_score
     from ldct.data.volumes import select_slices
 
     started = time.perf_counter()
     info = read_json(options.volume / "volume.json")
-    regular = set(range(0, len(info["z_mm"]), options.every))
-    with_lesion = set(lesion_slices(read_lesions(options.lesions), info))
-    select_slices(options.volume, sorted(regular | with_lesion), options.output)
+    regular, with_lesion = slices_to_score(info, read_lesions(options.lesions), options.every)
+    select_slices(options.volume, sorted({*regular, *with_lesion}), options.output)
     provenance.write_record(
         options.output / "volume.json",
         inputs=[options.volume / "volume.json", options.lesions],

@@ -110,6 +110,6 @@ def methods_of_table(
 
 def describe_test(test: str | dict[str, int]) -> str:
     """The rule by which test slices were chosen."""
-    if test == "all":
+    if test == "all" or test["every"] == 1:
         return "all slices"
-    return f"every {test['every']}th slice and every slice with an annotated lesion"
+    return f"one slice in {test['every']} and every slice with an annotated lesion"

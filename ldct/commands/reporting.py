@@ -78,7 +78,7 @@ def run_draw_cascade(options: argparse.Namespace) -> None:
         adversarial = model["loss"].get("adversarial")
         network = model["network"]
         stage = {
-            "name": "LSGAN" if adversarial else network["name"].upper(),
+            "name": model["title"],
             "network": network["name"].upper(),
             "target": model["target"],
             "loss": model["loss"],
@@ -86,7 +86,11 @@ def run_draw_cascade(options: argparse.Namespace) -> None:
         }
         if adversarial:
             critic = build_network(adversarial["discriminator"], 0, "figure")
-            stage["discriminator"] = f"D given X, {count_parameters(critic):,} parameters"
+            conditional = adversarial["kind"] == "least_squares" and adversarial["discriminator"][
+                "options"
+            ].get("conditional", True)
+            given = " given X" if conditional else ""
+            stage["discriminator"] = f"D{given}, {count_parameters(critic):,} parameters"
         stages.append(stage)
     draw_cascade(options.card, stages, options.output)
 

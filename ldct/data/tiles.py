@@ -24,9 +24,16 @@ def tissue_tiles(
     quarter_hu : [slice, row, column] HU of the quarter dose; tiles that would cross the border are
         not made.
     keep_above_hu : a tile is kept when any of its voxels lies above this HU.
+    Raises InputError where a slice is smaller than a tile.
     Returns int32 [tiles, 3]: slice, row, column of the upper left voxel. Source: docs/methods.md,
     Tiles (stride 64 without overlap; air tiles dropped).
     """
+    if min(quarter_hu.shape[1:]) < size:
+        rows, columns = quarter_hu.shape[1:]
+        raise InputError(
+            f"tiles: slices of {rows} x {columns} pixels are smaller than a tile; expected at "
+            f"least {size} x {size}; lower tiles.size in the configuration"
+        )
     kept = []
     for index, image in enumerate(quarter_hu):
         windows = np.lib.stride_tricks.sliding_window_view(image, (size, size))[::stride, ::stride]

@@ -1,4 +1,4 @@
-"""What a network is, read from its definition: layers, edges, parameters, receptive field."""
+"""What a network is, read from its definition: layers, edges, parameters."""
 
 from dataclasses import dataclass, replace
 
@@ -51,37 +51,17 @@ def count_parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
-def receptive_field(network: nn.Module) -> int:
-    """Side in pixels of the square of input pixels that one output pixel depends on.
-
-    The longest path through the graph, adding (kernel - 1) * dilation * stride so far for each
-    convolution or pooling layer. Rows and columns are taken to be alike, and every other layer to
-    act on each pixel alone.
-    """
-    reach: dict[str, tuple[float, float]] = {}  # block -> (receptive field, stride so far)
-    field = 1.0
-    for block in network_blocks(network):
-        before = [reach[name] for name in block.inputs] or [(1.0, 1.0)]
-        field, stride = max(r[0] for r in before), max(r[1] for r in before)
-        span = (block.kernel - 1) * block.dilation
-        if block.label.startswith("ConvTranspose"):
-            # An output pixel meets only every stride-th weight of the kernel.
-            field += span // block.stride * stride
-            stride /= block.stride
-        else:
-            field += span * stride
-            stride *= block.stride
-        reach[block.name] = (field, stride)
-    return round(field)
-
-
 def network_blocks(network: nn.Module) -> list[Block]:
     """The blocks of a network in the order in which they are computed, traced with torch.fx.
 
     Batch norm and activations are merged into the convolution or join they follow when nothing
     else reads the value in between. Dropout, identity and a choice of channels are left out.
+    A network whose control flow depends on its input cannot be traced and comes back as one block.
     """
-    graph = fx.symbolic_trace(network)
+    try:
+        graph = fx.symbolic_trace(network)
+    except fx.proxy.TraceError:
+        return _opaque(network)
     modules = dict(graph.named_modules())
     blocks: dict[str, Block] = {}  # by the fx node that ends them
     ends: dict[fx.Node, str] = {}  # fx node -> key of the block that produces its value
@@ -165,3 +145,11 @@ def _merge(previous: Block, block: Block) -> Block | None:
     if block.activation and not previous.activation:
         return replace(previous, activation=block.activation)
     return None
+
+
+def _opaque(network: nn.Module) -> list[Block]:
+    return [
+        Block("input", "input"),
+        Block("other", "network", ("input",), label=type(network).__name__),
+        Block("output", "output", ("network",)),
+    ]

@@ -9,7 +9,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyArrowPatch, Patch, Rectangle
 from torch import nn
 
-from ldct.denoising.network_facts import Block, count_parameters, network_blocks, receptive_field
+from ldct.denoising.network_cost import seen_pixels
+from ldct.denoising.network_facts import Block, count_parameters, network_blocks
 from ldct.provenance import write_record
 from ldct.reporting import figure_style as fs
 
@@ -33,12 +34,12 @@ def draw_network(network: nn.Module, title: str, output_stem: str | Path) -> Non
 
     Every convolution shows kernel, channels and dilation; bands stand for batch norm and
     activation; connections that skip layers run above (into a concatenation) or below. The
-    parameter count and the receptive field beneath are computed from the same graph. The figure
-    has double column width, and more where the network has over 13 blocks.
+    parameter count and the measured receptive field are printed beneath. The figure has double
+    column width, and more where the network has over 13 blocks.
     """
     started = time.perf_counter()
     blocks = network_blocks(network)
-    parameters, field = count_parameters(network), receptive_field(network)
+    parameters, field = count_parameters(network), _receptive_field(network)
     above, below = _skip_edges(blocks)
     lanes_above, lanes_below = _lanes(above), _lanes(below)
     depth_above = _depth(lanes_above)
@@ -60,7 +61,7 @@ def draw_network(network: nn.Module, title: str, output_stem: str | Path) -> Non
             for edge, lane in lanes.items():
                 _draw_skip(axes, blocks, centres, middle, edge, lane, side)
         axes.text(width / 2, height - 0.05, title, ha="center", va="top", fontsize=fs.TITLE_PT)
-        facts = f"{parameters:,} trainable parameters  ·  receptive field {field} × {field} pixels"
+        facts = f"{parameters:,} trainable parameters  ·  receptive field {field} pixels"
         axes.text(width / 2, 0.06, facts, ha="center", va="bottom")
         _legend(axes, blocks, width)
         for path in fs.save_figure(figure, output_stem):
@@ -70,6 +71,12 @@ def draw_network(network: nn.Module, title: str, output_stem: str | Path) -> Non
                 settings={"title": title, "parameters": parameters, "receptive_field": field},
                 started=started,
             )
+
+
+def _receptive_field(network: nn.Module) -> str:
+    first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
+    side = seen_pixels(network, first.in_channels)
+    return f"{side} × {side}" if side else "over 128 × 128"
 
 
 def _skip_edges(blocks: Sequence[Block]) -> tuple[list[Edge], list[Edge]]:

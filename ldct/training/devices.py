@@ -43,12 +43,19 @@ def keep_freed_memory() -> None:
         library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
+def usable_cores() -> int:
+    """Cores that this process may use; all of them where the system cannot tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def limit_threads(threads: int) -> int:
     """Set PyTorch's thread number to at most what the machine lets this process use.
 
     Called once by every job that runs networks; also calls `keep_freed_memory`.
     """
     keep_freed_memory()
-    usable = max(1, min(threads, len(os.sched_getaffinity(0))))
+    usable = max(1, min(threads, usable_cores()))
     torch.set_num_threads(usable)
     return usable

@@ -50,14 +50,21 @@ def as_json(content):
     return json.dumps(content, sort_keys=True)
 
 
+def lesion_source():
+    """Where lesions come from, as arguments: the user's list, the demo's reader marks, or nothing."""
+    if SETTINGS["lesions_csv"]:
+        return ["--neutral-csv", SETTINGS["lesions_csv"]]
+    return ["--archives", SETTINGS["demo"]["archives"]] if IS_DEMO else []
+
+
 def all_cores():
     """Threads of jobs that use any number well and come before everything else."""
-    return workflow.cores or 1
+    # workflow.cores raises where no job will run (--summary, --report without --cores).
+    return workflow.resource_settings.cores or 1
 
 
 def half_of_cores():
     """Threads of the few wide jobs: two of them side by side fill the machine."""
-    # workflow.cores raises where no job will run (--summary, --report without --cores).
     return max(1, (workflow.resource_settings.cores or 1) // 2)
 
 
@@ -142,6 +149,12 @@ def predictions_of(methods, patients):
         for patient in patients
         for method in methods
     ]
+
+
+def level_title(model):
+    """What figures call one level of a cascade: its method's title, or its network."""
+    network = SETTINGS["models"][model]["network"]["name"].upper()
+    return SETTINGS["cards"].get(model, {}).get("title", network)
 
 
 def titles(methods):

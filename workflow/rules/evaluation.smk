@@ -42,7 +42,12 @@ rule table1:
         tiles=f"{DATA}/tiles.npy",
         protocol=SETTINGS["protocol_file"],
         published=REPOSITORY / "config/published.yaml",
-        code=code("ldct/evaluation/scores.py", "ldct/reporting/table1*.py"),
+        code=code(
+            "ldct/evaluation/scores.py",
+            "ldct/evaluation/protocol.py",
+            "ldct/reporting/table1*.py",
+            "ldct/commands/evaluation.py",
+        ),
     output:
         csv=f"{RUN}/tables/table1.csv",
         md=f"{RUN}/tables/table1.md",

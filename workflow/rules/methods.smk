@@ -204,7 +204,7 @@ rule tune_classical:
     message:
         "Tuning {wildcards.method} on the training patients"
     shell:
-        "python -m ldct --log {log} tune-classical --method {params.folder}"
+        "python -m ldct --log {log} tune-classical --method {params.folder:q}"
         " --settings {params.settings:q} --volumes {params.volumes} --output {output}"
 
 
@@ -235,7 +235,7 @@ rule denoise_classical:
     message:
         "Denoising {wildcards.patient} with {wildcards.method} ({threads} processes)"
     shell:
-        "python -m ldct --log {log} denoise-classical --method {params.folder}"
+        "python -m ldct --log {log} denoise-classical --method {params.folder:q}"
         " --parameters {input.parameters} --test-folder {params.test} --workers {threads}"
         " --output {output}"
 
@@ -275,7 +275,7 @@ rule denoise_finetuned:
     message:
         "Fine-tuning on and denoising {wildcards.patient} with {wildcards.method}, seed {wildcards.seed}"
     shell:
-        "python -m ldct --log {log} denoise-finetuned --method {params.folder}"
+        "python -m ldct --log {log} denoise-finetuned --method {params.folder:q}"
         " --parameters {input.parameters} --levels {params.levels:q} --weights {input.weights}"
         " --test-folder {params.test} {params.scaling}"
         " --device {resources.device} --gpus {resources.gpu} --threads {threads} --output {output}"

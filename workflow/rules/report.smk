@@ -30,12 +30,18 @@ FIGURE_CODE = code(
     "ldct/reporting/network_diagram.py",
     "ldct/reporting/cascade_diagram.py",
     "ldct/denoising/network_facts.py",
+    "ldct/denoising/network_cost.py",
+    "ldct/commands/reporting.py",
 )
 PANEL_CODE = code(
     "ldct/reporting/figure_style.py",
     "ldct/reporting/comparison.py",
     "ldct/reporting/lesion_panels.py",
     "ldct/evaluation/metrics.py",
+    "ldct/evaluation/protocol.py",
+    "ldct/data/lesions.py",
+    "ldct/commands/reporting.py",
+    "ldct/scaling.py",
 )
 
 
@@ -101,7 +107,10 @@ if CASCADE:
         params:
             card=lambda wildcards: as_json(SETTINGS["cards"][CASCADE]),
             models=as_json(
-                [SETTINGS["models"][name] for name in SETTINGS["chains"][CASCADE]]
+                [
+                    {**SETTINGS["models"][name], "title": level_title(name)}
+                    for name in SETTINGS["chains"][CASCADE]
+                ]
             ),
             stem=subpath(output[0], strip_suffix=".png"),
         message:
