@@ -261,7 +261,12 @@ def test_real_reader_marks_give_one_large_nodule_and_three_small_ones():
     small = lesions[lesions["lesion"] > 1]
     assert sorted(small["z_mm"]) == [-175.0, -175.0, -150.0]
     assert set(small["diameter_mm"]) == {3.0}
-    info = {"patient": demo.LIDC_PATIENT, "z_mm": scan.z_mm, "thickness_mm": 2.5}
+    info = {
+        "patient": demo.LIDC_PATIENT,
+        "slice_index": list(range(len(scan.z_mm))),
+        "z_mm": scan.z_mm,
+        "thickness_mm": 2.5,
+    }
     assert len(lesion_slices(lesions, info)) == 10
 
 

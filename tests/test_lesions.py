@@ -212,6 +212,7 @@ def test_lookalike_lesions_are_where_the_image_is_darker(tmp_path):
     tree = write_lookalike_tree(tmp_path / "tree", lesions=True, patients=["L901"])
     info = {
         "patient": "L901",
+        "slice_index": list(range(len(tree.z_mm))),
         "z_mm": list(tree.z_mm),
         "origin_mm": tree.origin_mm,
         "pixel_mm": tree.pixel_mm,

@@ -239,7 +239,7 @@ rule draw_lesion_panels:
         test=expand(f"{RUN}/test/{{patient}}", patient=TEST_PATIENTS),
         titles=titles([name for name in METHODS if name not in IDENTITIES]),
         note=FIGURE_NOTE,
-        credit=DATASET.get("credit", ""),
+        credit=DATASET.get("credit", f"{DATASET['title']}."),
     message:
         "Drawing a panel for every lesion slice"
     shell:
