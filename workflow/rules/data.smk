@@ -8,6 +8,8 @@ VOLUME_CODE = code(
     "ldct/data/hounsfield.py",
     "ldct/data/volumes.py",
 )
+# The demo patient's lesions are the reader marks in its archive.
+READER_MARKS = ["ldct/data/lidc.py", "ldct/data/demo.py"] if IS_DEMO else []
 INDEX_CODE = code(
     "ldct/data/dicom.py",
     "ldct/data/hounsfield.py",
@@ -188,7 +190,7 @@ rule list_lesions:
         ),
         archives=f"{SETTINGS['demo']['archives']}/complete" if IS_DEMO else [],
         table=SETTINGS["lesions_csv"] or [],
-        code=code("ldct/data/lesions.py", "ldct/data/lidc.py", "ldct/data/demo.py"),
+        code=code("ldct/data/lesions.py", *READER_MARKS),
     output:
         f"{DATA}/lesions.csv",
     log:
