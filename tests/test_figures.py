@@ -7,14 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
+from sample_networks import DilatedResidual, PoolAndGrow
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import nn
 
-from ldct.denoising.network_cost import seen_pixels
-from ldct.denoising.network_facts import count_parameters, network_blocks
 from ldct.evaluation.protocol import load_protocol
 from ldct.files import read_json
 from ldct.reporting import figure_style as fs
@@ -30,111 +28,6 @@ from ldct.reporting.network_diagram import draw_network
 
 ROOT = Path(__file__).parent.parent
 SIZE = 96
-
-
-class DilatedResidual(nn.Module):
-    """The DRL network, written out from its layer table (docs/methods.md, DRL)."""
-
-    def __init__(self):
-        super().__init__()
-
-        def block(channels, dilation):
-            convolution = nn.Conv2d(channels, 64, 3, padding=dilation, dilation=dilation)
-            return nn.Sequential(convolution, nn.BatchNorm2d(64), nn.ReLU())
-
-        self.first = nn.Sequential(nn.Conv2d(1, 64, 5, padding=2), nn.ReLU())
-        self.second, self.third, self.fourth = block(64, 2), block(64, 3), block(64, 4)
-        self.fifth, self.sixth = block(64, 3), block(128, 2)
-        self.seventh = nn.Conv2d(128, 1, 3, padding=1)
-        self.last = nn.Conv2d(1, 1, 3, padding=1)
-
-    def forward(self, image):
-        first = self.first(image)
-        second = self.second(first)
-        fifth = self.fifth(self.fourth(self.third(second)))
-        sixth = self.sixth(torch.cat([fifth, second], dim=1))
-        return self.last(self.seventh(torch.cat([sixth, first], dim=1)) + image[:, :1])
-
-
-class PoolAndGrow(nn.Module):
-    """Strides, pooling and a transposed convolution."""
-
-    def __init__(self):
-        super().__init__()
-        self.down = nn.Conv2d(1, 4, 3, stride=2, padding=1)
-        self.pool = nn.AvgPool2d(2)
-        self.deep = nn.Conv2d(4, 4, 3, padding=1)
-        self.up = nn.ConvTranspose2d(4, 1, 4, stride=4)
-        self.last = nn.Conv2d(1, 1, 5, padding=2)
-
-    def forward(self, image):
-        return self.last(self.up(torch.tanh(self.deep(self.pool(self.down(image))))))
-
-
-def measured_field(network: nn.Module, size: int = 65) -> int:
-    """Widest extent, over output pixels in the middle, of the input pixels with a gradient."""
-    network = network.double().eval()
-    for parameter in network.parameters():
-        parameter.data = parameter.abs() / parameter.abs().sum() + 1e-3
-    image = torch.rand(1, 1, size, size, dtype=torch.float64, requires_grad=True)
-    output = network(image)
-    widest = 0
-    for column in range(size // 2 - 4, size // 2 + 4):
-        (gradient,) = torch.autograd.grad(output[0, 0, size // 2, column], image, retain_graph=True)
-        touched = gradient[0, 0].abs().sum(0).nonzero().ravel()
-        widest = max(widest, int(touched.max() - touched.min()) + 1)
-    return widest
-
-
-def test_drl_has_the_published_size():
-    network = DilatedResidual()
-    assert count_parameters(network) == 224_971
-    assert seen_pixels(network, 1) == 37
-
-
-def test_receptive_field_is_where_gradients_reach():
-    network = DilatedResidual()
-    field = seen_pixels(network, 1)
-    assert measured_field(network) == field
-
-
-def test_network_that_cannot_be_traced_is_one_block():
-    class Branching(nn.Module):
-        def forward(self, image: torch.Tensor) -> torch.Tensor:
-            return image if image.mean() > 0 else -image
-
-    assert [block.label for block in network_blocks(Branching())] == ["", "Branching", ""]
-
-
-def test_frozen_parameters_are_not_counted():
-    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 1, 1))
-    network[1].requires_grad_(False)
-    assert count_parameters(network) == 20
-
-
-def test_blocks_follow_the_definition():
-    blocks = network_blocks(DilatedResidual())
-    assert [b.kind for b in blocks] == (
-        ["input"] + ["conv"] * 5 + ["concat", "conv", "concat", "conv", "add", "conv", "output"]
-    )
-    assert [b.dilation for b in blocks if b.kind == "conv"] == [1, 2, 3, 4, 3, 2, 1, 1]
-    assert [b.normalised for b in blocks if b.kind == "conv"] == [False] + [True] * 5 + [False] * 2
-    by_position = {b.name: i for i, b in enumerate(blocks)}
-    joins = [[by_position[name] for name in b.inputs] for b in blocks if len(b.inputs) > 1]
-    assert joins == [[5, 2], [7, 1], [9, 0]]
-
-
-def test_value_read_twice_is_not_merged():
-    class Both(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv = nn.Conv2d(1, 1, 3, padding=1)
-
-        def forward(self, image):
-            raw = self.conv(image)
-            return raw + torch.relu(raw)
-
-    assert [b.kind for b in network_blocks(Both())] == ["input", "conv", "other", "add", "output"]
 
 
 @pytest.fixture
