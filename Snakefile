@@ -9,12 +9,17 @@ from snakemake.utils import min_version
 
 from ldct.configuration import check_source, resolve_run
 from ldct.errors import InputError
+from ldct.held_files import release_stale_lock
 
 min_version("9.0")
 
 
 configfile: Path(workflow.basedir) / "config" / "config.yaml"
 
+
+# Held until this process ends: after SIGKILL or a power cut the next call needs no --unlock.
+if workflow.is_main_process:
+    ALIVE = release_stale_lock(Path(".snakemake"))
 
 REPOSITORY = Path(os.path.relpath(workflow.basedir))
 # Rules call `python -m ldct`, from whatever working directory.
@@ -40,8 +45,16 @@ for name, problem in SETTINGS["broken"].items():
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/methods.smk"
+include: "workflow/rules/controls.smk"
 include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/calibration.smk"
+include: "workflow/rules/image_quality.smk"
+include: "workflow/rules/texture.smk"
+include: "workflow/rules/lesion_bench.smk"
+include: "workflow/rules/cost.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/training_report.smk"
+include: "workflow/rules/claims.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -60,3 +73,4 @@ rule all:
         expand(f"{RUN}/tables/table1.{{format}}", format=["csv", "md", "tex", "html"]),
         FIGURES,
         f"{RUN}/lesions",
+        RESULTS,

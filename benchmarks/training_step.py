@@ -29,8 +29,9 @@ from ldct.registry import find_methods
 from ldct.scaling import Scaling
 from ldct.stages import resolve_models
 from ldct.training.devices import limit_threads
-from ldct.training.loop import make_optimizer, train_stage
+from ldct.training.loop import train_stage
 from ldct.training.networks import build_network
+from ldct.training.recipe import make_optimizer
 
 REPOSITORY = Path(__file__).parents[1]
 SCALING = Scaling(-160.0, 240.0, clip=True)

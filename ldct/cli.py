@@ -8,9 +8,40 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ldct import __version__
-from ldct.commands import data, denoising, evaluation, methods, reporting, training
+from ldct.commands import (
+    calibration,
+    claims,
+    controls,
+    cost,
+    data,
+    denoising,
+    evaluation,
+    image_quality,
+    lesion_bench,
+    methods,
+    reporting,
+    texture,
+    training,
+)
 from ldct.errors import InputError
 from ldct.progress import Tee
+
+# In the order in which `--help` lists them.
+VERB_GROUPS = (
+    data,
+    training,
+    denoising,
+    controls,
+    evaluation,
+    calibration,
+    image_quality,
+    texture,
+    lesion_bench,
+    cost,
+    claims,
+    reporting,
+    methods,
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -57,6 +88,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--log", type=Path, help="also write all messages to this file")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
-    for group in (data, training, denoising, evaluation, reporting, methods):
+    for group in VERB_GROUPS:
         group.register(verbs)
     return parser

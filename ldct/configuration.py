@@ -5,6 +5,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ldct.errors import InputError
 from ldct.files import read_yaml
 from ldct.registry import find_methods, method_folder, read_card
@@ -13,10 +15,13 @@ from ldct.stages import LEARNED, describe_budget, resolve_models
 
 # Seed folder of methods whose output does not depend on a seed.
 FIXED = "fixed"
+# Name, among protocols, of the one that the run's own calibration writes.
+CALIBRATED = "calibrated"
 FILE_OF_KIND = {
     "classical": "denoise.py",
     "network_finetuned": "denoise.py",
     "external": "rules.smk",
+    "control": "denoise.py",
 }
 
 
@@ -26,9 +31,12 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     config : merged configuration (config/config.yaml and overlays).
     repository : folder that holds `config/` and `methods/`.
     Returns plain data: the checked configuration with `dataset` replaced by its description, and
-    `cards`, `broken`, `folders`, `models`, `chains`, `method_seeds`, `train_patients`,
-    `test_patients`, `protocol_file`, `budget_text`. A method whose folder is broken stands in
-    `broken` (name to message) and nowhere else: the other rows do not need it.
+    `cards`, `controls`, `control_cards`, `broken`, `folders`, `models`, `chains`, `method_seeds`,
+    `train_patients`, `test_patients`, `protocol_file`, `protocol_files` (the main one first, then
+    the further ones), `protocol_names` (in the same order), `calibrated_protocol`,
+    `calibration_file`, `budget_text`. A method whose folder is broken stands in `broken` (name to
+    message) and nowhere else: the other rows do not need it.
+    Controls have cards of their own: they are measured as methods are, and no row of Table I.
     Raises InputError with one line naming the key or file, and where every method is broken.
     """
     validate(config, "config", "configuration")
@@ -46,10 +54,12 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
             )
     dataset = _read_dataset(config, repository)
     folders = find_methods([repository / "methods", *config.get("method_paths", [])])
-    for name in config["methods"]:
-        method_folder(name, folders, "configuration: key 'methods'")
+    for key in ("methods", "controls"):
+        for name in config.get(key, []):
+            method_folder(name, folders, f"configuration: key '{key}'")
     published = read_yaml(repository / "config/published.yaml")["rows"]
     cards, models, chains, broken = _resolve_methods(config, folders, published)
+    controls = _resolve_controls(config, folders, published, cards, broken)
     seeds = [str(seed) for seed in config["seeds"]]
     splits = {name: entry["split"] for name, entry in dataset["patients"].items()}
     train = [name for name, split in splits.items() if split == "train"]
@@ -58,22 +68,26 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
         raise InputError(
             f"data set {dataset['name']}: needs at least one train and one test patient"
         )
+    protocols = _resolve_protocols(config, dataset, repository)
     return {
         **config,
         "dataset": dataset,
         "cards": cards,
+        "controls": list(controls),
+        "control_cards": controls,
         "broken": broken,
-        "folders": {name: str(folders[name]) for name in cards},
+        "folders": {name: str(folders[name]) for name in [*cards, *controls]},
         "models": models,
         "chains": chains,
         "method_seeds": {
-            name: seeds if card["kind"] in LEARNED else [FIXED] for name, card in cards.items()
+            name: seeds if card["kind"] in LEARNED else [FIXED]
+            for name, card in (cards | controls).items()
         },
         "train_patients": train,
         "test_patients": test,
-        "protocol_file": str(
-            _named_file(repository / "config/protocols", config["protocol"], "protocol")
-        ),
+        **protocols,
+        "calibration_file": _calibration_file(config, repository),
+        "validation_protocol_file": _validation_protocol(config, train, repository),
         "budget_text": describe_budget(config["budget"]),
     }
 
@@ -91,6 +105,7 @@ def _resolve_methods(
             card = read_card(folders[name])
             check_folder(folders[name], card, published)
             check_title(folders[name], card, cards)
+            check_place(folders[name], card, "methods")
             own = resolve_models([name], folders, config["budget"], config["tiles"]["size"])
         except InputError as error:
             broken[name] = str(error)
@@ -101,6 +116,42 @@ def _resolve_methods(
     if not cards:
         raise InputError("; ".join(broken.values()))
     return cards, models, chains, broken
+
+
+def _resolve_controls(
+    config: Mapping[str, Any],
+    folders: dict[str, Path],
+    published: Mapping[str, Any],
+    cards: Mapping[str, Any],
+    broken: dict[str, str],
+) -> dict[str, Any]:
+    """Cards of the run's controls in their order; what is wrong with others goes to `broken`."""
+    controls: dict[str, Any] = {}
+    for name in config.get("controls", []):
+        try:
+            card = read_card(folders[name])
+            check_place(folders[name], card, "controls")
+            check_folder(folders[name], card, published)
+            check_title(folders[name], card, {**cards, **controls})
+        except InputError as error:
+            broken[name] = str(error)
+            continue
+        controls[name] = card
+    return controls
+
+
+def check_place(folder: Path, card: Mapping[str, Any], key: str) -> None:
+    """Raise InputError for a control among `methods`, or a method among `controls`.
+
+    key : of the configuration that names the folder. A control may look at the full-dose image, so
+        that it must not stand in a table of methods.
+    """
+    if (card["kind"] == "control") != (key == "controls"):
+        right = "controls" if card["kind"] == "control" else "methods"
+        raise InputError(
+            f"configuration: key '{key}': found '{folder.name}', whose kind is {card['kind']}; "
+            f"name it under '{right}'"
+        )
 
 
 def check_title(folder: Path, card: Mapping[str, Any], others: Mapping[str, Any]) -> None:
@@ -154,6 +205,78 @@ def _read_dataset(config: Mapping[str, Any], repository: Path) -> dict[str, Any]
     if config.get("dataset_root"):
         dataset["root"] = config["dataset_root"]
     return dataset
+
+
+def _resolve_protocols(
+    config: Mapping[str, Any], dataset: Mapping[str, Any], repository: Path
+) -> dict[str, Any]:
+    """Files and names of the run's protocols, the main one first, none twice."""
+    # A protocol fitted to simulated dose must not pass for one of a paper.
+    calibrated = f"{CALIBRATED}_simulated_dose" if dataset["simulated"] else CALIBRATED
+    calibrated_file = f"results/{config['run']}/calibration/{calibrated}.yaml"
+    files: dict[str, str] = {}
+    for key, names in (
+        ("protocol", [config["protocol"]]),
+        ("further_protocols", config.get("further_protocols", [])),
+    ):
+        for name in names:
+            if name == CALIBRATED:
+                own, path = calibrated, calibrated_file
+            else:
+                path = str(_named_file(repository / "config/protocols", name, key))
+                own = _name_in_protocol(path)
+            if files.setdefault(own, path) != path:
+                raise InputError(
+                    f"configuration: key '{key}': {files[own]} and {path} are both named '{own}'; "
+                    "expected a name of its own for each, since it names score rows"
+                )
+    return {
+        "protocol_file": next(iter(files.values())),
+        "protocol_files": list(files.values()),
+        "protocol_names": list(files),
+        "calibrated_protocol": calibrated_file,
+    }
+
+
+def _validation_protocol(
+    config: Mapping[str, Any], train: list[str], repository: Path
+) -> str | None:
+    """Protocol file of the validation, or None for a run that holds out no patient."""
+    validation = config.get("validation") or {}
+    patient = validation.get("patient")
+    if patient is None:
+        return None
+    if patient not in train or len(train) == 1:
+        raise InputError(
+            f"configuration: key 'validation.patient': found '{patient}', expected one of several "
+            f"training patients ({', '.join(train)}), or null"
+        )
+    folder = repository / "config/protocols"
+    return str(_named_file(folder, validation["protocol"], "validation.protocol"))
+
+
+def _calibration_file(config: Mapping[str, Any], repository: Path) -> str | None:
+    """Grid of the protocol solver, or None where the run has none."""
+    name = config.get("calibration_grid")
+    if name is None and CALIBRATED in [config["protocol"], *config.get("further_protocols", [])]:
+        raise InputError(
+            "configuration: key 'calibration_grid': found null, but the protocol 'calibrated' is "
+            "made by the calibration; expected the name of a grid, e.g. default"
+        )
+    if name is None:
+        return None
+    return str(_named_file(repository / "config/calibration", name, "calibration_grid"))
+
+
+def _name_in_protocol(path: str) -> str:
+    try:
+        content = read_yaml(path)
+    except yaml.YAMLError as error:
+        raise InputError(
+            f"protocol file {path}: not valid YAML: {' '.join(str(error).split())}"
+        ) from None
+    validate(content, "protocol", f"protocol file {path}")
+    return content["name"]
 
 
 def _named_file(folder: Path, name: str, key: str) -> Path:

@@ -61,6 +61,10 @@ def check_method(
             from ldct.method_check_external import check_external
 
             check_external(folder, card, work, verdict)
+        elif card["kind"] == "control":
+            from ldct.method_check_control import check_control
+
+            check_control(folder, card, volume, work, verdict)
         elif card["kind"] != "identity":
             from ldct.method_check_networks import check_networks
 

@@ -35,7 +35,7 @@ def write_record(
     settings: Mapping[str, Any],
     started: float,
 ) -> None:
-    """Write the provenance record of one output file or folder.
+    """Write the provenance record of one output file or folder, which must exist.
 
     inputs : files the output was computed from; each is recorded with its sha256, or with its
         size where it is larger than 64 MiB.
@@ -46,10 +46,11 @@ def write_record(
         record_path(output),
         {
             "output": Path(output).name,
+            "content": _describe(Path(output)),
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "inputs": {str(path): _describe(Path(path)) for path in inputs},
             "settings": dict(settings),
-            "code": {"version": __version__, "git": _git_revision()},
+            "code": {"version": __version__, "git": git_revision()},
             "packages": _package_versions(),
             "host": {
                 "node": platform.node(),
@@ -59,6 +60,8 @@ def write_record(
             },
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - started, 3),
+            # Of this process since it started, and of those that it started and that have ended.
+            "cpu_seconds": round(sum(os.times()[:4]), 3),
             "peak_memory_mb": _peak_memory_mb(),
         },
     )
@@ -72,7 +75,7 @@ def _describe(path: Path) -> dict[str, Any]:
 
 
 @cache
-def _git_revision() -> str | None:
+def git_revision() -> str | None:
     """Commit of the checkout that runs, with `-dirty` where it has local changes."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     try:

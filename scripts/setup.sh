@@ -50,15 +50,16 @@ share_pip_settings() {
     if [ -n "${PIP_CERT:-}" ]; then export SSL_CERT_FILE="${SSL_CERT_FILE:-$PIP_CERT}"; fi
 }
 
+# Without dependencies: the lock names them all, but for torch, which is the next step.
 install_locked() {
     local lock="$1"
     if "$ENVIRONMENT_PYTHON" -m pip install --quiet "$UV" 2>/dev/null; then
         share_pip_settings
         "$ENVIRONMENT_PYTHON" -m uv pip install --quiet --python "$ENVIRONMENT_PYTHON" \
-            --require-hashes --compile-bytecode --requirement "$lock" && return
+            --no-deps --require-hashes --compile-bytecode --requirement "$lock" && return
         echo "uv could not install the packages; trying pip" >&2
     fi
-    "$ENVIRONMENT_PYTHON" -m pip install --quiet --require-hashes --compile --requirement "$lock"
+    "$ENVIRONMENT_PYTHON" -m pip install --quiet --no-deps --require-hashes --compile --requirement "$lock"
 }
 
 # CPU build of torch, in this order: a wheel that the user's pip already offers without an index; the

@@ -28,6 +28,34 @@ def test_default_run_is_the_demo_at_the_quick_budget():
     assert run["protocol_file"].endswith("config/protocols/abdomen.yaml")
 
 
+def test_further_protocols_follow_the_main_one_and_none_stands_twice():
+    run = resolve()
+    assert run["protocol_names"][0] == "abdomen"
+    assert [Path(file).stem for file in run["protocol_files"]] == run["protocol_names"]
+    assert {"full_range", "tcia_ldct_benchmark", "drl_author"} < set(run["protocol_names"])
+    names = resolve(protocol="full_range")["protocol_names"]
+    assert names[0] == "full_range"
+    assert len(names) == len(set(names))
+    assert resolve(further_protocols=[])["protocol_names"] == ["abdomen"]
+
+
+def test_two_protocols_of_one_name_are_refused(tmp_path):
+    content = yaml.safe_load((REPOSITORY / "config/protocols/abdomen.yaml").read_text())
+    own = write_yaml(tmp_path / "mine.yaml", content | {"window": [0, 100]})
+    with pytest.raises(InputError, match=r"further_protocols.*both named 'abdomen'"):
+        resolve(further_protocols=[str(own)])
+
+
+def test_the_calibrated_protocol_is_a_result_of_the_run():
+    run = resolve(protocol="calibrated")
+    assert run["protocol_names"][0] == "calibrated_simulated_dose"
+    assert run["protocol_file"] == run["calibrated_protocol"]
+    assert run["protocol_file"].startswith("results/demo-quick/calibration/")
+    assert resolve(**PAPER)["calibrated_protocol"].endswith("/calibrated.yaml")
+    with pytest.raises(InputError, match=r"calibration_grid.*'calibrated'"):
+        resolve(protocol="calibrated", calibration_grid=None)
+
+
 def test_paper_run_is_the_papers_split_and_untouched_recipes():
     """Paper, section III-B: eight patients for training, L109 and L506 for the test."""
     run = resolve(**PAPER)
@@ -40,7 +68,7 @@ def test_paper_run_is_the_papers_split_and_untouched_recipes():
 
 
 def test_learned_methods_have_the_runs_seeds_and_others_none():
-    run = resolve(seeds=[0, 7], methods=["low_dose", "bm3d", "drl", "proposed"])
+    run = resolve(seeds=[0, 7], methods=["low_dose", "bm3d", "drl", "proposed"], controls=[])
     assert run["method_seeds"] == {
         "low_dose": ["fixed"],
         "bm3d": ["fixed"],

@@ -1,18 +1,21 @@
 """PSNR, SSIM, RMSE against written-out formulas and against scikit-image on whole slices."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.ndimage import convolve
+from scipy.ndimage import convolve, gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from ldct.errors import InputError
 from ldct.evaluation.metrics import crop_scores, psnr, rmse_hu, slice_scores, ssim
-from ldct.evaluation.protocol import Protocol, SsimWindow
+from ldct.evaluation.protocol import Protocol, SsimWindow, load_protocol
 
+SHIPPED = Path(__file__).parents[1] / "config" / "protocols"
 ABDOMEN = Protocol(
     "abdomen", (-160.0, 240.0), True, 1.0, SsimWindow("uniform", 7), "mean_of_slices"
 )
@@ -98,12 +101,44 @@ def test_prediction_range_is_that_of_the_scaled_prediction_and_of_ssim_alone(pai
     protocol = replace(ABDOMEN, data_range="prediction")
     extent = np.ptp(to_unit(pair[0], protocol))
     if extent == 0:
-        with pytest.raises(InputError, match="constant"):
-            ssim(*pair, protocol)
+        assert np.isnan(ssim(*pair, protocol))
         return
     fixed = replace(ABDOMEN, data_range=float(extent))
     assert ssim(*pair, protocol) == pytest.approx(ssim(*pair, fixed), abs=TOLERANCE)
     assert psnr(*pair, protocol) == psnr(*pair, ABDOMEN)
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("contrast_hu", [30.0, 600.0])
+def test_every_shipped_protocol_equals_scikit_image(path, contrast_hu):
+    protocol = load_protocol(path)
+    rng = np.random.default_rng(5)
+    ndct = gaussian_filter(rng.normal(size=(130, 90)), 4)
+    ndct = (40 + contrast_hu * ndct / ndct.std()).astype(np.int16)
+    prediction = (ndct + rng.normal(0, 30, ndct.shape)).astype(np.float32)
+    x, y = to_unit(prediction, protocol), to_unit(ndct, protocol)
+    content = yaml.safe_load(path.read_text())
+    ssim_range = content["ssim"].get("data_range", content["data_range"])
+    reference = structural_similarity(
+        y,
+        x,
+        win_size=content["ssim"]["size"],
+        data_range=np.ptp(x) if ssim_range == "prediction" else ssim_range,
+    )
+    assert ssim(prediction, ndct, protocol) == pytest.approx(reference, abs=TOLERANCE)
+    reference = peak_signal_noise_ratio(y, x, data_range=content["data_range"])
+    assert psnr(prediction, ndct, protocol) == pytest.approx(reference, abs=TOLERANCE)
+
+
+def test_ssim_range_two_with_psnr_range_one():
+    rng = np.random.default_rng(6)
+    ndct = rng.normal(40, 60, (32, 32)).astype(np.int16)
+    prediction = (ndct + rng.normal(0, 20, ndct.shape)).astype(np.float32)
+    protocol = replace(ABDOMEN, ssim_data_range=2.0)
+    assert psnr(prediction, ndct, protocol) == psnr(prediction, ndct, ABDOMEN)
+    both = replace(ABDOMEN, data_range=2.0)
+    assert ssim(prediction, ndct, protocol) == ssim(prediction, ndct, both)
+    assert ssim(prediction, ndct, protocol) > ssim(prediction, ndct, ABDOMEN)
 
 
 def test_values_of_a_case_done_by_hand():

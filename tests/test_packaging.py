@@ -16,6 +16,7 @@ CONDA_NAMES = {
 }
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
+LOCKED_EXTRAS = ("metrics", "bm3d", "test")
 
 
 def pins(lines: list[str]) -> dict[str, str]:
@@ -47,12 +48,13 @@ def locked() -> dict[str, tuple[str, int]]:
 
 def test_every_direct_dependency_is_pinned():
     assert all("==" in line for line in PROJECT["dependencies"])
-    assert all("==" in line for name in ("torch", "bm3d", "test") for line in EXTRAS[name])
+    pinned = ("torch", "metrics", "bm3d", "test")
+    assert all("==" in line for name in pinned for line in EXTRAS[name])
 
 
 def test_environment_has_the_versions_of_pyproject():
     conda, pip, python = conda_dependencies()
-    wanted = pins(PROJECT["dependencies"]) | pins(EXTRAS["torch"])
+    wanted = pins(PROJECT["dependencies"]) | pins(EXTRAS["torch"]) | pins(EXTRAS["metrics"])
     assert conda == {CONDA_NAMES.get(name, name): version for name, version in wanted.items()}
     assert pip == pins(EXTRAS["bm3d"])
     assert PROJECT["requires-python"].removeprefix(">=") in python
@@ -60,7 +62,11 @@ def test_environment_has_the_versions_of_pyproject():
 
 @pytest.mark.parametrize(
     ("name", "version"),
-    (pins(PROJECT["dependencies"]) | pins(EXTRAS["bm3d"]) | pins(EXTRAS["test"])).items(),
+    [
+        pin
+        for lines in (PROJECT["dependencies"], *(EXTRAS[name] for name in LOCKED_EXTRAS))
+        for pin in pins(lines).items()
+    ],
 )
 def test_lock_has_each_pinned_version(name, version):
     assert locked()[name][0] == version

@@ -242,7 +242,9 @@ def test_published_vgg16_is_torchvisions(tmp_path):
 def test_published_vgg19_gives_the_features_of_the_file_it_came_from(tmp_path):
     """Folding the colour layer changes nothing but the border, where the padding differs."""
     source = SOURCES["vgg19"]
-    content = weights_archives._member(cached_archive("vgg19") / source.archive.filename, source)
+    content = weights_archives.read_member(
+        cached_archive("vgg19") / source.archive.filename, source.member, source.sha256
+    )
     stored = torch.load(io.BytesIO(content), weights_only=True)
     output = tmp_path / "vgg19.safetensors"
     weights_archives.fetch_weights("vgg19", ARCHIVES, output)

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ldct.errors import InputError
-from ldct.evaluation.protocol import Protocol, SsimWindow, load_protocol
+from ldct.evaluation.protocol import Protocol, SsimWindow, load_protocol, protocol_text
 
 PROTOCOLS = Path(__file__).parents[1] / "config" / "protocols"
 ABDOMEN = yaml.safe_load((PROTOCOLS / "abdomen.yaml").read_text())
@@ -92,6 +94,36 @@ def test_missing_and_broken_files_are_named(tmp_path):
     broken.write_text("name: [")
     with pytest.raises(InputError, match="not valid YAML"):
         load_protocol(broken)
+
+
+def test_ssim_may_have_a_range_of_its_own(tmp_path):
+    path = write(tmp_path, ssim={"kind": "uniform", "size": 7, "data_range": 2})
+    protocol = load_protocol(path)
+    assert (protocol.psnr_range, protocol.ssim_range) == (1.0, 2)
+    assert "range 1 (PSNR) and 2 (SSIM)" in protocol.describe()
+    bad = write(tmp_path, ssim={"kind": "uniform", "size": 7, "data_range": "auto"})
+    with pytest.raises(InputError, match=r"ssim.data_range.*'auto'.*above 0"):
+        load_protocol(bad)
+
+
+PROTOCOL_VALUES = st.builds(
+    Protocol,
+    name=st.from_regex(r"[a-z0-9_]{1,12}", fullmatch=True),
+    window=st.tuples(st.integers(-2000, 0).map(float), st.integers(1, 3000).map(float)),
+    clip=st.booleans(),
+    data_range=st.sampled_from([1.0, 2.0, 0.5, "prediction"]),
+    ssim=st.sampled_from([SsimWindow("uniform", 7), SsimWindow("gaussian", 1.5)]),
+    averaging=st.sampled_from(["mean_of_slices", "pooled"]),
+    ssim_data_range=st.sampled_from([None, 1.0, 2.0, "prediction"]),
+)
+
+
+@given(PROTOCOL_VALUES)
+def test_a_protocol_written_as_text_is_read_back(tmp_path_factory, protocol):
+    path = tmp_path_factory.mktemp("protocol") / "own.yaml"
+    path.write_text(protocol_text(protocol, "first line\nkey: no YAML"))
+    assert load_protocol(path) == protocol
+    assert path.read_text().startswith("# first line\n# key: no YAML\n")
 
 
 def test_prediction_range_concerns_ssim_alone(tmp_path):

@@ -13,6 +13,7 @@ def write(tmp_path, **changes):
     source = tmp_path / "input.txt"
     source.write_text("content")
     output = tmp_path / "output.npy"
+    output.write_bytes(b"made")
     arguments = {"inputs": [source], "settings": {"window": [-160, 240]}} | changes
     provenance.write_record(output, started=time.perf_counter(), **arguments)
     return read_json(tmp_path / "output.npy.provenance.json"), source
@@ -22,6 +23,7 @@ def test_record_names_inputs_settings_code_and_machine(tmp_path):
     record, source = write(tmp_path)
     digest = hashlib.sha256(b"content").hexdigest()
     assert record["output"] == "output.npy"
+    assert record["content"] == {"sha256": hashlib.sha256(b"made").hexdigest()}
     assert record["inputs"] == {str(source): {"sha256": digest}}
     assert record["settings"] == {"window": [-160, 240]}
     assert record["packages"]["numpy"] == np.__version__

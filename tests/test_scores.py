@@ -124,10 +124,22 @@ def test_a_test_set_that_contradicts_its_description_is_refused(case, tmp_path):
         score(case, tmp_path / "scores.parquet")
 
 
-def test_a_metric_that_has_no_value_names_the_slice(case, tmp_path):
-    np.save(case[1], np.full_like(case[3], 40))
-    with pytest.raises(InputError, match=r"slice 0 .*constant"):
-        score(case, tmp_path / "s.parquet", [replace(ABDOMEN, data_range="prediction")])
+def test_an_undefined_score_is_nan_with_its_reason_and_so_is_its_mean(case, tmp_path):
+    prediction = case[3].copy()
+    prediction[0] = 40
+    np.save(case[1], prediction)
+    own_range = replace(ABDOMEN, name="own_range", data_range="prediction")
+    score(case, tmp_path / "s.parquet", [ABDOMEN, own_range])
+    scores = pd.read_parquet(tmp_path / "s.parquet")
+    undefined = scores[scores["ssim"].isna()]
+    assert list(undefined["protocol"]) == ["own_range"]
+    assert scores[["psnr", "rmse_hu"]].notna().all(axis=None)
+    record = read_json(record_path(tmp_path / "s.parquet"))
+    [reason] = record["settings"]["undefined"]
+    assert f"slice_index {undefined['slice_index'].item()}" in reason
+    assert "constant" in reason
+    assert np.isnan(summarise(scores, own_range)["ssim"].item())
+    assert np.isfinite(summarise(scores, ABDOMEN)["ssim"].item())
 
 
 def rows(method, seed, psnr, patient="L109", protocol="abdomen"):

@@ -9,8 +9,11 @@ import pandas as pd
 import pytest
 
 from ldct.errors import InputError
+from ldct.evaluation.protocol import Protocol, SsimWindow
+from ldct.evaluation.scores import summarise
+from ldct.evaluation.statistics import metric_statistics
 from ldct.files import read_yaml
-from ldct.reporting.table1 import best_and_second, render_table1
+from ldct.reporting.table1 import METRICS, best_and_second, render_table1
 
 PUBLISHED = read_yaml(Path(__file__).parents[1] / "config" / "published.yaml")
 CONTEXT = {
@@ -23,6 +26,9 @@ CONTEXT = {
     "test_slices": "every 16th slice and every lesion slice",
     "seeds": [0, 1],
     "kept_tiles": 6123,
+    "published_protocol": True,
+    "comparable": True,
+    "notes": [],
 }
 METHODS = [
     {"id": "low_dose", "title": "Low Dose", "in_paper": True},
@@ -33,29 +39,48 @@ METHODS = [
 ]
 
 
-def summary(**psnr_and_ssim):
-    return pd.DataFrame.from_dict(
-        {
-            method: {
-                "protocol": "abdomen", "psnr": psnr, "ssim": ssim, "rmse_hu": 20.0,
-                "psnr_std": 1.25, "ssim_std": 0.0211, "psnr_std_seeds": np.nan,
-                "n_slices": 17, "n_patients": 1, "n_seeds": 2, "seeds": "0 1",
-            }
-            for method, (psnr, ssim) in psnr_and_ssim.items()
-        },
-        orient="index",
-    )  # fmt: skip
+ABDOMEN = Protocol(
+    "abdomen", (-160.0, 240.0), True, 1.0, SsimWindow("uniform", 7), "mean_of_slices"
+)
 
 
-SUMMARY = summary(
+def scores(seeds=(0, 1), noise=0.01, **psnr_and_ssim):
+    """Rows of 17 slices of one patient with given means; methods differ by little noise."""
+    rng = np.random.default_rng(0)
+    anatomy = np.linspace(-2, 2, 17)
+    frames = []
+    for method, (psnr, ssim) in psnr_and_ssim.items():
+        for seed in seeds:
+            own = rng.normal(0, noise, (2, 17))
+            own -= own.mean(axis=1, keepdims=True)
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "method": method, "seed": seed, "patient": "L903",
+                        "slice_index": range(17), "z_mm": 1.0 * np.arange(17),
+                        "protocol": "abdomen", "psnr": psnr + anatomy + own[0],
+                        "ssim": ssim + (anatomy + own[1]) / 100, "rmse_hu": 20.0,
+                    }
+                )
+            )  # fmt: skip
+    return pd.concat(frames)
+
+
+SCORES = scores(
     low_dose=(25.5512, 0.8534), drl=(31.0, 0.9), proposed=(29.0, 0.85), bm3d=(28.5, 0.87)
 )
 
 
-def render(folder, summary=SUMMARY, methods=METHODS, **context):
-    paths = render_table1(summary, methods, PUBLISHED, {**CONTEXT, **context}, folder)
+def render(folder, scores=SCORES, methods=METHODS, **context):
+    summary = summarise(scores, ABDOMEN) if len(scores) else pd.DataFrame()
+    statistics = {
+        metric: metric_statistics(scores, ABDOMEN, metric, "low_dose", resamples=300)
+        for metric in (METRICS if len(scores) else ())
+    }
+    paths = render_table1(summary, statistics, methods, PUBLISHED, {**CONTEXT, **context}, folder)
     csv, *texts = paths
-    return pd.read_csv(csv, index_col="method"), *(path.read_text("utf-8") for path in texts)
+    table = pd.read_csv(csv, index_col="method", dtype={"psnr_mark": str, "ssim_mark": str})
+    return table, *(path.read_text("utf-8") for path in texts)
 
 
 def html_rows(html):
@@ -111,7 +136,9 @@ def test_paper_rows_stand_first_in_the_papers_order_and_ours_follow(tmp_path):
 def test_csv_holds_full_precision_differences_and_what_it_belongs_to(tmp_path):
     table = render(tmp_path)[0]
     row = table.loc["low_dose"]
-    assert row["psnr"] == 25.5512 and row["psnr_std"] == 1.25
+    assert row["psnr"] == pytest.approx(25.5512) and row["psnr_std"] > 1
+    assert row["psnr_lower"] < 25.5512 < row["psnr_upper"]
+    assert row["interval_unit"] == "slices"
     assert row["psnr_difference"] == pytest.approx(25.5512 - 25.4247)
     assert row["ssim_difference"] == pytest.approx(0.8534 - 0.8211)
     assert (row["n_slices"], row["n_patients"], row["n_seeds"]) == (17, 1, 2)
@@ -122,34 +149,76 @@ def test_csv_holds_full_precision_differences_and_what_it_belongs_to(tmp_path):
 
 def test_marks_are_among_the_papers_rows_and_separate_for_ours_and_published(tmp_path):
     table, markdown, latex, html = render(tmp_path)
-    assert table["psnr_rank"].dropna().to_dict() == {"proposed": 1, "bm3d": 2}
-    assert table["ssim_rank"].dropna().to_dict() == {"bm3d": 1, "low_dose": 2}
-    assert line_of(markdown, "| Proposed").startswith(
-        "| Proposed | **29.0000**¹ ± 1.25 | 0.8500 ± 0.021 | *29.2404*² | **0.8816**¹ | −0.2404 |"
-    )
+    assert table["psnr_mark"].dropna().to_dict() == {"proposed": "1", "bm3d": "2"}
+    assert table["ssim_mark"].dropna().to_dict() == {"bm3d": "1", "low_dose": "2"}
+    assert table["psnr_rank"].dropna().to_dict() == {
+        "drl": 1, "proposed": 2, "bm3d": 3, "low_dose": 4,
+    }  # fmt: skip
+    assert (table["psnr_rank_lower"].dropna() == table["psnr_rank"].dropna()).all()
+    cells = line_of(markdown, "| Proposed").split(" | ")
+    assert re.fullmatch(r"\*\*29\.0000\*\*¹ \[2\d\.\d\d, 3\d\.\d\d\] ± 0\.00", cells[1])
+    assert re.fullmatch(r"0\.8500 \[0\.8\d\d, 0\.8\d\d\] ± 0\.0000", cells[2])
+    assert cells[3:6] == ["*29.2404*²", "**0.8816**¹", "−0.2404"]
     proposed = line_of(latex, "Proposed")
     assert proposed.count(r"\textcolor{red}") == 2 and proposed.count(r"\textcolor{blue}") == 1
     assert r"\textcolor{red}{29.0000\rlap{\textsuperscript{1}}}" in proposed
     psnr, ssim, published_psnr, published_ssim, *_ = html_rows(html)["Proposed"]
-    assert 'class="best"' in psnr and "<sup>1</sup>" in psnr and "± 1.25" in psnr
-    assert "class=" not in ssim.replace('class="spread"', "")
+    assert 'class="best"' in psnr and "<sup>1</sup>" in psnr and "± 0.00" in psnr
+    assert "class=" not in ssim.replace('class="uncertainty"', "")
     assert 'class="second"' in published_psnr and "<sup>2</sup>" in published_psnr
     assert 'class="best"' in published_ssim
     ours = "".join(html_rows(html)["DRL_50% & <b>|x|</b>"])
     assert "31.0000" in ours and "best" not in ours and "second" not in ours
 
 
-def test_ties_share_their_mark(tmp_path):
-    tied = summary(low_dose=(25.0, 0.8), bm3d=(29.0, 0.85), proposed=(29.00001, 0.9))
-    _, markdown, _, html = render(tmp_path, tied, METHODS[:1] + METHODS[2:])
-    assert "| **29.0000**¹ ±" in line_of(markdown, "| BM3D")
-    assert "| **29.0000**¹ ±" in line_of(markdown, "| Proposed")
-    assert "| *25.0000*² ±" in line_of(markdown, "| Low Dose")
-    assert [html_rows(html)[title][0].count("best") for title in ("BM3D", "Proposed")] == [1, 1]
+def test_rows_that_the_data_do_not_tell_apart_share_a_place_without_colour(tmp_path):
+    """BM3D and Proposed differ by 0.01 dB, slices of either by far more."""
+    close = scores(noise=1.0, low_dose=(20.0, 0.8), bm3d=(29.0, 0.8), proposed=(29.01, 0.8))
+    table, markdown, latex, html = render(tmp_path, close, METHODS[:1] + METHODS[2:])
+    assert table["psnr_mark"].dropna().to_dict() == {"bm3d": "1 tied", "proposed": "1 tied"}
+    assert table.loc["proposed", ["psnr_rank_lower", "psnr_rank_upper"]].to_list() == [1, 2]
+    assert set(table["ssim_mark"].dropna()) == {"1 tied"}
+    assert "| 29.0100⁼¹ [" in line_of(markdown, "| Proposed")
+    assert r"29.0000\rlap{\textsuperscript{=1}}" in line_of(latex, "BM3D")
+    psnr = html_rows(html)["BM3D"][0]
+    assert "<sup>=1</sup>" in psnr and "best" not in psnr
+    for text in (markdown, latex, html):
+        assert "do not decide between them" in " ".join(text.split())
+
+
+def test_one_row_alone_is_no_best(tmp_path):
+    table = render(tmp_path, scores(low_dose=(25.0, 0.8)), METHODS[:1])[0]
+    assert table["psnr_mark"].isna().all()
+
+
+def test_spread_over_seeds_is_shown_where_there_are_several(tmp_path):
+    shifted = scores(low_dose=(25.0, 0.8), proposed=(29.0, 0.9))
+    learned = (shifted["method"] == "proposed") & (shifted["seed"] == 1)
+    shifted.loc[learned, "psnr"] += 1
+    _, markdown, *_ = render(tmp_path, shifted, METHODS[:1] + METHODS[2:3])
+    assert "29.5000" in line_of(markdown, "| Proposed")
+    assert "] ± 0.71 |" in line_of(markdown, "| Proposed")
+    assert "± is their standard deviation" in markdown
+    single = scores(seeds=[0], low_dose=(25.0, 0.8), proposed=(29.0, 0.9))
+    _, markdown, *_ = render(tmp_path, single, METHODS[:1] + METHODS[2:3], seeds=[0])
+    assert "±" not in markdown and "nothing is said of other trainings" in markdown
+
+
+def test_a_table_under_another_protocol_compares_with_no_published_value(tmp_path):
+    table, markdown, latex, html = render(
+        tmp_path, published_protocol=False, comparable=False, notes=["Not the networks' window."]
+    )
+    assert table["psnr_mark"].isna().all()
+    assert line_of(markdown, "| Proposed").count("|") == 6
+    assert r"\begin{tabular}{lrrrr}" in latex and "Difference" not in html
+    for text in (markdown, latex, html):
+        text = unescape(text)
+        assert "Not the networks' window." in text and "no differences are given" in text
+        assert "29.2404" in text
 
 
 def test_a_method_without_scores_shows_its_reason_and_no_number(tmp_path):
-    with_stale_scores = pd.concat([SUMMARY, summary(fc_aide=(99.0, 0.99))])
+    with_stale_scores = pd.concat([SCORES, scores(fc_aide=(99.0, 0.99))])
     table, markdown, latex, html = render(tmp_path, with_stale_scores)
     reasons = {
         "fc_aide": "training failed: NaN",
@@ -158,7 +227,11 @@ def test_a_method_without_scores_shows_its_reason_and_no_number(tmp_path):
     }
     missing = table[table["status"] == "not run"]
     assert missing["reason"].to_dict() == reasons
-    assert missing[["psnr", "ssim", "psnr_difference", "psnr_rank"]].isna().all(axis=None)
+    assert (
+        missing[["psnr", "ssim", "psnr_difference", "psnr_rank", "psnr_lower"]]
+        .isna()
+        .all(axis=None)
+    )
     for text in (markdown, latex, html):
         assert "99.0" not in text
         assert all(reason in text for reason in reasons.values())
@@ -168,7 +241,7 @@ def test_a_method_without_scores_shows_its_reason_and_no_number(tmp_path):
 
 
 def test_a_listed_method_that_left_no_scores_says_so(tmp_path):
-    table = render(tmp_path, SUMMARY.drop("bm3d"))[0]
+    table = render(tmp_path, SCORES[SCORES["method"] != "bm3d"])[0]
     assert table.loc["bm3d", "reason"] == "no scores in this run"
 
 
@@ -201,6 +274,7 @@ def test_caption_says_what_the_numbers_belong_to(tmp_path, suffix):
         "281,660",
         "240",
         "Seeds: 0, 1",
+        "confidence interval over slices of one patient: says nothing of other patients",
         "the two are of different data",
         "not a replication of the AAPM number",
         "CC BY 3.0",
@@ -218,17 +292,19 @@ def test_caption_of_supplied_doses_claims_no_simulation(tmp_path):
 
 
 def test_infinite_psnr_is_printed_as_such(tmp_path):
-    _, markdown, latex, _ = render(tmp_path, summary(proposed=(np.inf, 1.0)))
-    assert "**∞**¹" in line_of(markdown, "| Proposed")
+    perfect = scores(low_dose=(25.0, 0.8), proposed=(np.inf, 1.0))
+    _, markdown, latex, _ = render(tmp_path, perfect, METHODS[:1] + METHODS[2:3])
+    # Where nothing can be resampled there is no test, hence no colour.
+    assert "∞⁼¹ [∞, ∞]" in line_of(markdown, "| Proposed")
     assert r"$\infty$" in line_of(latex, "Proposed")
 
 
 def test_mistakes_of_the_caller_are_named(tmp_path):
     with pytest.raises(InputError, match="key budget not found"):
         context = {key: value for key, value in CONTEXT.items() if key != "budget"}
-        render_table1(SUMMARY, METHODS, PUBLISHED, context, tmp_path)
+        render_table1(summarise(SCORES, ABDOMEN), {}, METHODS, PUBLISHED, context, tmp_path)
     with pytest.raises(InputError, match="no method has scores"):
-        render(tmp_path, SUMMARY.iloc[:0])
+        render(tmp_path, SCORES.iloc[:0])
     with pytest.raises(InputError, match=r"method drl: in_paper is True.*low_dose"):
         render(tmp_path, methods=[{"id": "drl", "title": "DRL", "in_paper": True}])
     assert not list(tmp_path.iterdir())

@@ -7,9 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from torch import nn
 from training_inputs import TILE, stage_of, train_arguments, write_cards, write_training_data
 
 from ldct.cli import main
@@ -17,10 +14,9 @@ from ldct.data.volumes import load_volume
 from ldct.errors import InputError
 from ldct.files import read_json, sha256_of_file
 from ldct.scaling import Scaling
-from ldct.training.checkpoint import load_checkpoint, save_checkpoint
-from ldct.training.critics import Critic
-from ldct.training.loop import train_stage
-from ldct.training.steps import adversarial_step
+from ldct.training import loop
+from ldct.training.checkpoint import newest_checkpoint
+from ldct.training.loop import is_trained, train_stage
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +26,16 @@ def material(tmp_path_factory):
     return volumes, tiles, write_cards(folder / "cards")
 
 
-def train(material, folder: Path, name="small_drl", steps=2, seed=0, precision="fp32", **changes):
+def train(
+    material,
+    folder: Path,
+    name="small_drl",
+    steps=2,
+    seed=0,
+    precision="fp32",
+    checkpoint_every=1000,
+    **changes,
+):
     """Train a stage of training_inputs.CARDS with changes to it or to its recipe."""
     volumes, tiles, cards = material
     stage = stage_of(name, cards, steps)
@@ -45,7 +50,7 @@ def train(material, folder: Path, name="small_drl", steps=2, seed=0, precision="
         seed=seed,
         device=torch.device("cpu"),
         precision=precision,
-        checkpoint_every=1000,
+        checkpoint_every=checkpoint_every,
         fingerprint="test",
         folder=folder,
     )
@@ -120,10 +125,79 @@ def test_bf16_trains_to_finite_float32_weights(material, tmp_path):
     assert weights(folder) != weights(train(material, tmp_path / "fp32", "small_lsgan"))
 
 
-def test_loss_that_is_not_finite_names_term_step_and_remedy(material, tmp_path):
-    with pytest.raises(InputError, match=r"small_drl: loss term 'mse' is .* at step 10;.*learning"):
-        train(material, tmp_path, steps=11, learning_rate=1e25)
+def test_loss_that_is_not_finite_names_term_first_step_and_remedy(material, tmp_path):
+    """The loss overflows at step 1, after the first update; it is noticed at the next log."""
+    problem = r"small_drl: loss term 'mse' is not finite from step 1 on;.*learning"
+    with pytest.raises(InputError, match=problem):
+        train(material, tmp_path, steps=30, learning_rate=1e25)
     assert not (tmp_path / "weights.safetensors").exists()
+
+
+@pytest.mark.parametrize(("checkpoint_every", "kept"), [(1, 4), (3, 3)])
+def test_values_that_are_not_finite_get_into_no_checkpoint(
+    material, tmp_path, monkeypatch, checkpoint_every, kept
+):
+    """Step 4 breaks a weight: the checkpoints of steps 5 and 6 must not be written."""
+    real_step = loop.train_step
+
+    def breaking_step(*arguments):
+        terms = real_step(*arguments)
+        if arguments[5] == 4:
+            with torch.no_grad():
+                next(arguments[1].parameters()).view(-1)[0] = float("nan")
+        return terms
+
+    monkeypatch.setattr(loop, "train_step", breaking_step)
+    with pytest.raises(InputError, match=r"step [45].*last good checkpoint"):
+        train(material, tmp_path, steps=9, checkpoint_every=checkpoint_every)
+    state = newest_checkpoint(tmp_path, "test")
+    assert state["step"] == kept
+    assert all(tensor.isfinite().all() for tensor in state["network"].values())
+
+
+def test_history_has_means_since_the_row_before(material, tmp_path, monkeypatch):
+    seen = []
+    real_step = loop.train_step
+
+    def watched(*arguments):
+        terms = real_step(*arguments)
+        seen.append(terms["mse"].item())
+        return terms
+
+    monkeypatch.setattr(loop, "train_step", watched)
+    rows = history(train(material, tmp_path, steps=14))
+    means = [seen[0], np.mean(seen[1:11]), np.mean(seen[11:])]
+    assert [row["mse"] for row in rows] == pytest.approx(means, rel=1e-6)
+
+
+def test_record_tells_steps_time_and_options(material, tmp_path):
+    record = read_json(train(material, tmp_path, steps=3) / "training.json")
+    assert record["steps"] == 3
+    assert record["restarts"] == 0
+    assert record["cpu_seconds"] > 0
+    assert record["engine"]["fused_optimizer"] is False
+    assert record["engine"]["volumes_on_device"] is False
+    assert is_trained(tmp_path, "test")
+    assert not is_trained(tmp_path, "other")
+    (tmp_path / "weights.safetensors").unlink()
+    assert not is_trained(tmp_path, "test")
+
+
+def test_networks_with_dropout_train_to_the_same_bits(material, tmp_path):
+    """Random numbers come from the seed, whatever was drawn in the process before."""
+    (tmp_path / "network.py").write_text(
+        "from torch import nn\n"
+        "def build():\n"
+        "    return nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.Dropout(0.5))\n"
+    )
+    network = {"file": str(tmp_path / "network.py"), "options": {}}
+    first = weights(train(material, tmp_path / "1", steps=4, network=network))
+    before = torch.get_rng_state()
+    assert weights(train(material, tmp_path / "2", steps=4, network=network)) == first
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(99)
+    assert weights(train(material, tmp_path / "3", steps=4, network=network)) == first
+    assert weights(train(material, tmp_path / "4", steps=4, network=network, seed=5)) != first
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -145,144 +219,6 @@ def test_provenance_names_threads_steps_and_inputs(material, tmp_path, monkeypat
     assert record["settings"]["seed"] == 0
     assert record["settings"]["stage"]["loss"] == {"mse": 1.0}
     assert record["inputs"][str(tiles)] == {"sha256": sha256_of_file(tiles)}
-
-
-class Gain(nn.Module):
-    """G(x) = gain x."""
-
-    def __init__(self, gain: float) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.tensor(gain))
-
-    def forward(self, image):
-        return self.gain * image
-
-
-class Judge(nn.Module):
-    """D(candidate, condition) = a mean(candidate) + b mean(condition) + c."""
-
-    def __init__(self, a: float, b: float, c: float) -> None:
-        super().__init__()
-        self.abc = nn.Parameter(torch.tensor([a, b, c]))
-
-    def forward(self, candidate, condition):
-        means = [image.mean(dim=(1, 2, 3)) for image in (candidate, condition)]
-        return (self.abc[0] * means[0] + self.abc[1] * means[1] + self.abc[2])[:, None]
-
-
-@pytest.mark.parametrize("critic_steps", [1, 3])
-def test_lsgan_step_follows_the_written_out_formulas(critic_steps):
-    """Gradient descent by hand on constant tiles: critic on real, critic on fake, generator."""
-    rate, rate_generator, weight, mae = 0.05, 0.01, 0.7, 10.0
-    real_aim, fake_aim, generator_aim = -1.0, 1.0, -0.8
-    x, y = np.array([0.2, 0.5, 0.9]), np.array([0.3, 0.4, 0.7])
-    gain, abc = 0.8, np.array([0.4, -0.3, 0.1])
-
-    def tiles(values):
-        return torch.tensor(values, dtype=torch.float32)[:, None, None, None].expand(3, 1, 16, 16)
-
-    generator, judge = Gain(gain), Judge(*abc)
-    critic = Critic(
-        network=judge,
-        optimizer=torch.optim.SGD(judge.parameters(), lr=rate),
-        weight=weight,
-        targets={"real": real_aim, "fake": fake_aim, "generator": generator_aim},
-        steps=critic_steps,
-    )
-    batch = (tiles(x), tiles(y))
-    terms = adversarial_step(
-        generator,
-        torch.optim.SGD(generator.parameters(), lr=rate_generator),
-        critic,
-        batch,
-        lambda number: batch,
-        {"mae": mae, "adversarial": {}},
-    )
-
-    for _ in range(critic_steps):
-        for candidate, aim, term in (
-            (y, real_aim, "critic_real"),
-            (gain * x, fake_aim, "critic_fake"),
-        ):
-            features = np.stack([candidate, x, np.ones(3)])
-            error = abc @ features - aim
-            expected = {term: np.mean(error**2)}
-            abc = abc - rate * (2 * error * features).mean(axis=1)
-            last = terms[term].item() if _ == critic_steps - 1 else expected[term]
-            assert last == pytest.approx(expected[term], rel=1e-5)
-    error = abc @ np.stack([gain * x, x, np.ones(3)]) - generator_aim
-    assert terms["adversarial"].item() == pytest.approx(np.mean(error**2), rel=1e-5)
-    assert terms["mae"].item() == pytest.approx(np.mean(np.abs(gain * x - y)), rel=1e-5)
-    slope = mae * np.mean(np.sign(gain * x - y) * x) + weight * np.mean(2 * error * abc[0] * x)
-    assert generator.gain.item() == pytest.approx(gain - rate_generator * slope, rel=1e-5)
-    np.testing.assert_allclose(judge.abc.detach().numpy(), abc, rtol=1e-5)
-
-
-def test_generator_step_leaves_the_critic_alone():
-    """After the step the critic trains on: its gradients are on and it is in training mode."""
-    judge = Judge(0.4, -0.3, 0.1)
-    critic = Critic(
-        judge,
-        torch.optim.SGD(judge.parameters(), lr=0.0),
-        1.0,
-        {"real": -1.0, "fake": 1.0, "generator": -1.0},
-        1,
-    )
-    generator = Gain(0.5)
-    batch = (torch.rand(2, 1, 16, 16), torch.rand(2, 1, 16, 16))
-    optimizer = torch.optim.SGD(generator.parameters(), lr=0.1)
-    adversarial_step(generator, optimizer, critic, batch, lambda _: batch, {"mae": 1.0})
-    assert judge.training
-    assert all(parameter.requires_grad for parameter in judge.parameters())
-    assert generator.training
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> bytes:
-    path = tmp_path_factory.mktemp("checkpoint") / "checkpoint.pt"
-    save_checkpoint(path, {"fingerprint": "f", "step": 3, "network": {"w": torch.rand(40)}})
-    return path.read_bytes()
-
-
-@settings(max_examples=60, deadline=None)
-@given(data=st.data())
-def test_damaged_checkpoint_is_no_checkpoint(checkpoint, tmp_path_factory, data):
-    """Cut anywhere, changed in any byte, or replaced by anything: no state and no exception."""
-    kind = data.draw(st.sampled_from(["cut", "garbage", "changed"]))
-    if kind == "cut":
-        content = checkpoint[: data.draw(st.integers(0, len(checkpoint) - 1))]
-    elif kind == "garbage":
-        content = data.draw(st.binary(max_size=200))
-    else:
-        place = data.draw(st.integers(0, len(checkpoint) - 1))
-        changed = checkpoint[place] ^ data.draw(st.integers(1, 255))
-        content = checkpoint[:place] + bytes([changed]) + checkpoint[place + 1 :]
-    path = tmp_path_factory.mktemp("damaged") / "checkpoint.pt"
-    path.write_bytes(content)
-    assert load_checkpoint(path, "f") is None
-
-
-def test_checkpoint_comes_back_as_it_was(tmp_path):
-    state = {
-        "fingerprint": "f",
-        "step": 3,
-        "network": {"w": torch.rand(4)},
-        "history": [{"a": 1.0}],
-    }
-    save_checkpoint(tmp_path / "checkpoint.pt", state)
-    loaded = load_checkpoint(tmp_path / "checkpoint.pt", "f")
-    assert torch.equal(loaded.pop("network")["w"], state.pop("network")["w"])
-    assert loaded == state
-
-
-def test_checkpoint_of_another_training_or_with_code_is_no_checkpoint(tmp_path):
-    path = tmp_path / "checkpoint.pt"
-    save_checkpoint(path, {"fingerprint": "old"})
-    assert load_checkpoint(path, "new") is None
-    assert load_checkpoint(path, "old") == {"fingerprint": "old"}
-    torch.save({"fingerprint": "old", "call": Gain}, path)
-    assert load_checkpoint(path, "old") is None
-    assert load_checkpoint(tmp_path / "missing.pt", "old") is None
 
 
 def test_stage_stands_in_the_weights_metadata(material, tmp_path):

@@ -19,11 +19,12 @@ from workflow_runs import (
     write_yaml,
 )
 
-from ldct.files import sha256_of_file
+from ldct.files import read_json, sha256_of_file
 
 pytestmark = pytest.mark.end_to_end
 STEPS = 40
 KILLS = 2
+RANDOM_KILLS = 11
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +34,18 @@ def material(tmp_path_factory):
     return volumes, tiles, write_cards(folder / "cards")
 
 
-def start(material, output: Path, steps: int = STEPS) -> subprocess.Popen:
+def start(material, output: Path, steps: int = STEPS, networks: Path | None = None):
+    """Start `python -m ldct train`, with the networks of another folder where one is given."""
     volumes, tiles, cards = material
     stage = stage_of("small_lsgan", cards, steps)
+    more = ()
+    if networks is not None:
+        more = ("--checkpoint-every", "10")
+        discriminator = {"name": "tiny", "file": str(networks / "discriminator.py"), "options": {}}
+        stage["loss"]["adversarial"]["discriminator"] = discriminator
+        stage["network"] |= {"file": str(networks / "network.py"), "options": {}}
     return subprocess.Popen(
-        [sys.executable, "-m", "ldct", *train_arguments(stage, volumes, tiles, output)],
+        [sys.executable, "-m", "ldct", *train_arguments(stage, volumes, tiles, output, *more)],
         cwd=REPOSITORY,
         env=job_environment(),
         stdout=subprocess.PIPE,
@@ -98,6 +106,74 @@ def test_killed_training_ends_in_the_same_bits(material, uninterrupted, tmp_path
     assert not checkpoint.exists()
 
 
+def write_tiny_networks(folder: Path) -> Path:
+    """Networks of a few weights with all that has a state: batch norm, dropout."""
+    folder.mkdir()
+    (folder / "network.py").write_text(
+        "from torch import nn\n"
+        "def build():\n"
+        "    first = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2))\n"
+        "    return nn.Sequential(first, nn.Dropout(0.1), nn.Conv2d(2, 1, 3, padding=1))\n"
+    )
+    (folder / "discriminator.py").write_text(
+        "import torch\n"
+        "from torch import nn\n"
+        "class Judge(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.body = nn.Sequential(nn.Conv2d(2, 2, 4, 4), nn.BatchNorm2d(2))\n"
+        "    def forward(self, candidate, condition):\n"
+        "        return self.body(torch.cat([candidate, condition], dim=1))\n"
+        "def build():\n"
+        "    return Judge()\n"
+    )
+    return folder
+
+
+def test_training_killed_at_random_points_ends_in_the_same_bits(material, tmp_path):
+    """Ten and more kills, SIGKILL and SIGTERM mixed: at start-up, in steps, in checkpoints."""
+    steps, networks = 1000, write_tiny_networks(tmp_path / "networks")
+    whole = tmp_path / "whole"
+    assert finish(start(material, whole, steps, networks)) == 0
+    draw = random.Random(20221)
+    folder = tmp_path / "killed"
+    kills = []
+    while len(kills) < RANDOM_KILLS:
+        process = start(material, folder, steps, networks)
+        if draw.random() < 0.2:
+            time.sleep(draw.uniform(0, 1.0))
+        else:
+            wait_for_new_checkpoint(folder / "checkpoint.pt", process)
+            time.sleep(draw.uniform(0, 0.05))
+        how = draw.choice([signal.SIGKILL, signal.SIGTERM])
+        process.send_signal(how)
+        status = finish(process)
+        assert status != 0, f"finished after {len(kills)} kills: the training is too short"
+        assert status in (-how, 128 + how)
+        kills.append(how)
+    assert {signal.SIGKILL, signal.SIGTERM} == set(kills)
+    assert finish(start(material, folder, steps, networks)) == 0
+    assert results(folder) == results(whole)
+    assert read_json(folder / "training.json")["restarts"] > RANDOM_KILLS // 2
+    assert read_json(folder / "training.json")["steps"] == steps
+
+
+def test_second_process_waits_for_the_first_and_does_not_train_again(material, tmp_path):
+    """A job that outlived its snakemake goes on; the next snakemake starts the same job."""
+    networks = write_tiny_networks(tmp_path / "networks")
+    folder = tmp_path / "model"
+    first = start(material, folder, 4000, networks)
+    wait_for_new_checkpoint(folder / "checkpoint.pt", first)
+    second = start(material, folder, 4000, networks)
+    output, _ = second.communicate(timeout=300)
+    assert first.wait(timeout=60) == 0
+    first.communicate()
+    assert second.returncode == 0
+    assert "another process works here; waiting for it" in output
+    assert "4000/4000" not in output
+    assert read_json(folder / "training.json")["restarts"] == 0
+
+
 def test_truncated_checkpoint_is_not_used(material, uninterrupted, tmp_path):
     process = start(material, tmp_path)
     checkpoint = tmp_path / "checkpoint.pt"
@@ -122,7 +198,7 @@ def test_checkpoint_of_another_training_is_not_used(material, uninterrupted, tmp
 
 
 def test_killed_workflow_goes_on_to_the_same_bits(tmp_path):
-    """SIGKILL of snakemake and all its jobs, the lock released as snakemake says, and on."""
+    """SIGKILL of snakemake and all its jobs; the next call goes on without `--unlock`."""
     folder = copy_checkout(tmp_path / "checkout")
     write_inputs(folder, size=64, slices=3)
     write_cards(folder / "cards")
@@ -159,7 +235,7 @@ def test_killed_workflow_goes_on_to_the_same_bits(tmp_path):
     assert (weights.parent / "checkpoint.pt").is_file()
     assert not weights.exists()
 
-    assert snakemake(folder, "--unlock", configfiles=files).returncode == 0
+    assert list((folder / ".snakemake/locks").glob("*.lock"))
     outcome = snakemake(folder, target, "--cores", "1", configfiles=files)
     assert outcome.returncode == 0, outcome.stdout[-3000:]
     assert sha256_of_file(weights) == expected

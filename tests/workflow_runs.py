@@ -30,6 +30,8 @@ CONFIG = {
     "budget": {"steps": 2},
     "test": {"every": 4},
     "tiles": {"size": 32, "stride": 32, "keep_above_hu": -500},
+    "calibration_grid": "small_grid.yaml",
+    "micro_benchmark": {"rounds": 2, "batch": 1, "side": 64},
 }
 
 
@@ -57,7 +59,15 @@ def write_inputs(folder: Path, **tree_options: Any) -> Lookalike:
     description = lookalike_description(tree, root="dicom")
     write_yaml(folder / "lookalike.yaml", description)
     write_yaml(folder / "small.yaml", CONFIG)
+    write_yaml(folder / "small_grid.yaml", small_grid())
     return tree
+
+
+def small_grid() -> dict[str, Any]:
+    """The default grid of the protocol solver with a short scan."""
+    grid = yaml.safe_load((REPOSITORY / "config/calibration/default.yaml").read_text("utf-8"))
+    scan = {"centre": {"from": 0, "to": 100, "step": 50}, "width": [300, 400, 800]}
+    return grid | {"scan": scan, "positions": 2000, "refinements": 1, "exact": 2}
 
 
 def write_yaml(path: Path, content: Mapping[str, Any]) -> Path:

@@ -11,6 +11,8 @@ from ldct import provenance
 from ldct.errors import InputError
 from ldct.files import read_json, read_yaml
 
+VOLUME_FILES = ("full.npy", "quarter.npy", "volume.json")
+
 
 def register(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the parser."""
@@ -154,7 +156,7 @@ def run_index(options: argparse.Namespace) -> None:
         shutil.copyfile(options.inventory, kept)
         raise InputError(f"{error} (the whole report: {kept})") from None
     provenance.write_record(
-        options.index, inputs=[], settings={"dataset": options.dataset}, started=started
+        options.index, inputs=[root], settings={"dataset": options.dataset}, started=started
     )
 
 
@@ -231,7 +233,7 @@ def run_select_test(options: argparse.Namespace) -> None:
     select_slices(options.volume, sorted({*regular, *with_lesion}), options.output)
     provenance.write_record(
         options.output / "volume.json",
-        inputs=[options.volume / "volume.json", options.lesions],
+        inputs=[*(options.volume / name for name in VOLUME_FILES), options.lesions],
         settings={
             "every": options.every,
             "slices_by_rule": len(regular),

@@ -18,6 +18,11 @@ def register(verbs: argparse._SubParsersAction) -> None:
     network.add_argument("--weights", type=Path, nargs="+", required=True)
     add_scaling(network)
     add_device(network)
+    network.add_argument(
+        "--tile", type=tile_size, default="auto", help="pixels of a tile's side, or auto"
+    )
+    network.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    network.add_argument("--memory-mb", type=float, help="what the job may use on a CPU")
     add_prediction(network)
     network.set_defaults(run=run_network)
 
@@ -52,6 +57,11 @@ def add_prediction(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True)
 
 
+def tile_size(text: str) -> int | str:
+    """Value of `--tile`."""
+    return text if text == "auto" else int(text)
+
+
 def run_identity(options: argparse.Namespace) -> None:
     """Write the Low Dose row's predictions."""
     from ldct.denoising.network import copy_low_dose
@@ -63,14 +73,21 @@ def run_network(options: argparse.Namespace) -> None:
     """Write the predictions of a network or cascade."""
     from ldct.denoising.network import denoise_with_networks
     from ldct.training.chain import load_levels
-    from ldct.training.devices import choose_device, limit_threads
+    from ldct.training.devices import hold_device, limit_threads
 
-    device = choose_device(options.device, options.gpus)
     limit_threads(options.threads)
-    levels = load_levels(options.levels, options.weights, device)
-    denoise_with_networks(
-        options.test_folder, levels, options.weights, scaling_of(options), device, options.output
-    )
+    with hold_device(options.device, options.gpus, options.jobs_per_gpu) as device:
+        denoise_with_networks(
+            options.test_folder,
+            load_levels(options.levels, options.weights, device),
+            options.weights,
+            scaling_of(options),
+            device,
+            options.output,
+            tile=options.tile,
+            precision=options.precision,
+            memory_mb=options.memory_mb,
+        )
 
 
 def run_tune(options: argparse.Namespace) -> None:
@@ -84,20 +101,20 @@ def run_finetuned(options: argparse.Namespace) -> None:
     """Write the predictions of a method that adapts trained levels to each slice."""
     from ldct.denoising.finetuned import denoise_finetuned
     from ldct.training.chain import load_levels
-    from ldct.training.devices import choose_device, limit_threads
+    from ldct.training.devices import hold_device, limit_threads
 
-    device = choose_device(options.device, options.gpus)
     limit_threads(options.threads)
-    denoise_finetuned(
-        options.method,
-        options.parameters,
-        load_levels(options.levels, options.weights, device),
-        options.weights,
-        options.test_folder,
-        scaling_of(options),
-        device,
-        options.output,
-    )
+    with hold_device(options.device, options.gpus, options.jobs_per_gpu) as device:
+        denoise_finetuned(
+            options.method,
+            options.parameters,
+            load_levels(options.levels, options.weights, device),
+            options.weights,
+            options.test_folder,
+            scaling_of(options),
+            device,
+            options.output,
+        )
 
 
 def run_classical(options: argparse.Namespace) -> None:

@@ -27,6 +27,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
 
     comparison = verbs.add_parser("draw-comparison", help="Fig. 3, the largest lesion")
     add_panels(comparison)
+    comparison.add_argument("--lesions", type=Path, required=True)
     comparison.set_defaults(run=run_draw_comparison)
 
     texture = verbs.add_parser("draw-texture", help="Fig. 4, the flattest soft tissue")
@@ -36,6 +37,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
 
     panels = verbs.add_parser("draw-lesion-panels", help="a panel for every lesion slice")
     add_panels(panels)
+    panels.add_argument("--lesions", type=Path, required=True)
     panels.add_argument("--credit", default="", help="whom to credit for the data")
     panels.set_defaults(run=run_draw_lesion_panels)
 
@@ -45,7 +47,6 @@ def add_panels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test-folders", type=Path, nargs="+", required=True)
     parser.add_argument("--predictions", type=Path, nargs="*", default=[])
     parser.add_argument("--titles", type=json.loads, required=True, help="[[method, title], ...]")
-    parser.add_argument("--lesions", type=Path, required=True)
     parser.add_argument("--protocol", type=Path, required=True)
     parser.add_argument("--note", required=True, help="data, dose and budget in words")
     parser.add_argument("--output", type=Path, required=True)

@@ -5,10 +5,14 @@ import hashlib
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 from ldct import provenance
 from ldct.files import sha256_of_file
+from ldct.held_files import alone_in
 from ldct.scaling import Scaling
+
+SWITCH = {"true": True, "false": False}
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
@@ -25,8 +29,25 @@ def register(verbs: argparse._SubParsersAction) -> None:
     add_device(train)
     train.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     train.add_argument("--checkpoint-every", type=int, default=100, metavar="STEPS")
+    train.add_argument(
+        "--engine", type=json.loads, default={}, help="options of `engine` that may change bits"
+    )
+    train.add_argument("--workers", type=int, default=0, help="threads that gather tiles ahead")
+    train.add_argument("--volumes-on-device", choices=("auto", "true", "false"), default="auto")
+    train.add_argument("--tensorboard", choices=("true", "false"), default="false")
+    train.add_argument(
+        "--validation", type=json.loads, default={}, help="patient, every, slices; JSON"
+    )
+    train.add_argument("--validation-protocol", type=Path)
     train.add_argument("--output", type=Path, required=True, help="folder of the trained model")
     train.set_defaults(run=run_train)
+
+    curves = verbs.add_parser("draw-loss-curves", help="loss curves of all trained stages")
+    curves.add_argument("--histories", type=Path, nargs="+", required=True, help="history.csv")
+    curves.add_argument("--titles", type=json.loads, required=True, help="one for each history")
+    curves.add_argument("--note", default="", help="data set and budget")
+    curves.add_argument("--output", type=Path, required=True, help="figure, without suffix")
+    curves.set_defaults(run=run_draw_loss_curves)
 
     fetch = verbs.add_parser(
         "fetch-weights", help="pretrained VGG weights for perceptual losses (60 or 90 MB, checked)"
@@ -54,53 +75,127 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the options that say where networks run."""
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs granted; 0 forces the CPU")
+    parser.add_argument("--jobs-per-gpu", type=int, default=1, help="jobs that may share a GPU")
     parser.add_argument("--threads", type=int, default=1)
 
 
 def run_train(options: argparse.Namespace) -> None:
-    """Train one stage and write its folder."""
+    """Train one stage and write its folder, holding a GPU where there is one."""
+    from ldct.training.devices import hold_device
+
+    with hold_device(options.device, options.gpus, options.jobs_per_gpu) as device:
+        _train(options, device)
+
+
+def _train(options: argparse.Namespace, device: Any) -> None:
     import numpy as np
 
     from ldct.data.volumes import load_volume
     from ldct.training.chain import load_levels
-    from ldct.training.devices import choose_device, limit_threads
-    from ldct.training.loop import total_steps, train_stage
+    from ldct.training.devices import device_record, limit_threads
+    from ldct.training.engine import Engine, resolve_engine
+    from ldct.training.loop import is_trained, total_steps, train_stage
 
     started = time.perf_counter()
-    device = choose_device(options.device, options.gpus)
     threads = limit_threads(options.threads)
+    wishes = Engine(
+        **options.engine,
+        volumes_on_device=SWITCH.get(options.volumes_on_device, "auto"),
+        workers=options.workers,
+        tensorboard=SWITCH[options.tensorboard],
+    )
+    engine = resolve_engine(wishes, device)
     volumes = [load_volume(folder) for folder in options.volumes]
-    tiles = np.load(options.tiles, mmap_mode="r")
+    tiles = _without_held_out(np.load(options.tiles, mmap_mode="r"), options)
+    levels = load_levels(options.upstream, options.upstream_weights, device)
     settings = {
         "stage": options.stage,
         "seed": options.seed,
         "window": options.window,
         "clip": options.clip,
         "precision": options.precision,
-        "device": str(device),
+        "engine": engine.result_options(),
+        "validation": options.validation,
+        # Not its number: a training may go on on another GPU.
+        "device": device.type,
         "threads": threads,
         "steps": total_steps(options.stage["recipe"], len(tiles)),
     }
     inputs = [options.tiles, *options.upstream_weights]
-    if options.perceptual_weights is not None:
-        inputs.append(options.perceptual_weights)
-    train_stage(
-        options.stage,
-        volumes,
-        tiles,
-        scaling_of(options),
-        load_levels(options.upstream, options.upstream_weights, device),
-        seed=options.seed,
-        device=device,
-        precision=options.precision,
-        checkpoint_every=options.checkpoint_every,
-        fingerprint=_fingerprint(settings, [*inputs, *_code(options.stage)]),
-        folder=options.output,
-        perceptual_weights=options.perceptual_weights,
-    )
+    inputs += [file for file in (options.perceptual_weights, options.validation_protocol) if file]
+    pixels = [folder / name for folder in options.volumes for name in ("full.npy", "quarter.npy")]
+    fingerprint = _fingerprint(settings, [*inputs, *pixels, *_code(options.stage)])
+    with alone_in(options.output) as waited:
+        if not (waited and is_trained(options.output, fingerprint)):
+            train_stage(
+                options.stage,
+                volumes,
+                tiles,
+                scaling_of(options),
+                levels,
+                seed=options.seed,
+                device=device,
+                precision=options.precision,
+                checkpoint_every=options.checkpoint_every,
+                fingerprint=fingerprint,
+                folder=options.output,
+                perceptual_weights=options.perceptual_weights,
+                engine=engine,
+                validation=_validation(options, volumes, levels, device),
+            )
+    volume_files = [*pixels, *(folder / "volume.json" for folder in options.volumes)]
     provenance.write_record(
-        options.output / "weights.safetensors", inputs=inputs, settings=settings, started=started
+        options.output / "weights.safetensors",
+        inputs=[*inputs, *volume_files, *_network_files(options.stage)],
+        settings=settings | device_record(device),
+        started=started,
     )
+
+
+def _without_held_out(tiles: Any, options: argparse.Namespace) -> Any:
+    """The tile table without the patient that validation is done on."""
+    from ldct.data.tiles import VOLUME
+
+    if not options.validation:
+        return tiles
+    return tiles[tiles[:, VOLUME] != _held_out(options)]
+
+
+def _held_out(options: argparse.Namespace) -> int:
+    """Number of the validation patient among the volumes."""
+    return [folder.name for folder in options.volumes].index(options.validation["patient"])
+
+
+def _validation(options: argparse.Namespace, volumes: Any, levels: Any, device: Any) -> Any:
+    """What the loop calls every so many steps; None without a validation patient."""
+    from ldct.evaluation.protocol import load_protocol
+    from ldct.training.validation import make_validation
+
+    if not options.validation:
+        return None
+    return make_validation(
+        volumes[_held_out(options)],
+        options.validation["slices"],
+        options.validation["every"],
+        load_protocol(options.validation_protocol),
+        scaling_of(options),
+        levels,
+        options.stage["target"],
+        options.stage["inputs"],
+        device,
+    )
+
+
+def run_draw_loss_curves(options: argparse.Namespace) -> None:
+    """Draw the loss curves."""
+    from ldct.reporting.figure_style import save_figure
+    from ldct.reporting.loss_curves import draw_loss_curves, read_histories
+
+    started = time.perf_counter()
+    figure = draw_loss_curves(read_histories(options.titles, options.histories), options.note)
+    settings = {"titles": options.titles, "note": options.note}
+    for path in save_figure(figure, options.output):
+        provenance.write_record(path, inputs=options.histories, settings=settings, started=started)
 
 
 def run_fetch_weights(options: argparse.Namespace) -> None:
@@ -122,9 +217,13 @@ def run_fetch_weights(options: argparse.Namespace) -> None:
 def _code(stage: dict) -> list[Path]:
     """Python files that define the training: the network's and the training package's."""
     package = Path(__file__).resolve().parent.parent / "training"
+    return [*_network_files(stage), *sorted(package.glob("*.py"))]
+
+
+def _network_files(stage: dict) -> list[Path]:
     adversarial = stage["loss"].get("adversarial")
     critic = [Path(adversarial["discriminator"]["file"])] if adversarial else []
-    return [Path(stage["network"]["file"]), *critic, *sorted(package.glob("*.py"))]
+    return [Path(stage["network"]["file"]), *critic]
 
 
 def _fingerprint(settings: dict, files: list[Path]) -> str:

@@ -1,5 +1,6 @@
 """Training tiles as coordinates: which 64 x 64 squares of which slices hold tissue."""
 
+import mmap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,20 +81,29 @@ def write_tiles(
 
 
 def gather_tiles(volumes: Sequence[np.ndarray], tiles: np.ndarray, size: int) -> np.ndarray:
-    """Cut tiles out of memory-mapped volumes.
+    """Cut tiles out of memory-mapped volumes, all tiles of a volume in one indexing operation.
 
     volumes : per patient [slice, row, column], all of one dtype.
     tiles : int [batch, 4] rows of the tile table.
     Returns [batch, size, size] of the volumes' dtype.
     """
     batch = np.empty((len(tiles), size, size), dtype=volumes[0].dtype)
-    offsets = np.arange(size)
     for number in np.unique(tiles[:, VOLUME]):
         chosen = np.flatnonzero(tiles[:, VOLUME] == number)
-        slices, rows, columns = tiles[chosen, SLICE], tiles[chosen, ROW], tiles[chosen, COLUMN]
-        batch[chosen] = volumes[number][
-            slices[:, None, None],
-            rows[:, None, None] + offsets[:, None],
-            columns[:, None, None] + offsets,
-        ]
+        corners = tiles[chosen, SLICE], tiles[chosen, ROW], tiles[chosen, COLUMN]
+        # A view of all tiles that the volume has, so that NumPy copies whole rows of a tile.
+        volume = np.asarray(volumes[number])
+        windows = np.lib.stride_tricks.sliding_window_view(volume, (size, size), axis=(1, 2))
+        batch[chosen] = windows[corners]
     return batch
+
+
+def release_pages(volumes: Sequence[np.ndarray]) -> None:
+    """Take memory-mapped volumes out of this process's memory; they can be read as before.
+
+    What was read counts as memory of the process until it is given back, up to the size of the data
+    set; the pages stay in the system's cache. Does nothing for other arrays and systems.
+    """
+    for volume in volumes:
+        if isinstance(volume.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            volume.base.madvise(mmap.MADV_DONTNEED)

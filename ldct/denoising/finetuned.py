@@ -20,12 +20,13 @@ import torch
 from ldct import provenance
 from ldct.data.volumes import load_volume
 from ldct.denoising.classical import load_denoiser
-from ldct.denoising.network import write_prediction
+from ldct.denoising.network import inference_record, new_prediction
 from ldct.errors import InputError
 from ldct.files import read_json
 from ldct.progress import track
 from ldct.scaling import Scaling
 from ldct.training.chain import Level
+from ldct.training.devices import device_record
 
 
 def denoise_finetuned(
@@ -48,22 +49,24 @@ def denoise_finetuned(
     module = load_denoiser(method_folder)
     parameters = read_json(parameters_json)
     quarter = load_volume(test_folder).quarter
-    prediction = np.empty(quarter.shape, dtype=np.float32)
-    for row, slice_hu in enumerate(track(quarter, Path(method_folder).name, len(quarter))):
-        own = copy.deepcopy(list(levels))
-        image = np.asarray(slice_hu, dtype=np.float32)
-        result = np.asarray(module.denoise(image, parameters, own, scaling))
-        if result.shape != image.shape:
-            raise InputError(
-                f"{Path(method_folder) / 'denoise.py'}: slice {row}: denoise returned shape "
-                f"{result.shape}, expected {image.shape}"
-            )
-        prediction[row] = result
-    write_prediction(output, prediction)
+    begun = time.perf_counter(), time.process_time()
+    with new_prediction(output, quarter.shape) as prediction:
+        for row, slice_hu in enumerate(track(quarter, Path(method_folder).name, len(quarter))):
+            own = copy.deepcopy(list(levels))
+            image = np.asarray(slice_hu, dtype=np.float32)
+            result = np.asarray(module.denoise(image, parameters, own, scaling))
+            if result.shape != image.shape:
+                raise InputError(
+                    f"{Path(method_folder) / 'denoise.py'}: slice {row}: denoise returned shape "
+                    f"{result.shape}, expected {image.shape}"
+                )
+            prediction[row] = result
+    spent = inference_record(begun, len(quarter))
     provenance.write_record(
         output,
         inputs=[
             test_folder / "volume.json",
+            test_folder / "quarter.npy",
             Path(method_folder) / "denoise.py",
             parameters_json,
             *weights,
@@ -71,8 +74,9 @@ def denoise_finetuned(
         settings={
             "window": [scaling.lower, scaling.upper],
             "clip": scaling.clip,
-            "device": str(device),
             "levels": len(levels),
+            "inference": spent,
+            **device_record(device),
         },
         started=started,
     )

@@ -1,48 +1,193 @@
 """Applying trained networks to the slices of a test set."""
 
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ldct import provenance
 from ldct.data.volumes import load_volume
+from ldct.denoising.network_cost import feature_bytes
+from ldct.denoising.tiling import ALIGNMENT, apply_tiled, margin_of
 from ldct.errors import InputError
 from ldct.files import atomic_path
 from ldct.progress import track
 from ldct.scaling import Scaling
 from ldct.training.chain import Level, apply_levels
+from ldct.training.devices import device_record
+
+# What libraries need on top of feature maps (see feature_bytes), and a process on top of images.
+WORKING_MEMORY = 3.0
+PROCESS_MB = 500
+LARGEST_BATCH = 16
+TILES = (1024, 512, 256, 128, 64, 32)
+MEBI = 2**20
+
+
+@dataclass(frozen=True)
+class InferencePlan:
+    """How slices go through the networks.
+
+    batch : slices at a time. tile : kept pixels of a tile's side, 0 for whole slices.
+    margin : pixels around a tile that its own depend on. precision : "fp32" or "bf16" (autocast).
+    """
+
+    batch: int = 1
+    tile: int = 0
+    margin: int = 0
+    precision: str = "fp32"
+
+
+def plan_inference(
+    levels: Sequence[Level],
+    shape: tuple[int, int],
+    device: torch.device,
+    *,
+    tile: int | str = "auto",
+    precision: str = "fp32",
+    memory_mb: float | None = None,
+) -> InferencePlan:
+    """Batch and tile size that fit into memory, by an estimate.
+
+    shape : rows and columns of a slice.
+    tile : "auto" (whole slices where they fit), or kept pixels of a tile's side.
+    memory_mb : what the job may use on a CPU; None for no limit. On a GPU its free memory counts.
+    On a CPU slices go one by one: there a batch gains nothing.
+    Raises InputError where not even the smallest tile fits.
+    """
+    if tile != "auto":
+        return InferencePlan(1, tile, margin_of(levels, device), precision)
+    budget = memory_budget(device, memory_mb)
+    if budget is None:
+        return InferencePlan(precision=precision)
+    whole = needed_bytes(levels, *shape)
+    if whole <= budget:
+        batch = 1 if device.type == "cpu" else min(int(budget // whole), LARGEST_BATCH)
+        return InferencePlan(batch, precision=precision)
+    margin = margin_of(levels, device)
+    for side in TILES:
+        cut = [min(side + 2 * margin, size) for size in shape]
+        if needed_bytes(levels, *cut) <= budget:
+            print(f"slices do not fit into memory: tiles of {side} pixels", file=sys.stderr)
+            return InferencePlan(1, side, margin, precision)
+    raise InputError(
+        f"inference: tiles of {ALIGNMENT} pixels need {needed_bytes(levels, *cut) / MEBI:.0f} MiB, "
+        f"found {budget / MEBI:.0f} MiB; give the job more memory (mem_mb)"
+    )
+
+
+def memory_budget(device: torch.device, memory_mb: float | None) -> float | None:
+    """Bytes that images may take; None for no limit."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return 0.8 * free
+    return None if memory_mb is None else max(memory_mb - PROCESS_MB, 0) * MEBI
+
+
+def needed_bytes(levels: Sequence[Level], rows: int, columns: int) -> float:
+    """Estimate of the memory that one image needs in the largest level."""
+    return WORKING_MEMORY * max(
+        feature_bytes(level.network, (1, len(level.inputs), rows, columns)) for level in levels
+    )
 
 
 def denoise_slices(
-    slices_hu: np.ndarray, levels: Sequence[Level], scaling: Scaling, device: torch.device
+    slices_hu: np.ndarray,
+    levels: Sequence[Level],
+    scaling: Scaling,
+    device: torch.device,
+    plan: InferencePlan | None = None,
+    into: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Denoise slices one by one, whole.
+    """Denoise slices, as they are planned; without a plan one by one and whole.
 
     slices_hu : [slice, row, column] HU, any numeric dtype, any image size.
-    Returns float32 HU of the same shape.
+    into : float32 array of the same shape, filled slice by slice; a new one where it is None.
+    Returns it, in HU.
     """
-    denoised = np.empty(slices_hu.shape, dtype=np.float32)
-    for number, image in enumerate(track(slices_hu, "denoising", len(slices_hu))):
-        unit = scaling.to_unit(torch.from_numpy(np.array(image, dtype=np.float32)).to(device))
-        with torch.inference_mode():
-            output = apply_levels(levels, unit[None, None])
-        denoised[number] = scaling.to_hu(output[0, 0]).cpu().numpy()
+    plan = plan or InferencePlan()
+    denoised = np.empty(slices_hu.shape, dtype=np.float32) if into is None else into
+    apply = tiled_levels(levels, plan)
+    batch, first = plan.batch, 0
+    with track(None, "denoising", len(slices_hu)) as progress:
+        while first < len(slices_hu):
+            images = slices_hu[first : first + batch]
+            try:
+                denoised[first : first + batch] = _denoise_batch(images, apply, scaling, device)
+            except torch.OutOfMemoryError:
+                batch = _smaller_batch(batch, device)
+                continue
+            first += len(images)
+            progress.update(len(images))
     return denoised
+
+
+def tiled_levels(levels: Sequence[Level], plan: InferencePlan) -> Callable[[Tensor], Tensor]:
+    """The levels as one function of a batch of images, in tiles and in bf16 where planned."""
+
+    def apply(images: Tensor) -> Tensor:
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
+            return apply_levels(levels, images).float()
+
+    if not plan.tile:
+        return apply
+    return lambda images: apply_tiled(apply, images, plan.tile, plan.margin)
+
+
+def _denoise_batch(
+    images_hu: np.ndarray,
+    apply: Callable[[Tensor], Tensor],
+    scaling: Scaling,
+    device: torch.device,
+) -> np.ndarray:
+    unit = scaling.to_unit(torch.from_numpy(np.array(images_hu, dtype=np.float32)).to(device))
+    with torch.inference_mode():
+        output = apply(unit[:, None])
+    return scaling.to_hu(output[:, 0]).cpu().numpy()
+
+
+def _smaller_batch(batch: int, device: torch.device) -> int:
+    """Half the batch, after a GPU ran out of memory; InputError where it is one slice already."""
+    if batch == 1:
+        raise InputError(
+            f"{device} has too little free memory for one slice; set inference.tile to a size, "
+            "such as 256, or device: cpu"
+        ) from None
+    torch.cuda.empty_cache()
+    return batch // 2
+
+
+@contextmanager
+def new_prediction(output: Path, shape: Sequence[int]) -> Iterator[np.ndarray]:
+    """A float32 .npy of `shape` on disk to be filled in the block; it appears when it is whole.
+
+    Raises InputError where the prediction holds NaN or infinite values.
+    """
+    with atomic_path(output) as temporary:
+        prediction = np.lib.format.open_memmap(
+            temporary, "w+", dtype=np.float32, shape=tuple(shape)
+        )
+        yield prediction
+        bad = [row for row, image in enumerate(prediction) if not np.isfinite(image).all()]
+        if bad:
+            raise InputError(
+                f"{output}: slices {bad} hold NaN or infinite values; expected finite HU; retrain "
+                "with a lower learning rate or precision fp32"
+            )
+        prediction.flush()
 
 
 def write_prediction(output: Path, prediction_hu: np.ndarray) -> None:
     """Write a prediction as float32 .npy; InputError where it holds NaN or infinite values."""
-    if not np.isfinite(prediction_hu).all():
-        bad = np.flatnonzero(~np.isfinite(prediction_hu).all(axis=(1, 2)))
-        raise InputError(
-            f"{output}: slices {bad.tolist()} hold NaN or infinite values; expected finite HU; "
-            "retrain with a lower learning rate or precision fp32"
-        )
-    with atomic_path(output) as temporary:
-        np.save(temporary, np.ascontiguousarray(prediction_hu, dtype=np.float32))
+    with new_prediction(output, prediction_hu.shape) as prediction:
+        prediction[:] = prediction_hu
 
 
 def denoise_with_networks(
@@ -52,22 +197,45 @@ def denoise_with_networks(
     scaling: Scaling,
     device: torch.device,
     output: Path,
+    *,
+    tile: int | str = "auto",
+    precision: str = "fp32",
+    memory_mb: float | None = None,
 ) -> None:
-    """Write the prediction file of one test patient, made by a chain of trained levels."""
+    """Write the prediction file of one test patient, made by a chain of trained levels.
+
+    tile, precision, memory_mb : see plan_inference.
+    """
     started = time.perf_counter()
     quarter = load_volume(test_folder).quarter
-    write_prediction(output, denoise_slices(quarter, levels, scaling, device))
+    plan = plan_inference(
+        levels, quarter.shape[1:], device, tile=tile, precision=precision, memory_mb=memory_mb
+    )
+    with new_prediction(output, quarter.shape) as prediction:
+        begun = time.perf_counter(), time.process_time()
+        denoise_slices(quarter, levels, scaling, device, plan, prediction)
+        spent = inference_record(begun, len(quarter))
     provenance.write_record(
         output,
-        inputs=[test_folder / "volume.json", *weights],
+        inputs=[test_folder / "volume.json", test_folder / "quarter.npy", *weights],
         settings={
             "window": [scaling.lower, scaling.upper],
             "clip": scaling.clip,
-            "device": str(device),
             "levels": len(levels),
+            "inference": {**vars(plan), **spent},
+            **device_record(device),
         },
         started=started,
     )
+
+
+def inference_record(begun: tuple[float, float], slices: int) -> Mapping[str, Any]:
+    """Time since `begun` (clock, processor) for a provenance record."""
+    return {
+        "slices": slices,
+        "seconds": round(time.perf_counter() - begun[0], 3),
+        "cpu_seconds": round(time.process_time() - begun[1], 3),
+    }
 
 
 def copy_low_dose(test_folder: Path, output: Path) -> None:
@@ -75,5 +243,8 @@ def copy_low_dose(test_folder: Path, output: Path) -> None:
     started = time.perf_counter()
     write_prediction(output, np.asarray(load_volume(test_folder).quarter, dtype=np.float32))
     provenance.write_record(
-        output, inputs=[test_folder / "volume.json"], settings={}, started=started
+        output,
+        inputs=[test_folder / "volume.json", test_folder / "quarter.npy"],
+        settings={},
+        started=started,
     )

@@ -24,8 +24,9 @@ def ssim(prediction_hu: np.ndarray, ndct_hu: np.ndarray, protocol: Protocol) -> 
     """Structural similarity of one slice, in [-1, 1]; 1 for identical images.
 
     prediction_hu, ndct_hu : (rows, columns), HU. The mean leaves out the border that the window
-    does not fit (scikit-image; Wang et al. 2004). Raises InputError where shapes differ, where the
-    image is smaller than the SSIM window, or where the data range is that of a constant prediction.
+    does not fit (scikit-image; Wang et al. 2004). NaN where the protocol takes the range of the
+    prediction and the prediction is constant: SSIM then divides zero by zero. Raises InputError
+    where shapes differ, or where the image is smaller than the SSIM window.
     """
     return _ssim(*_unit_pair(prediction_hu, ndct_hu, protocol), protocol)
 
@@ -111,7 +112,12 @@ def _ssim(prediction: np.ndarray, ndct: np.ndarray, protocol: Protocol) -> float
             f"image of {ndct.shape[0]}x{ndct.shape[1]} pixels: smaller than the {side}x{side} "
             f"SSIM window of protocol {protocol.name}; take a larger region or a smaller window"
         )
-    options = {"data_range": _ssim_range(prediction, protocol), **_window_options(protocol)}
+    data_range = protocol.ssim_range
+    if data_range == "prediction":
+        data_range = float(np.ptp(prediction))
+        if data_range == 0:
+            return float("nan")
+    options = {"data_range": data_range, **_window_options(protocol)}
     inner_rows = len(ndct) - (side - 1)
     total = 0.0
     for top in range(0, inner_rows, BAND_ROWS):
@@ -121,18 +127,6 @@ def _ssim(prediction: np.ndarray, ndct: np.ndarray, protocol: Protocol) -> float
         band = np.s_[top : top + inner + side - 1]
         total += inner * structural_similarity(ndct[band], prediction[band], **options)
     return float(total / inner_rows)
-
-
-def _ssim_range(prediction: np.ndarray, protocol: Protocol) -> float:
-    if protocol.data_range != "prediction":
-        return protocol.data_range
-    extent = float(np.ptp(prediction))
-    if extent == 0:
-        raise InputError(
-            f"protocol {protocol.name}: data_range is that of the prediction, and this prediction "
-            "is constant within the window; use a protocol with a fixed data_range"
-        )
-    return extent
 
 
 def _window_options(protocol: Protocol) -> dict:

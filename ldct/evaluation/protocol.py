@@ -43,10 +43,12 @@ class Protocol:
     name : short name, written into every score row.
     window : lower and upper bound in HU, mapped to 0 and 1.
     clip : whether both images are clipped to the window before scoring.
-    data_range : range R of PSNR and SSIM in window widths. "prediction" takes the maximum minus the
-        minimum of the prediction for SSIM and 1 for PSNR, as the DRL author's public code does.
+    data_range : range R of PSNR, and of SSIM unless `ssim_data_range` is given, in window widths.
+        "prediction" takes the maximum minus the minimum of the prediction for SSIM and 1 for PSNR,
+        as the DRL author's public code does.
     ssim : local window of SSIM.
     averaging : "mean_of_slices", or "pooled": PSNR of the squared error averaged over all slices.
+    ssim_data_range : range of SSIM where it is not that of PSNR; None = `data_range`.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Protocol:
     data_range: float | Literal["prediction"]
     ssim: SsimWindow
     averaging: Literal["mean_of_slices", "pooled"]
+    ssim_data_range: float | Literal["prediction"] | None = None
 
     @property
     def scaling(self) -> Scaling:
@@ -66,6 +69,11 @@ class Protocol:
         """Peak of PSNR in window widths."""
         return 1.0 if self.data_range == "prediction" else self.data_range
 
+    @property
+    def ssim_range(self) -> float | Literal["prediction"]:
+        """Range of SSIM in window widths, or "prediction"."""
+        return self.data_range if self.ssim_data_range is None else self.ssim_data_range
+
     def to_unit(self, hu: np.ndarray) -> np.ndarray:
         """HU (any shape, any real type) to float64 units of the window."""
         return self.scaling.to_unit(np.asarray(hu, dtype=np.float64))
@@ -74,11 +82,11 @@ class Protocol:
         """One phrase for captions, e.g. "window [-160, 240] HU, clipped; ...; mean over slices"."""
         lower, upper = self.window
         clipped = "clipped" if self.clip else "not clipped"
-        ranges = (
-            "range 1 (PSNR) and of the prediction (SSIM)"
-            if self.data_range == "prediction"
-            else f"range {self.data_range:g}"
-        )
+        ranges = f"range {self.psnr_range:g}"
+        if self.ssim_range == "prediction":
+            ranges += " (PSNR) and of the prediction (SSIM)"
+        elif self.ssim_range != self.psnr_range:
+            ranges += f" (PSNR) and {self.ssim_range:g} (SSIM)"
         window = (
             f"{self.ssim.side}x{self.ssim.side} uniform window"
             if self.ssim.kind == "uniform"
@@ -118,21 +126,43 @@ def load_protocol(path: str | Path) -> Protocol:
         window=(float(lower), float(upper)),
         clip=content["clip"],
         data_range=content["data_range"],
-        ssim=_ssim_window(content["ssim"], path),
+        ssim=ssim_window(content["ssim"], f"protocol file {path}"),
         averaging=content["averaging"],
+        ssim_data_range=content["ssim"].get("data_range"),
     )
 
 
-def _ssim_window(content: dict[str, Any], path: str | Path) -> SsimWindow:
+def protocol_text(protocol: Protocol, comment: str) -> str:
+    """The protocol as a file that `load_protocol` reads, under comment lines.
+
+    comment : lines of text, without "#".
+    """
+    ssim = {"kind": protocol.ssim.kind, EXTENT_KEY[protocol.ssim.kind]: protocol.ssim.extent}
+    if protocol.ssim_data_range is not None:
+        ssim["data_range"] = protocol.ssim_data_range
+    content = {
+        "name": protocol.name,
+        "window": list(protocol.window),
+        "clip": protocol.clip,
+        "data_range": protocol.data_range,
+        "ssim": ssim,
+        "averaging": protocol.averaging,
+    }
+    lines = [f"# {line}".rstrip() for line in comment.splitlines()]
+    return "\n".join([*lines, yaml.safe_dump(content, sort_keys=False, default_flow_style=None)])
+
+
+def ssim_window(content: dict[str, Any], where: str) -> SsimWindow:
+    """The SSIM window of a checked `ssim` entry.
+
+    where : the file, for messages. Raises InputError where size and sigma do not fit the kind.
+    """
     kind = content["kind"]
     key = EXTENT_KEY[kind]
-    if set(content) != {"kind", key}:
-        found = ", ".join(sorted(set(content) - {"kind"})) or "nothing"
-        raise InputError(
-            f"protocol file {path}: ssim: found {found} beside kind {kind}, expected {key} alone"
-        )
+    extents = set(content) - {"kind", "data_range"}
+    if extents != {key}:
+        found = ", ".join(sorted(extents)) or "nothing"
+        raise InputError(f"{where}: ssim: found {found} beside kind {kind}, expected {key} alone")
     if kind == "uniform" and content[key] % 2 == 0:
-        raise InputError(
-            f"protocol file {path}: ssim.size: found {content[key]}, expected an odd number"
-        )
+        raise InputError(f"{where}: ssim.size: found {content[key]}, expected an odd number")
     return SsimWindow(kind, content[key])

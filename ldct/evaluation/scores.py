@@ -36,7 +36,8 @@ def score_predictions(
     prediction_path : .npy, float32 HU, same shape and order as `full.npy`.
     output_parquet : written atomically, with a provenance record beside it. Columns: method, seed,
         patient, slice_index (row of the original volume), z_mm, protocol, psnr (dB, +inf for
-        identical images), ssim, rmse_hu (HU); in the order of the slices, then of `protocols`.
+        identical images), ssim (NaN where the protocol leaves it undefined; the record says so),
+        rmse_hu (HU); in the order of the slices, then of `protocols`.
     workers : threads; the result does not depend on their number.
     Raises InputError naming file, found, expected and remedy where the shape or type is wrong or
     where a value is NaN or infinite (naming the slice).
@@ -77,9 +78,24 @@ def score_predictions(
     write_record(
         output_parquet,
         inputs=[test_folder / "full.npy", test_folder / "volume.json", prediction_path],
-        settings={"method": method, "seed": seed, "protocols": [asdict(p) for p in protocols]},
+        settings={
+            "method": method,
+            "seed": seed,
+            "protocols": [asdict(protocol) for protocol in protocols],
+            "undefined": _undefined(rows),
+        },
         started=started,
     )
+
+
+def _undefined(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Which scores are NaN, and why: the only cause is the range of a constant prediction."""
+    return [
+        f"{row['protocol']}, slice_index {row['slice_index']}: ssim is NaN: its range is that of "
+        "the prediction, and the prediction is constant within the window"
+        for row in rows
+        if np.isnan(row["ssim"])
+    ]
 
 
 def summarise(scores: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
@@ -93,7 +109,8 @@ def summarise(scores: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
         n_slices, n_patients, n_seeds, and seeds (joined by a space).
     Slices weigh equally. With averaging "pooled", PSNR and RMSE come from the squared error
     averaged over all slices; SSIM has no pooled form and stays the mean. A mean over slices that
-    contains an infinite PSNR is infinite and its standard deviation is NaN.
+    contains an infinite PSNR is infinite and its standard deviation is NaN. A mean that contains an
+    undefined (NaN) score is NaN: leaving the slice out would compare methods on different slices.
     Raises InputError where a slice is scored twice, or where seeds or methods were not scored on
     the same slices: means over different slices do not compare.
     """
@@ -118,7 +135,7 @@ def _summary_row(rows: pd.DataFrame, protocol: Protocol) -> dict[str, Any]:
         spread |= {f"{metric}_std_seeds": per_seed[metric].std() for metric in METRICS}
     return {
         "protocol": protocol.name,
-        **per_seed.mean().to_dict(),
+        **per_seed.mean(skipna=False).to_dict(),
         **spread,
         "n_slices": len(per_slice),
         "n_patients": rows["patient"].nunique(),
@@ -128,7 +145,7 @@ def _summary_row(rows: pd.DataFrame, protocol: Protocol) -> dict[str, Any]:
 
 
 def _mean_over_slices(rows: pd.DataFrame, protocol: Protocol) -> dict[str, float]:
-    means = rows[METRICS].mean().to_dict()
+    means = rows[METRICS].mean(skipna=False).to_dict()
     if protocol.averaging == "mean_of_slices":
         return means
     pooled = float(np.sqrt((rows["rmse_hu"] ** 2).mean()))

@@ -11,7 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from ldct.data.lesions import nearest_slice, read_lesions
+from ldct.data.lesions import read_lesions
+from ldct.evaluation.lesion_places import lesion_centre, lesion_roi, lesion_rows
 from ldct.evaluation.metrics import crop_scores
 from ldct.evaluation.protocol import Protocol
 from ldct.files import atomic_path, read_json, write_text
@@ -21,8 +22,6 @@ from ldct.reporting import figure_style as fs
 from ldct.reporting.comparison import Roi, load_slice, score_text
 
 SCORE_COLUMNS = ["method", "patient", "lesion", "slice_index", "z_mm", "psnr", "ssim", "panel"]
-MIN_CROP_PX = 64
-CROP_DIAMETERS = 3.0
 MAX_COLUMNS = 6
 TITLE_LINE_IN, FOOT_LINE_IN, SCORE_IN, GAP_IN, MARGIN_IN = 0.135, 0.1, 0.17, 0.05, 0.06
 
@@ -92,20 +91,6 @@ def render_lesion_panels(
     )
 
 
-def lesion_rows(lesions: pd.DataFrame, info: Mapping[str, Any]) -> list[tuple[dict[str, Any], int]]:
-    """Lesions of one patient with the row of the test-set folder that shows each.
-
-    A slice shows a lesion when its z lies within half the spacing of the patient's slices.
-    info : content of the folder's `volume.json`.
-    """
-    own = lesions[lesions["patient"].astype(str) == str(info["patient"])]
-    found = [
-        (lesion, nearest_slice(info, lesion["z_mm"]))
-        for lesion in own.sort_values(["lesion", "z_mm"]).to_dict("records")
-    ]
-    return [(lesion, row) for lesion, row in found if row is not None]
-
-
 def largest_lesion(
     lesions_csv: str | Path, infos: Sequence[Mapping[str, Any]]
 ) -> tuple[dict[str, Any], int] | None:
@@ -124,28 +109,9 @@ def largest_lesion(
     return slices[len(slices) // 2]
 
 
-def lesion_roi(lesion: Mapping[str, Any], info: Mapping[str, Any], shape: tuple[int, int]) -> Roi:
-    """Square around a lesion as (top, bottom, left, right): the larger of 64 px and 3 diameters.
-
-    Moved inside the image where the lesion is near its edge, and cut to a smaller image.
-    """
-    side = CROP_DIAMETERS * lesion["diameter_mm"] / min(info["pixel_mm"])
-    size = np.minimum(max(MIN_CROP_PX, int(np.ceil(side))), shape)
-    centre = np.array(_centre(lesion, info))
-    first = np.clip(np.rint(centre - (size - 1) / 2), 0, np.array(shape) - size).astype(int)
-    (top, left), (rows, columns) = first.tolist(), size.tolist()
-    return top, top + rows, left, left + columns
-
-
-def _centre(lesion: Mapping[str, Any], info: Mapping[str, Any]) -> tuple[float, float]:
-    """Row and column of a lesion's centre."""
-    (x0, y0), (row_mm, column_mm) = info["origin_mm"], info["pixel_mm"]
-    return (lesion["y_mm"] - y0) / row_mm, (lesion["x_mm"] - x0) / column_mm
-
-
 def _mark(lesion: Mapping[str, Any], info: Mapping[str, Any], roi: Roi) -> tuple[float, ...]:
     """Column, row and radius in pixels of the circle around a lesion in its crop."""
-    row, column = _centre(lesion, info)
+    row, column = lesion_centre(lesion, info)
     radius = lesion["diameter_mm"] / min(info["pixel_mm"]) / 2
     return column - roi[2], row - roi[0], 1.25 * radius + 2
 

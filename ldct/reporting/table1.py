@@ -1,7 +1,6 @@
 """Table I: our means beside the paper's, in four formats that carry the same caption."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +8,17 @@ import numpy as np
 import pandas as pd
 
 from ldct.errors import InputError
+from ldct.evaluation.statistics import Mark, MetricStatistics, leader_marks
+from ldct.evaluation.uncertainty import Interval
 from ldct.files import atomic_path, write_text
-from ldct.reporting.table1_formats import Cell, Table, TableRow, to_html, to_latex, to_markdown
+from ldct.reporting.table1_csv import METRICS, csv_frame
+from ldct.reporting.table1_entries import Entry, collect_entries
+from ldct.reporting.table1_formats import Cell, Table, TableRow, to_latex, to_markdown
+from ldct.reporting.table1_html import to_html
 
-METRICS = ("psnr", "ssim")
-DECIMALS = 4  # as the paper prints; best and second best are judged on what is printed
-SPREAD_DECIMALS = {"psnr": 2, "ssim": 3}
-WHOLE_NUMBERS = ("n_slices", "n_patients", "n_seeds", "psnr_rank", "ssim_rank", "kept_tiles")
+DECIMALS = 4  # as the paper prints; its best and second best are judged on what is printed
+INTERVAL_DECIMALS = {"psnr": 2, "ssim": 3}
+SPREAD_DECIMALS = {"psnr": 2, "ssim": 4}
 CONTEXT_KEYS = (
     "run",
     "dataset",
@@ -26,29 +29,15 @@ CONTEXT_KEYS = (
     "test_slices",
     "seeds",
     "kept_tiles",
+    "published_protocol",
+    "comparable",
+    "notes",
 )
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One method's numbers, ours and published; `reason` says why ours are missing."""
-
-    method: str
-    title: str
-    in_paper: bool
-    scores: Mapping[str, Any] = field(default_factory=dict)
-    published: Mapping[str, Any] = field(default_factory=dict)
-    reason: str | None = None
-
-    def difference(self, metric: str) -> float | None:
-        """Ours minus published, or None where one of them is missing."""
-        if not self.scores or not self.published:
-            return None
-        return self.scores[metric] - self.published[metric]
 
 
 def render_table1(
     summary: pd.DataFrame,
+    statistics: Mapping[str, MetricStatistics],
     methods: Sequence[Mapping[str, Any]],
     published: Mapping[str, Any],
     context: Mapping[str, Any],
@@ -57,11 +46,15 @@ def render_table1(
     """Write table1.csv, .md, .tex and .html into `output_dir`, each atomically.
 
     summary : as `ldct.evaluation.scores.summarise` returns it, indexed by method.
+    statistics : by metric ("psnr", "ssim"), of the same scores
+        (`ldct.evaluation.statistics.metric_statistics`).
     methods : ordered {"id", "title", "in_paper", "missing" (optional: why there is no value)}.
     published : content of config/published.yaml.
     context : run, dataset (title), simulated (bool: quarter dose simulated by this suite),
         attribution, budget, protocol, test_slices (texts), seeds (list), kept_tiles (int, or None
-        where tiles were not counted).
+        where tiles were not counted), published_protocol (bool: the table gives differences from
+        the published values), comparable (bool: whether best and second best mean anything), notes
+        (further sentences of the caption).
     Paper rows come first in the paper's order, whether run or not; other methods follow, set
     apart. Returns the four paths. Raises InputError for a missing context key, for a summary
     without rows, and where `in_paper` contradicts `published`.
@@ -71,33 +64,20 @@ def render_table1(
         raise InputError(f"Table I context: key {', '.join(missing)} not found")
     if summary.empty:
         raise InputError("Table I: no method has scores; run at least one method first")
-    entries = collect_entries(summary, methods, published)
-    table = _table(entries, summary, published, context)
+    entries = collect_entries(summary, statistics, methods, published)
+    marks = {
+        metric: _marks(entries, metric, statistics[metric]) if context["comparable"] else {}
+        for metric in METRICS
+    }
+    table = _table(entries, marks, statistics, summary, published, context)
     output_dir = Path(output_dir)
     csv_path = output_dir / "table1.csv"
     with atomic_path(csv_path) as temporary:
-        _csv_frame(entries, published, context).to_csv(temporary, index=False)
+        csv_frame(entries, marks, statistics, published, context).to_csv(temporary, index=False)
     texts = {".md": to_markdown, ".tex": to_latex, ".html": to_html}
     for suffix, render in texts.items():
         write_text(csv_path.with_suffix(suffix), render(table))
     return [csv_path, *(csv_path.with_suffix(suffix) for suffix in texts)]
-
-
-def collect_entries(
-    summary: pd.DataFrame, methods: Sequence[Mapping[str, Any]], published: Mapping[str, Any]
-) -> list[Entry]:
-    """Join scores and published values: the paper's rows in its order, then the other methods."""
-    by_id = {method["id"]: method for method in methods}
-    rows = published["rows"]
-    for name, method in by_id.items():
-        if method["in_paper"] != (name in rows):
-            raise InputError(
-                f"method {name}: in_paper is {method['in_paper']}, but the published table "
-                f"{'has' if name in rows else 'has no'} row of that name; "
-                f"its rows are {', '.join(rows)}"
-            )
-    extra = [name for name in by_id if name not in rows]
-    return [_entry(name, by_id.get(name), summary, rows.get(name)) for name in [*rows, *extra]]
 
 
 def best_and_second(values: Mapping[str, float]) -> dict[str, int]:
@@ -107,43 +87,43 @@ def best_and_second(values: Mapping[str, float]) -> dict[str, int]:
     return {name: leaders.index(v) + 1 for name, v in printed.items() if v in leaders}
 
 
-def _entry(
-    name: str,
-    method: Mapping[str, Any] | None,
-    summary: pd.DataFrame,
-    published: Mapping[str, Any] | None,
-) -> Entry:
-    reason = "not part of this run" if method is None else method.get("missing")
-    if not reason and name not in summary.index:
-        reason = "no scores in this run"
-    return Entry(
-        method=name,
-        title=method["title"] if method else published["title"],
-        in_paper=published is not None,
-        scores={} if reason else summary.loc[name].to_dict(),
-        published=published or {},
-        reason=reason or None,
+def _marks(entries: Sequence[Entry], metric: str, statistics: MetricStatistics) -> dict[str, Mark]:
+    """Best and second best of our values among the paper's rows, where the data decide."""
+    estimates = {e.method: e.scores[metric] for e in entries if e.in_paper and e.scores}
+    return leader_marks(
+        estimates,
+        statistics.pairs,
+        higher_is_better=statistics.higher_is_better,
+        confidence=_confidence(statistics),
     )
 
 
-def _ranks(entries: Sequence[Entry], side: str, metric: str) -> dict[str, int]:
-    """Ranks among the paper's rows of one column; side is "scores" or "published"."""
-    numbers = {e.method: getattr(e, side) for e in entries if e.in_paper}
-    return best_and_second({name: found[metric] for name, found in numbers.items() if found})
+def _confidence(statistics: MetricStatistics) -> float:
+    return next(iter(statistics.intervals.values())).confidence
 
 
 def _table(
     entries: Sequence[Entry],
+    marks: Mapping[str, Mapping[str, Mark]],
+    statistics: Mapping[str, MetricStatistics],
     summary: pd.DataFrame,
     published: Mapping[str, Any],
     context: Mapping[str, Any],
 ) -> Table:
-    columns = [(side, metric) for side in ("scores", "published") for metric in METRICS]
-    ranks = {column: _ranks(entries, *column) for column in columns}
-    rows = [_table_row(entry, ranks) for entry in entries]
+    printed = {
+        metric: best_and_second(
+            {e.method: e.published[metric] for e in entries if metric in e.published}
+        )
+        for metric in METRICS
+    }
+    compare = context["published_protocol"]
+    rows = [_table_row(entry, marks, printed, compare) for entry in entries]
+    example = next(iter(statistics["psnr"].intervals.values()))
     return Table(
         title="Mean PSNR (dB) and SSIM for the test set",
-        caption=_caption(summary, published, context),
+        caption=_caption(summary, example, published, context),
+        test="paired differences over the same slices, Holm's correction, "
+        f"{1 - example.confidence:.0%} level",
         paper_rows=[row for row, entry in zip(rows, entries, strict=True) if entry.in_paper],
         other_rows=[row for row, entry in zip(rows, entries, strict=True) if not entry.in_paper],
         difference_note=_difference_note(context),
@@ -152,29 +132,45 @@ def _table(
     )
 
 
-def _table_row(entry: Entry, ranks: Mapping[tuple[str, str], Mapping[str, int]]) -> TableRow:
-    ours = [
-        Cell(
-            _number(entry.scores.get(metric)),
-            ranks["scores", metric].get(entry.method, 0),
-            _spread(entry.scores.get(f"{metric}_std"), metric),
-        )
-        for metric in METRICS
-    ]
+def _table_row(
+    entry: Entry,
+    marks: Mapping[str, Mapping[str, Mark]],
+    printed: Mapping[str, Mapping[str, int]],
+    compare: bool,
+) -> TableRow:
+    ours = [_own_cell(entry, metric, marks[metric].get(entry.method)) for metric in METRICS]
     paper = [
-        Cell(_number(entry.published.get(metric)), ranks["published", metric].get(entry.method, 0))
+        Cell(_number(entry.published.get(metric)), printed[metric].get(entry.method, 0))
         for metric in METRICS
     ]
     differences = [Cell(_number(entry.difference(metric), signed=True)) for metric in METRICS]
-    return TableRow(entry.title, ours, paper, differences, entry.reason)
+    return TableRow(entry.title, ours, paper, differences if compare else [], entry.reason)
 
 
-def _number(value: float | None, signed: bool = False) -> str:
+def _own_cell(entry: Entry, metric: str, mark: Mark | None) -> Cell:
+    interval = entry.intervals.get(metric)
+    return Cell(
+        _number(entry.scores.get(metric)),
+        mark.rank if mark else 0,
+        mark.tied if mark else False,
+        _interval(interval, metric) if interval else "",
+        _spread(entry.scores.get(f"{metric}_std_seeds"), metric),
+    )
+
+
+def _interval(interval: Interval, metric: str) -> str:
+    if np.isnan(interval.lower):
+        return ""
+    digits = INTERVAL_DECIMALS[metric]
+    return f"{_number(interval.lower, digits)}, {_number(interval.upper, digits)}"
+
+
+def _number(value: float | None, digits: int = DECIMALS, signed: bool = False) -> str:
     if value is None or np.isnan(value):
         return "–"
-    printed = round(float(value), DECIMALS)
+    printed = round(float(value), digits)
     sign = "−" if printed < 0 else "+" if signed and printed > 0 else ""
-    return sign + ("∞" if np.isinf(value) else f"{abs(printed):.{DECIMALS}f}")
+    return sign + ("∞" if np.isinf(value) else f"{abs(printed):.{digits}f}")
 
 
 def _spread(value: float | None, metric: str) -> str:
@@ -182,7 +178,10 @@ def _spread(value: float | None, metric: str) -> str:
 
 
 def _caption(
-    summary: pd.DataFrame, published: Mapping[str, Any], context: Mapping[str, Any]
+    summary: pd.DataFrame,
+    interval: Interval,
+    published: Mapping[str, Any],
+    context: Mapping[str, Any],
 ) -> list[str]:
     """The sentences below the title, as plain text."""
     counts = published["counts"]
@@ -202,13 +201,34 @@ def _caption(
         f"Training tiles kept: {'not counted' if kept is None else format(int(kept), ',')}; "
         f"the paper: {counts['training_tiles']:,}.",
         f"Protocol: {context['protocol']}.",
-        f"Seeds: {', '.join(map(str, context['seeds']))}; values are means over seeds.",
-        "± is the standard deviation over test slices.",
+        *_uncertainty_caption(interval, context["seeds"]),
         f"Published: {published['source']}, {published['place']}.",
+        *context["notes"],
     ]
 
 
+def _uncertainty_caption(interval: Interval, seeds: Sequence[int]) -> list[str]:
+    drawn = "patients and of " if interval.unit == "patients" else ""
+    sentences = [
+        f"Brackets: {interval.confidence:.0%} confidence interval over {interval.scope} "
+        f"(bootstrap of {drawn}blocks of neighbouring slices)."
+    ]
+    if len(seeds) == 1:
+        sentences.append(f"Seed: {seeds[0]}; nothing is said of other trainings.")
+    else:
+        sentences.append(
+            f"Seeds: {', '.join(map(str, seeds))}; values are means over seeds, intervals include "
+            "their spread, ± is their standard deviation."
+        )
+    return sentences
+
+
 def _difference_note(context: Mapping[str, Any]) -> str:
+    if not context["published_protocol"]:
+        return (
+            "The published values belong to the paper's own protocol, not to the one of this "
+            "table: they are no standard for it, and no differences are given."
+        )
     if not context["simulated"]:
         return "Difference is this run minus published."
     return (
@@ -219,39 +239,3 @@ def _difference_note(context: Mapping[str, Any]) -> str:
 
 def _plural(count: int, noun: str) -> str:
     return noun if count == 1 else f"{noun}s"
-
-
-def _csv_frame(
-    entries: Sequence[Entry], published: Mapping[str, Any], context: Mapping[str, Any]
-) -> pd.DataFrame:
-    ranks = {metric: _ranks(entries, "scores", metric) for metric in METRICS}
-    same_for_all = {
-        "dataset": context["dataset"],
-        "simulated": bool(context["simulated"]),
-        "budget": context["budget"],
-        "kept_tiles": context["kept_tiles"],
-        "published_tiles": published["counts"]["training_tiles"],
-        "run": context["run"],
-    }
-    frame = pd.DataFrame([{**_csv_row(entry, ranks), **same_for_all} for entry in entries])
-    return frame.astype(dict.fromkeys(WHOLE_NUMBERS, "Int64"))
-
-
-def _csv_row(entry: Entry, ranks: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
-    score_keys = [
-        f"{metric}{suffix}"
-        for metric in ("psnr", "ssim", "rmse_hu")
-        for suffix in ("", "_std", "_std_seeds")
-    ]
-    keys = [*score_keys, "n_slices", "n_patients", "n_seeds", "seeds", "protocol"]
-    return {
-        "method": entry.method,
-        "title": entry.title,
-        "in_paper": entry.in_paper,
-        "status": "not run" if entry.reason else "scored",
-        "reason": entry.reason,
-        **{key: entry.scores.get(key) for key in keys},
-        **{f"published_{metric}": entry.published.get(metric) for metric in METRICS},
-        **{f"{metric}_difference": entry.difference(metric) for metric in METRICS},
-        **{f"{metric}_rank": ranks[metric].get(entry.method) for metric in METRICS},
-    }

@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +12,61 @@ import torch
 from ldct.files import atomic_path
 
 DIGEST_BYTES = hashlib.sha256().digest_size
+# The newest, and the one before it, for the case that the newest is damaged.
+NEWEST, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
+
+
+def keep_checkpoint(folder: Path, state: dict[str, Any]) -> bool:
+    """Save a checkpoint beside the one before; whether it could be written.
+
+    Where it cannot (disk full, quota, a lost file system) a warning is printed and the older
+    checkpoints stay: training on costs less than stopping.
+    """
+    try:
+        save_checkpoint(folder / NEWEST, state)
+    except OSError as error:
+        reason = error.strerror or error
+        print(
+            f"warning: {folder / NEWEST}: not written at step {state.get('step')} ({reason}); the "
+            "training goes on, and older checkpoints are kept; free some space",
+            file=sys.stderr,
+        )
+        return False
+    return True
+
+
+def newest_checkpoint(folder: Path, fingerprint: str) -> dict[str, Any] | None:
+    """The newest checkpoint of this training that is whole; None where there is none."""
+    for name in (NEWEST, PREVIOUS):
+        state = load_checkpoint(folder / name, fingerprint)
+        if state is not None:
+            return state
+    return None
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove what a finished training needs no more."""
+    for name in (NEWEST, PREVIOUS):
+        (folder / name).unlink(missing_ok=True)
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors, numbers and strings atomically.
+    """Write tensors, numbers and strings atomically; the file there before becomes `PREVIOUS`.
 
-    The file is the sha256 of all that follows, then what `torch.save` writes.
+    The file is the sha256 of all that follows, then what `torch.save` writes. It is on the disk,
+    not only in the system's memory, before it takes the place of the old one.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
     content = buffer.getvalue()
     with atomic_path(path) as temporary:
-        temporary.write_bytes(hashlib.sha256(content).digest() + content)
+        with temporary.open("wb") as stream:
+            stream.write(hashlib.sha256(content).digest())
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if path.is_file():
+            path.replace(path.with_name(PREVIOUS))
 
 
 def load_checkpoint(path: Path, fingerprint: str) -> dict[str, Any] | None:

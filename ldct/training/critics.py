@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ldct.training.losses import least_squares
+from ldct.training.networks import build_network
+from ldct.training.recipe import make_optimizer
 
 # Keeps the random numbers of the gradient penalty apart from those of the batches.
 PENALTY_STREAM = 2
@@ -34,6 +37,30 @@ class Critic:
     kind: str = "least_squares"
     gradient_penalty: float = 0.0
     seed: int = 0
+
+
+def make_critic(
+    stage: Mapping[str, Any], seed: int, device: torch.device, fused: bool | None = None
+) -> Critic | None:
+    """The discriminator that a stage's adversarial loss names; None for a stage without one.
+
+    fused : of its optimiser (see `make_optimizer`).
+    """
+    adversarial = stage["loss"].get("adversarial")
+    if adversarial is None:
+        return None
+    network = build_network(adversarial["discriminator"], seed, stage["model"] + "/critic")
+    network = network.to(device, memory_format=torch.channels_last).train()
+    return Critic(
+        network=network,
+        optimizer=make_optimizer(network, stage["recipe"], fused),
+        weight=adversarial["weight"],
+        targets=adversarial.get("targets", {}),
+        steps=stage["recipe"]["critic_steps"],
+        kind=adversarial.get("kind", "least_squares"),
+        gradient_penalty=adversarial.get("gradient_penalty", 0.0),
+        seed=seed,
+    )
 
 
 def generator_term(critic: Critic, prediction: Tensor, condition: Tensor) -> Tensor:

@@ -3,18 +3,42 @@
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 
+from ldct.device_slots import held_slot, lock_folder
 from ldct.errors import InputError
 
 
-def choose_device(wish: str, gpus: int) -> torch.device:
-    """Device for a wish "auto", "cpu" or "cuda", given the job's `gpu` resource.
+@contextmanager
+def hold_device(wish: str, gpus: int, jobs_per_gpu: int = 1) -> Iterator[torch.device]:
+    """Device for a wish "auto", "cpu" or "cuda", held for the block where it is a GPU.
 
     gpus : number of GPUs the workflow granted; 0 means CPU, whatever the machine has.
-    Raises InputError where "cuda" is asked for and cannot be had.
+    jobs_per_gpu : jobs that may share one GPU; waits while every GPU has so many.
+    Of the GPUs that CUDA_VISIBLE_DEVICES leaves visible, a free one is taken. "auto" falls back to
+    the CPU where there is none, which needs no holding: Snakemake counts cores. Says on standard
+    error which device it is. Raises InputError where "cuda" is asked for and cannot be had.
     """
+    if not uses_gpu(wish, gpus):
+        print("running on the CPU", file=sys.stderr)
+        yield torch.device("cpu")
+        return
+    devices = [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
+    names = [gpu_identity(device) for device in devices]
+    with held_slot(names, jobs_per_gpu, lock_folder()) as slot:
+        device = devices[slot.device]
+        torch.cuda.set_device(device)
+        place = f"slot {slot.number + 1} of {jobs_per_gpu}"
+        print(f"running on {describe_device(device)}, {place}", file=sys.stderr)
+        yield device
+
+
+def uses_gpu(wish: str, gpus: int) -> bool:
+    """Whether a wish ends on a GPU; InputError where "cuda" cannot be had."""
     available = torch.cuda.is_available() and gpus > 0
     if wish == "cuda" and not available:
         reason = "the workflow grants no GPU" if gpus < 1 else "PyTorch sees no CUDA device"
@@ -22,7 +46,28 @@ def choose_device(wish: str, gpus: int) -> torch.device:
             f"device: found 'cuda' but {reason}; use device: auto, or run with --resources gpu=1 "
             "and a CUDA build of PyTorch"
         )
-    return torch.device("cuda" if available and wish != "cpu" else "cpu")
+    return available and wish != "cpu"
+
+
+def gpu_identity(device: torch.device) -> str:
+    """Name of a GPU that is the same in every process, whatever CUDA_VISIBLE_DEVICES numbers it."""
+    return f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+
+
+def describe_device(device: torch.device) -> str:
+    """Device for logs and records: "cpu", or number, model and identity of a GPU."""
+    if device.type != "cuda":
+        return str(device)
+    return f"{device} ({torch.cuda.get_device_name(device)}, {gpu_identity(device)})"
+
+
+def device_record(device: torch.device) -> dict[str, Any]:
+    """What a provenance record says of the device, at the end of a job."""
+    record: dict[str, Any] = {"device": describe_device(device)}
+    if device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated(device)
+        record["peak_gpu_memory_mb"] = round(peak / 2**20, 1)
+    return record
 
 
 # mallopt parameters of glibc, <malloc.h>.

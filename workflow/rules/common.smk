@@ -1,11 +1,15 @@
 """Names that the rules share: paths, wildcards, and small functions of the resolved settings."""
 
 import re
+import shlex
 import shutil
 import subprocess
 
 from ldct.evaluation.completeness import finished_scores
-from ldct.stages import network_files, perceptual_network
+from ldct.evaluation.run_files import files_of_claims, table_files
+from ldct.files import read_yaml
+from ldct.registry import find_methods
+from ldct.stages import network_files, perceptual_network, resolve_models
 
 DATASET = SETTINGS["dataset"]
 DATA = f"data/{DATASET['name']}"
@@ -13,10 +17,15 @@ RUN = f"results/{SETTINGS['run']}"
 TRAIN_PATIENTS = SETTINGS["train_patients"]
 TEST_PATIENTS = SETTINGS["test_patients"]
 METHODS = list(SETTINGS["cards"])
+CONTROLS = SETTINGS["controls"]
+# What is predicted, scored and measured; tables of methods show METHODS alone.
+MEASURED = METHODS + CONTROLS
 LEARNED = list(SETTINGS["chains"])
 IS_DEMO = DATASET["name"] == "demo"
 ENVIRONMENT = "../../environment.yml"
 VOLUME_FILES = ["full.npy", "quarter.npy", "volume.json"]
+# What the run is for: files of rules add the results that `snakemake` without a target makes.
+RESULTS = []
 
 
 def methods_of_kind(*kinds):
@@ -26,9 +35,10 @@ def methods_of_kind(*kinds):
 
 
 wildcard_constraints:
-    method="|".join(map(re.escape, METHODS)),
+    method="|".join(map(re.escape, MEASURED)),
     model="|".join(map(re.escape, SETTINGS["models"])) or "(?!)",
-    patient="|".join(map(re.escape, DATASET["patients"])),
+    # "discs": crops with inserted discs, a patient to all methods (lesion_bench.smk).
+    patient="|".join([*map(re.escape, DATASET["patients"]), "discs"]),
     seed=r"\d+|fixed",
 
 
@@ -77,6 +87,24 @@ def stage_of(wildcards):
     return as_json(SETTINGS["models"][wildcards.model])
 
 
+def engine_options():
+    """Options of trainings that may change the last bits of the weights."""
+    names = ("compile", "cuda_graphs", "tf32", "fused_optimizer", "deterministic")
+    return {name: SETTINGS["engine"][name] for name in names}
+
+
+def validation_options():
+    """The held-out patient as arguments of a training, or nothing."""
+    if SETTINGS["validation_protocol_file"] is None:
+        return ""
+    keys = ("patient", "every", "slices")
+    chosen = as_json({key: SETTINGS["validation"][key] for key in keys})
+    file = SETTINGS["validation_protocol_file"]
+    return (
+        f"--validation {shlex.quote(chosen)} --validation-protocol {shlex.quote(file)}"
+    )
+
+
 def upstream_of(model):
     return SETTINGS["models"][model]["upstream"]
 
@@ -91,6 +119,15 @@ def levels(models):
 
 def weights_of(models, seed):
     return [f"{RUN}/models/{model}/{seed}/weights.safetensors" for model in models]
+
+
+def models_of_plan(plan):
+    """Resolved stages that a micro-benchmark's variants name, under the run's budget."""
+    names = read_yaml(plan)["methods"]
+    folders = find_methods([REPOSITORY / "methods"])
+    return resolve_models(
+        names, folders, SETTINGS["budget"], SETTINGS["tiles"]["size"]
+    )[0]
 
 
 def perceptual_weights(model):
@@ -123,6 +160,7 @@ def include_rules_of_methods():
             del workflow.included_stack[depth:]
             problem = f"{rules}: {type(error).__name__}: {error}"
             METHODS.remove(method)
+            MEASURED.remove(method)
             del SETTINGS["cards"][method]
             SETTINGS["broken"][method] = " ".join(problem.split())
 
@@ -139,6 +177,28 @@ def all_scores():
     ]
 
 
+def tables_of(table, methods):
+    """Files of one kind of per-slice table (scores, image_quality, ...), those of all seeds."""
+    return [
+        str(file)
+        for method in methods
+        for file in table_files(Path(RUN), SETTINGS, table, method)
+    ]
+
+
+def made_by_rules(files):
+    """Those of `files` that some rule makes; to be asked when all rules are known."""
+    return [
+        file for file in files if any(rule.is_producer(file) for rule in workflow.rules)
+    ]
+
+
+def interval_options():
+    """Confidence and resamples of all intervals of the run."""
+    given = SETTINGS.get("statistics", {})
+    return {key: given[key] for key in ("confidence", "resamples") if key in given}
+
+
 def first_seed(method):
     return SETTINGS["method_seeds"][method][0]
 
@@ -151,10 +211,38 @@ def predictions_of(methods, patients):
     ]
 
 
+def predictions_of_all_seeds(patients):
+    """Predictions of every method and control, with every seed."""
+    return [
+        f"{RUN}/predictions/{method}/{seed}/{patient}.npy"
+        for method in MEASURED
+        for seed in SETTINGS["method_seeds"][method]
+        for patient in patients
+    ]
+
+
+def bench_places():
+    """Folders of the lesion bench: both references, then every method and control with every seed."""
+    return ["ndct/fixed", "ldct/fixed"] + [
+        f"{method}/{seed}"
+        for method in MEASURED
+        for seed in SETTINGS["method_seeds"][method]
+    ]
+
+
 def level_title(model):
     """What figures call one level of a cascade: its method's title, or its network."""
     network = SETTINGS["models"][model]["network"]["name"].upper()
     return SETTINGS["cards"].get(model, {}).get("title", network)
+
+
+def stage_title(model):
+    """What readers call a trained stage: its method's title, and the level within a cascade."""
+    cards = SETTINGS["cards"]
+    method, _, level = model.rpartition("_level")
+    if model in cards or method not in cards:
+        return cards.get(model, {}).get("title", model)
+    return f"{cards[method]['title']}, level {level}"
 
 
 def titles(methods):
@@ -173,8 +261,43 @@ TABLE_SETTINGS = {
         "methods",
         "cards",
         "broken",
+        "scaling",
+        "statistics",
+    )
+    if key in SETTINGS
+}
+
+
+def config_arguments():
+    """What configured this run on the command line, so that the same call can be made again."""
+    given = workflow.config_settings
+    return {
+        "configfiles": [os.path.relpath(path) for path in given.configfiles],
+        "config": dict(given.config),
+    }
+
+
+CLAIM_SETTINGS = {
+    key: SETTINGS[key]
+    for key in (
+        "run",
+        "dataset",
+        "budget_text",
+        "seeds",
+        "test_patients",
+        "method_seeds",
+        "cards",
+        "control_cards",
+        "broken",
+        "protocol_file",
     )
 }
+
+
+def measured_for_claims():
+    """Files that the claims are judged on, as far as this run makes them."""
+    claims = read_yaml(REPOSITORY / "config/claims.yaml")
+    return made_by_rules(map(str, files_of_claims(claims, Path(RUN), SETTINGS)))
 
 
 def table_of_finished_methods():
@@ -186,11 +309,11 @@ def table_of_finished_methods():
     command = [sys.executable, "-m", "ldct"]
     command += ["--log", f"logs/{SETTINGS['run']}/table1.log", "table1"]
     command += ["--scores", *scores, "--tiles", f"{DATA}/tiles.npy"]
-    command += ["--protocol", SETTINGS["protocol_file"]]
+    command += ["--protocols", *SETTINGS["protocol_files"]]
     command += ["--published", REPOSITORY / "config/published.yaml"]
     command += ["--settings", as_json({**TABLE_SETTINGS, "failed": failed})]
     subprocess.run([*command, "--output", folder], check=True)
-    for path in folder.glob("table1.*"):
+    for path in [Path(file) for file in SCORE_TABLES if os.path.isfile(file)]:
         # Older than every input, so that the next run makes the table anew.
         os.utime(path, (0, 0))
     print(f"{folder}: Table I without {', '.join(failed)}", file=sys.stderr)

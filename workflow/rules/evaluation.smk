@@ -1,12 +1,28 @@
 """Scores from predictions, and Table I from scores."""
 
+# One for each protocol, that of the main protocol first.
+TABLE_FOLDERS = [
+    f"{RUN}/tables",
+    *(f"{RUN}/tables/{name}" for name in SETTINGS["protocol_names"][1:]),
+]
+TABLE_PAGES = expand("{folder}/table1.html", folder=TABLE_FOLDERS)
+PLAIN_TABLES = [
+    *expand(
+        "{folder}/table1.{format}", folder=TABLE_FOLDERS, format=["csv", "md", "tex"]
+    ),
+    *expand(f"{RUN}/tables/paired.{{format}}", format=["csv", "md"]),
+    f"{RUN}/tables/statistics.json",
+]
+SCORE_TABLES = [*TABLE_PAGES, f"{RUN}/tables/paired.html", *PLAIN_TABLES]
+RESULTS += SCORE_TABLES
+
 
 rule score:
-    """PSNR, SSIM and RMSE of every test slice of one prediction file."""
+    """PSNR, SSIM and RMSE of every test slice of one prediction file, under every protocol."""
     input:
         test=expand(f"{RUN}/test/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
         prediction=f"{RUN}/predictions/{{method}}/{{seed}}/{{patient}}.npy",
-        protocol=SETTINGS["protocol_file"],
+        protocols=SETTINGS["protocol_files"],
         code=code(
             "ldct/evaluation/metrics.py",
             "ldct/evaluation/protocol.py",
@@ -31,32 +47,47 @@ rule score:
         "Scoring {wildcards.method}, seed {wildcards.seed}, {wildcards.patient}"
     shell:
         "python -m ldct --log {log} score --test-folder {params.test}"
-        " --prediction {input.prediction} --protocols {input.protocol} --method {wildcards.method}"
+        " --prediction {input.prediction} --protocols {input.protocols} --method {wildcards.method}"
         " --seed {wildcards.seed} --workers {threads} --output {output}"
 
 
 rule table1:
-    """Table I: ours beside the published values."""
+    """Table I beside the published values, under every protocol; intervals, differences, ranks."""
     input:
         scores=all_scores(),
         tiles=f"{DATA}/tiles.npy",
-        protocol=SETTINGS["protocol_file"],
+        protocols=SETTINGS["protocol_files"],
         published=REPOSITORY / "config/published.yaml",
         code=code(
             "ldct/evaluation/scores.py",
             "ldct/evaluation/protocol.py",
+            "ldct/evaluation/intervals.py",
+            "ldct/evaluation/resampling.py",
+            "ldct/evaluation/statistics.py",
+            "ldct/evaluation/uncertainty.py",
             "ldct/reporting/table1*.py",
+            "ldct/reporting/paired.py",
+            "ldct/reporting/score_tables.py",
             "ldct/commands/evaluation.py",
         ),
     output:
-        csv=f"{RUN}/tables/table1.csv",
-        md=f"{RUN}/tables/table1.md",
-        tex=f"{RUN}/tables/table1.tex",
-        html=report(
-            f"{RUN}/tables/table1.html",
+        table=report(
+            TABLE_PAGES[0],
             caption="../report/table1.rst",
             category="Table I",
         ),
+        paired=report(
+            f"{RUN}/tables/paired.html",
+            caption="../report/paired.rst",
+            category="Table I",
+        ),
+        further=report(
+            TABLE_PAGES[1:],
+            caption="../report/table1.rst",
+            category="Table I",
+            subcategory="Other protocols",
+        ),
+        others=PLAIN_TABLES,
     log:
         f"logs/{SETTINGS['run']}/table1.log",
     benchmark:
@@ -65,14 +96,14 @@ rule table1:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=1500,
         gpu=0,
     params:
         settings=as_json(TABLE_SETTINGS),
-        folder=subpath(output.csv, parent=True),
+        folder=subpath(output.table, parent=True),
     message:
         "Rendering Table I"
     shell:
         "python -m ldct --log {log} table1 --scores {input.scores} --tiles {input.tiles}"
-        " --protocol {input.protocol} --published {input.published}"
+        " --protocols {input.protocols} --published {input.published}"
         " --settings {params.settings:q} --output {params.folder}"

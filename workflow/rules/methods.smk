@@ -1,6 +1,6 @@
 """Training of stages, tuning of classical methods, and predictions: a method is what writes them."""
 
-# Settings that do not change the result (device, checkpoint_every) reach commands as resources:
+# Settings that do not change the result (device, checkpoint_every, workers) reach commands as resources:
 # as params, or written into the command, a new value would retrain everything.
 
 
@@ -18,10 +18,12 @@ rule train:
         ),
         networks=lambda wildcards: network_files(SETTINGS["models"], wildcards.model),
         perceptual=lambda wildcards: perceptual_weights(wildcards.model),
+        protocol=SETTINGS["validation_protocol_file"] or [],
         code=code("ldct/training/*.py", "ldct/scaling.py", "ldct/data/tiles.py"),
     output:
         weights=f"{RUN}/models/{{model}}/{{seed}}/weights.safetensors",
         history=f"{RUN}/models/{{model}}/{{seed}}/history.csv",
+        record=f"{RUN}/models/{{model}}/{{seed}}/training.json",
     log:
         f"logs/{SETTINGS['run']}/train/{{model}}/{{seed}}.log",
     benchmark:
@@ -35,13 +37,19 @@ rule train:
         mem_mb=2500,
         gpu=gpus(),
         device=SETTINGS["device"],
+        jobs_per_gpu=SETTINGS["jobs_per_gpu"],
         checkpoint_every=SETTINGS["checkpoint_every"],
+        workers=SETTINGS["engine"]["workers"],
+        volumes_on_device=str(SETTINGS["engine"]["volumes_on_device"]).lower(),
+        tensorboard=str(SETTINGS["engine"]["tensorboard"]).lower(),
     params:
         stage=stage_of,
         upstream=lambda wildcards: levels(upstream_of(wildcards.model)),
         volumes=expand(f"{DATA}/volumes/{{patient}}", patient=TRAIN_PATIENTS),
         scaling=SCALING,
         precision=SETTINGS["precision"],
+        engine=as_json(engine_options()),
+        validation=validation_options(),
         perceptual=lambda wildcards, input: (
             f"--perceptual-weights {input.perceptual}" if input.perceptual else ""
         ),
@@ -52,8 +60,12 @@ rule train:
         "python -m ldct --log {log} train --stage {params.stage:q} --upstream {params.upstream:q}"
         " --upstream-weights {input.upstream} {params.perceptual} --volumes {params.volumes} --tiles {input.tiles}"
         " --seed {wildcards.seed} {params.scaling} --precision {params.precision}"
-        " --checkpoint-every {resources.checkpoint_every} --device {resources.device}"
-        " --gpus {resources.gpu} --threads {threads} --output {params.folder}"
+        " --engine {params.engine:q} {params.validation}"
+        " --checkpoint-every {resources.checkpoint_every} --workers {resources.workers}"
+        " --volumes-on-device {resources.volumes_on_device}"
+        " --tensorboard {resources.tensorboard} --device {resources.device}"
+        " --gpus {resources.gpu} --jobs-per-gpu {resources.jobs_per_gpu} --threads {threads}"
+        " --output {params.folder}"
 
 
 rule fetch_weights:
@@ -116,7 +128,10 @@ rule denoise_network:
             SETTINGS["chains"][wildcards.method], wildcards.seed
         ),
         code=code(
-            "ldct/denoising/network.py", "ldct/training/chain.py", "ldct/scaling.py"
+            "ldct/denoising/network.py",
+            "ldct/denoising/tiling.py",
+            "ldct/training/chain.py",
+            "ldct/scaling.py",
         ),
     output:
         f"{RUN}/predictions/{{method}}/{{seed}}/{{patient}}.npy",
@@ -130,19 +145,24 @@ rule denoise_network:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2500,
+        mem_mb=4000,
         gpu=gpus(),
         device=SETTINGS["device"],
+        jobs_per_gpu=SETTINGS["jobs_per_gpu"],
     params:
         levels=lambda wildcards: levels(SETTINGS["chains"][wildcards.method]),
         test=subpath(input[0], parent=True),
         scaling=SCALING,
+        tile=SETTINGS["inference"]["tile"],
+        precision=SETTINGS["inference"]["precision"],
     message:
         "Denoising {wildcards.patient} with {wildcards.method}, seed {wildcards.seed}"
     shell:
         "python -m ldct --log {log} denoise-network --levels {params.levels:q}"
         " --weights {input.weights} --test-folder {params.test} {params.scaling}"
-        " --device {resources.device} --gpus {resources.gpu} --threads {threads} --output {output}"
+        " --tile {params.tile} --precision {params.precision} --memory-mb {resources.mem_mb}"
+        " --device {resources.device} --gpus {resources.gpu}"
+        " --jobs-per-gpu {resources.jobs_per_gpu} --threads {threads} --output {output}"
 
 
 rule denoise_identity:
@@ -267,6 +287,7 @@ rule denoise_finetuned:
         mem_mb=8000,
         gpu=gpus(),
         device=SETTINGS["device"],
+        jobs_per_gpu=SETTINGS["jobs_per_gpu"],
     params:
         folder=lambda wildcards: SETTINGS["folders"][wildcards.method],
         levels=lambda wildcards: levels(SETTINGS["chains"][wildcards.method]),
@@ -278,4 +299,5 @@ rule denoise_finetuned:
         "python -m ldct --log {log} denoise-finetuned --method {params.folder:q}"
         " --parameters {input.parameters} --levels {params.levels:q} --weights {input.weights}"
         " --test-folder {params.test} {params.scaling}"
-        " --device {resources.device} --gpus {resources.gpu} --threads {threads} --output {output}"
+        " --device {resources.device} --gpus {resources.gpu}"
+        " --jobs-per-gpu {resources.jobs_per_gpu} --threads {threads} --output {output}"

@@ -40,6 +40,7 @@ PANEL_CODE = code(
     "ldct/evaluation/metrics.py",
     "ldct/evaluation/protocol.py",
     "ldct/data/lesions.py",
+    "ldct/evaluation/lesion_places.py",
     "ldct/commands/reporting.py",
     "ldct/scaling.py",
 )
@@ -173,7 +174,6 @@ if TEXTURES:
                 name=VOLUME_FILES,
             ),
             predictions=predictions_of(TEXTURES, TEST_PATIENTS),
-            lesions=f"{DATA}/lesions.csv",
             protocol=SETTINGS["protocol_file"],
             code=PANEL_CODE + code("ldct/evaluation/regions.py"),
         output:
@@ -202,7 +202,7 @@ if TEXTURES:
             "Drawing Fig. 4 (texture)"
         shell:
             "python -m ldct --log {log} draw-texture --test-folders {params.test}"
-            " --predictions {input.predictions} --titles {params.titles:q} --lesions {input.lesions}"
+            " --predictions {input.predictions} --titles {params.titles:q}"
             " --protocol {input.protocol} --note {params.note:q} --output {params.stem}"
 
 
@@ -263,7 +263,7 @@ rule save_configuration:
         mem_mb=300,
         gpu=0,
     params:
-        settings=as_json(SETTINGS),
+        settings=as_json({**SETTINGS, "call": config_arguments()}),
     message:
         "Saving the resolved configuration"
     shell:

@@ -1,0 +1,137 @@
+"""Verbs: the claim ledger, and where a number of a run comes from."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from ldct.errors import InputError
+from ldct.files import read_yaml
+
+CLAIMS = Path("config/claims.yaml")
+
+
+def register(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the parser."""
+    claims = verbs.add_parser("claims", help="a verdict for each testable sentence of the paper")
+    claims.add_argument("--run", dest="run_folder", type=Path, required=True, metavar="FOLDER")
+    claims.add_argument(
+        "--settings", type=json.loads, help="of the run, JSON; else its config.yaml"
+    )
+    claims.add_argument("--claims", type=Path, default=CLAIMS)
+    claims.add_argument("--published", type=Path, default=Path("config/published.yaml"))
+    claims.add_argument("--output", type=Path, help="folder; left out: the run's own")
+    claims.add_argument(
+        "--expect", type=Path, metavar="JSON", help="fail where a verdict is not as in this ledger"
+    )
+    claims.set_defaults(run=run_claims)
+
+    explain = verbs.add_parser("explain", help="where a number of a run comes from")
+    # `run` is the attribute that holds the verb's function.
+    explain.add_argument("name", metavar="RUN", help="a folder, or a name below results/")
+    explain.add_argument("method", metavar="METHOD")
+    explain.add_argument("metric", metavar="METRIC", help="a column of the run's value tables")
+    explain.add_argument("--protocol", help="name; left out, the run's main one")
+    explain.add_argument("--seed", help="one training seed; left out, all")
+    explain.add_argument("--json", action="store_true", help="everything, as JSON")
+    explain.set_defaults(run=run_explain)
+
+
+def run_claims(options: argparse.Namespace) -> None:
+    """Judge all claims on one finished run; write claims.json, claims.md and claims.html."""
+    import time
+
+    from ldct import provenance
+    from ldct.evaluation.claims import (
+        changed_verdicts,
+        count_verdicts,
+        judge_claims,
+        ledger,
+        load_claims,
+        verdicts_of,
+    )
+    from ldct.evaluation.claims_types import Source
+    from ldct.evaluation.protocol import load_protocol
+    from ldct.evaluation.run_files import CONTROLS_FILE, IMAGES, files_of_claims
+    from ldct.files import read_json, write_json, write_text
+    from ldct.reporting.claims_formats import to_html, to_markdown
+
+    started = time.perf_counter()
+    settings = options.settings or read_settings(options.run_folder)
+    claims = load_claims(options.claims)
+    protocol = load_protocol(settings["protocol_file"])
+    rule = claims["rule"]
+    source = Source(
+        options.run_folder,
+        settings,
+        protocol,
+        read_yaml(options.published)["rows"],
+        rule["confidence"],
+        rule["resamples"],
+        rule["seed"],
+    )
+    findings = judge_claims(claims, source)
+    context = describe_run(settings, protocol.describe())
+    judged = options.run_folder / CONTROLS_FILE
+    controls = read_json(judged)["metrics"] if judged.is_file() else {}
+    found = ledger(findings, claims, context, controls)
+    expected = None if options.expect is None else verdicts_of(options.expect)
+    folder = options.output or options.run_folder
+    cards = settings["cards"] | settings.get("control_cards", {})
+    titles = IMAGES | {name: card["title"] for name, card in cards.items()}
+    write_json(folder / "claims.json", found)
+    write_text(folder / "claims.md", to_markdown(found, titles))
+    write_text(folder / "claims.html", to_html(found, titles))
+    inputs = [options.claims, options.published, settings["protocol_file"]]
+    measured = files_of_claims(claims, options.run_folder, settings)
+    inputs += [path for path in measured if path.is_file()]
+    for suffix in ("json", "md", "html"):
+        provenance.write_record(
+            folder / f"claims.{suffix}",
+            inputs=inputs,
+            settings=context,
+            started=started,
+        )
+    counts = count_verdicts(findings)
+    print(", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+    if expected is not None:
+        changes = changed_verdicts(found, expected)
+        if changes:
+            raise InputError(f"verdicts are not those of {options.expect}: {'; '.join(changes)}")
+
+
+def run_explain(options: argparse.Namespace) -> None:
+    """Print one number of a run, how it was computed, and every file behind it."""
+    from ldct.explain import explain
+    from ldct.reporting.explain_format import to_text
+
+    found = explain(options.name, options.method, options.metric, options.protocol, options.seed)
+    if options.json:
+        # JSON knows no NaN and no infinity: null.
+        found = json.loads(json.dumps(found), parse_constant=lambda _: None)
+        print(json.dumps(found, indent=2))
+    else:
+        print(to_text(found), end="")
+
+
+def read_settings(run_folder: Path) -> dict[str, Any]:
+    """The resolved configuration that a run saved. InputError where there is none."""
+    path = run_folder / "config.yaml"
+    if not path.is_file():
+        raise InputError(f"{path}: not found; expected the folder of a finished run")
+    return read_yaml(path)
+
+
+def describe_run(settings: dict[str, Any], protocol: str) -> dict[str, Any]:
+    """What the head of the ledger says of data, budget and protocol."""
+    dataset = settings["dataset"]
+    return {
+        "run": settings["run"],
+        "dataset": dataset["title"],
+        "simulated": dataset["simulated"],
+        "credit": dataset.get("credit", dataset["title"] + "."),
+        "budget": settings["budget_text"],
+        "seeds": ", ".join(map(str, settings["seeds"])),
+        "test_patients": len(settings["test_patients"]),
+        "protocol": protocol,
+    }

@@ -1,0 +1,91 @@
+"""Verbs: control methods: predictions whose order every metric must get right."""
+
+import argparse
+import json
+from pathlib import Path
+
+TABLES = ("scores", "image_quality", "texture", "lesion_bench", "detectability")
+
+
+def register(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the parser."""
+    tune = verbs.add_parser("tune-controls", help="choose the controls' parameters")
+    tune.add_argument("--controls", type=Path, nargs="+", required=True, help="folders")
+    tune.add_argument("--settings", type=json.loads, required=True, help="JSON list, of the cards")
+    tune.add_argument("--volumes", type=Path, nargs="+", required=True)
+    tune.add_argument("--outputs", type=Path, nargs="+", required=True, help="one per control")
+    tune.set_defaults(run=run_tune)
+
+    denoise = verbs.add_parser("denoise-controls", help="predictions of the controls")
+    denoise.add_argument("--controls", type=Path, nargs="+", required=True, help="folders")
+    denoise.add_argument(
+        "--parameters", type=Path, nargs="+", required=True, help="one per control"
+    )
+    denoise.add_argument("--test-folder", type=Path, required=True)
+    denoise.add_argument("--outputs", type=Path, nargs="+", required=True, help="one per control")
+    denoise.set_defaults(run=run_denoise)
+
+    table = verbs.add_parser("controls-table", help="which metric orders the controls as expected")
+    for name in TABLES:
+        option = f"--{name.replace('_', '-')}"
+        table.add_argument(option, dest=name, type=Path, nargs="*", default=[])
+    table.add_argument("--expectations", type=Path, required=True)
+    table.add_argument("--protocol", type=Path, required=True)
+    table.add_argument("--settings", type=json.loads, required=True, help="of the run, JSON")
+    table.add_argument("--output", type=Path, required=True, help="folder")
+    table.set_defaults(run=run_table)
+
+
+def run_tune(options: argparse.Namespace) -> None:
+    """Write the parameters of all controls."""
+    from ldct.denoising.classical import tune_classical
+
+    for folder, settings, output in zip(
+        options.controls, options.settings, options.outputs, strict=True
+    ):
+        tune_classical(folder, settings, options.volumes, output)
+
+
+def run_denoise(options: argparse.Namespace) -> None:
+    """Write the predictions of all controls for one patient."""
+    from ldct.denoising.control import denoise_control
+
+    for folder, parameters, output in zip(
+        options.controls, options.parameters, options.outputs, strict=True
+    ):
+        denoise_control(folder, parameters, options.test_folder, output)
+
+
+def run_table(options: argparse.Namespace) -> None:
+    """Judge every metric by the controls and render the tables."""
+    import time
+
+    from ldct import provenance
+    from ldct.commands.image_quality import read_rows
+    from ldct.evaluation.control_expectations import judge, load_expectations
+    from ldct.evaluation.protocol import load_protocol
+    from ldct.reporting.controls_table import render_controls
+
+    started = time.perf_counter()
+    settings = options.settings
+    protocol = load_protocol(options.protocol)
+    expectations = load_expectations(options.expectations)
+    files = {name: getattr(options, name) for name in TABLES if getattr(options, name)}
+    tables = {name: read_rows(paths, protocol.name) for name, paths in files.items()}
+    written = render_controls(
+        tables,
+        judge(tables, expectations, settings["identity"], settings["statistics"]),
+        expectations,
+        dict(settings["titles"]),
+        {key: settings[key] for key in ("note", "credit", "identity")}
+        | {"protocol": protocol.describe()},
+        options.output,
+    )
+    inputs = [path for paths in files.values() for path in paths]
+    for path in written:
+        provenance.write_record(
+            path,
+            inputs=[*inputs, options.expectations, options.protocol],
+            settings=settings,
+            started=started,
+        )

@@ -1,0 +1,161 @@
+"""Verbs that measure and foretell cost: time, memory, size of every method and stage."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from ldct.commands.training import add_device
+from ldct.errors import InputError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def register(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the parser."""
+    micro = verbs.add_parser("micro-benchmark", help="cost of loss terms and levels, as ratios")
+    micro.add_argument("--plan", type=Path, required=True, help="YAML file of variants and pairs")
+    micro.add_argument("--models", type=json.loads, required=True, help="resolved stages, JSON")
+    micro.add_argument("--batch", type=int, default=4, help="tiles per step")
+    micro.add_argument("--side", type=int, default=512, help="pixels of a slice's side")
+    micro.add_argument("--rounds", type=int, default=6)
+    add_device(micro)
+    micro.add_argument("--output", type=Path, required=True, help="JSON file")
+    micro.set_defaults(run=run_micro)
+
+    cost = verbs.add_parser("cost", help="cost of every stage and method of a run")
+    cost.add_argument("--settings", type=json.loads, required=True, help="of the run, JSON")
+    cost.add_argument("--run-folder", type=Path, required=True)
+    cost.add_argument("--micro", type=Path, required=True, help="written by micro-benchmark")
+    cost.add_argument("--output", type=Path, required=True, help="folder")
+    cost.set_defaults(run=run_cost)
+
+    plan = verbs.add_parser("plan", help="hours and memory a configuration will need here")
+    plan.add_argument(
+        "--config",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="FILE",
+        help="overlays, as for snakemake --configfile; none is the default run",
+    )
+    plan.add_argument("--cores", type=int, help="of snakemake --cores; default: all of the machine")
+    plan.add_argument("--gpus", type=int, default=1, help="GPUs that the run may use")
+    plan.add_argument("--json", type=Path, help="also write the plan to this file")
+    plan.add_argument(
+        "--compare", type=Path, metavar="FOLDER", help="results folder of a finished run of it"
+    )
+    plan.set_defaults(run=run_plan)
+
+
+def run_micro(options: argparse.Namespace) -> None:
+    """Write the ratios of the paired micro-benchmark."""
+    import time
+
+    from ldct import provenance
+    from ldct.files import read_yaml, write_json
+    from ldct.micro_benchmark import measure_pairs
+    from ldct.training.devices import device_record, hold_device, limit_threads
+
+    started = time.perf_counter()
+    limit_threads(options.threads)
+    with hold_device(options.device, options.gpus, options.jobs_per_gpu) as device:
+        pairs = measure_pairs(
+            read_yaml(options.plan),
+            options.models,
+            batch=options.batch,
+            side=options.side,
+            rounds=options.rounds,
+            device=device,
+        )
+        write_json(options.output, pairs)
+        provenance.write_record(
+            options.output,
+            inputs=[options.plan],
+            settings={
+                "batch": options.batch,
+                "side": options.side,
+                "rounds": options.rounds,
+                **device_record(device),
+            },
+            started=started,
+        )
+
+
+def run_plan(options: argparse.Namespace) -> None:
+    """Print what a configuration will cost on this machine."""
+    import torch
+
+    from ldct.configuration import resolve_run
+    from ldct.evaluation.cost import collect_cost
+    from ldct.files import write_json
+    from ldct.plan import compare_plan, make_plan
+    from ldct.probes import stage_facts
+    from ldct.reporting.plan_text import plan_text
+    from ldct.training.devices import usable_cores, uses_gpu
+
+    settings = resolve_run(merged_configuration(options.config), REPOSITORY)
+    device = torch.device("cuda" if uses_gpu(settings["device"], options.gpus) else "cpu")
+    plan = make_plan(
+        settings,
+        Path("data", settings["dataset"]["name"]),
+        cores=options.cores or usable_cores(),
+        gpus=options.gpus * settings["jobs_per_gpu"],
+        device=device,
+    )
+    comparison = None
+    if options.compare is not None:
+        facts = stage_facts(settings["models"])
+        comparison = compare_plan(plan, collect_cost(settings, options.compare, facts))
+        plan["foretold_over_measured"] = comparison
+    if options.json is not None:
+        write_json(options.json, plan)
+    print(plan_text(plan, comparison))
+
+
+def merged_configuration(overlays: list[Path]) -> dict[str, Any]:
+    """The default configuration with overlays over it, merged as Snakemake does."""
+    from snakemake.utils import update_config
+
+    from ldct.files import read_yaml
+
+    config: dict[str, Any] = read_yaml(REPOSITORY / "config/config.yaml")
+    for path in overlays:
+        if not path.is_file():
+            raise InputError(f"--config: no file {path}; expected a YAML file")
+        update_config(config, read_yaml(path) or {})
+    return config
+
+
+def run_cost(options: argparse.Namespace) -> None:
+    """Write cost.json and the tables made from it."""
+    import time
+
+    from ldct import provenance
+    from ldct.evaluation.cost import collect_cost
+    from ldct.files import read_json, write_json, write_text
+    from ldct.probes import stage_facts
+    from ldct.reporting.cost_formats import cost_csv, cost_html, cost_markdown
+
+    started = time.perf_counter()
+    settings = options.settings
+    facts = stage_facts(settings["models"])
+    cost = collect_cost(settings, options.run_folder, facts)
+    cost["micro"] = read_json(options.micro)
+    caption = (
+        f"Networks as configured for {settings['dataset']['title']}, {settings['budget_text']}; "
+        f"a dash marks what does not apply or was not recorded."
+    )
+    page = (cost, settings["run"], caption)
+    written = {
+        "cost.csv": cost_csv(cost),
+        "cost.md": cost_markdown(*page),
+        "cost.html": cost_html(*page),
+    }
+    write_json(options.output / "cost.json", cost)
+    for name, text in written.items():
+        write_text(options.output / name, text)
+    for name in ("cost.json", *written):
+        provenance.write_record(
+            options.output / name, inputs=[options.micro], settings={}, started=started
+        )

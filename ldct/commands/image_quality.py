@@ -1,0 +1,107 @@
+"""Verbs: full-image metrics beside PSNR and SSIM, HU fidelity by tissue, and their table."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+
+def register(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the parser."""
+    measure = verbs.add_parser(
+        "measure-image-quality", help="VIF, GMSD, LPIPS and HU fidelity per slice of one prediction"
+    )
+    measure.add_argument("--test-folder", type=Path, required=True)
+    measure.add_argument("--prediction", type=Path, required=True)
+    measure.add_argument("--protocol", type=Path, required=True)
+    measure.add_argument("--method", required=True)
+    measure.add_argument("--seed", required=True, help="a number, or 'fixed' for unseeded methods")
+    measure.add_argument(
+        "--network-input", type=json.loads, help="of a learned method: JSON of window and clip"
+    )
+    measure.add_argument("--lpips", choices=("alex", "vgg"))
+    measure.add_argument("--lpips-weights", type=Path, help="made by fetch-lpips-weights")
+    measure.add_argument("--workers", type=int, default=1)
+    measure.add_argument("--output", type=Path, required=True)
+    measure.set_defaults(run=run_measure)
+
+    table = verbs.add_parser("metrics-table", help="all metrics of all methods with intervals")
+    table.add_argument("--scores", type=Path, nargs="+", required=True)
+    table.add_argument("--image-quality", type=Path, nargs="+", required=True)
+    table.add_argument("--controls", type=Path, help="controls.json of the run")
+    table.add_argument("--protocol", type=Path, required=True)
+    table.add_argument("--settings", type=json.loads, required=True, help="of the run, JSON")
+    table.add_argument("--output", type=Path, required=True, help="folder")
+    table.set_defaults(run=run_table)
+
+    fetch = verbs.add_parser("fetch-lpips-weights", help="weights of LPIPS (64 MB, checked)")
+    fetch.add_argument("--network", choices=("alex", "vgg"), required=True)
+    fetch.add_argument("--archives", type=Path, default=Path("data/weights/archives"))
+    fetch.add_argument("--output", type=Path, required=True, help="safetensors file")
+    fetch.set_defaults(run=run_fetch)
+
+
+def run_measure(options: argparse.Namespace) -> None:
+    """Measure one prediction file."""
+    from ldct.configuration import FIXED
+    from ldct.evaluation.image_quality import measure_predictions
+    from ldct.evaluation.protocol import load_protocol
+
+    seen = options.network_input
+    measure_predictions(
+        options.test_folder,
+        options.prediction,
+        load_protocol(options.protocol),
+        options.output,
+        options.method,
+        0 if options.seed == FIXED else int(options.seed),
+        network_input=(tuple(seen["window"]), seen["clip"]) if seen else None,
+        lpips_network=options.lpips,
+        lpips_weights=options.lpips_weights,
+        workers=options.workers,
+    )
+
+
+def run_table(options: argparse.Namespace) -> None:
+    """Render the table of metrics in three formats."""
+    import time
+
+    from ldct import provenance
+    from ldct.evaluation.protocol import load_protocol
+    from ldct.files import read_json
+    from ldct.reporting.metrics_table import render_metrics, summarise_metrics
+
+    started = time.perf_counter()
+    protocol = load_protocol(options.protocol)
+    settings = options.settings
+    summary = summarise_metrics(
+        read_rows(options.scores, protocol.name),
+        read_rows(options.image_quality, protocol.name),
+        settings["statistics"],
+    )
+    flagged = read_json(options.controls)["metrics"] if options.controls else {}
+    context = {**settings["context"], "protocol": protocol.describe()}
+    written = render_metrics(summary, dict(settings["titles"]), flagged, context, options.output)
+    controls = [options.controls] if options.controls else []
+    for path in written:
+        provenance.write_record(
+            path,
+            inputs=[*options.scores, *options.image_quality, *controls, options.protocol],
+            settings=settings,
+            started=started,
+        )
+
+
+def read_rows(paths: list[Path], protocol: str) -> Any:
+    """Rows of all files as one frame; where they have protocols, those of the one named."""
+    import pandas as pd
+
+    rows = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
+    return rows[rows["protocol"] == protocol] if "protocol" in rows else rows
+
+
+def run_fetch(options: argparse.Namespace) -> None:
+    """Fetch LPIPS weights."""
+    from ldct.evaluation.lpips_weights import fetch_lpips_weights
+
+    fetch_lpips_weights(options.network, options.archives, options.output)

@@ -1,0 +1,121 @@
+"""Verbs: lesion bench: measures of annotated lesions, and detectability of inserted discs."""
+
+import argparse
+import json
+from pathlib import Path
+
+
+def register(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the parser."""
+    discs = verbs.add_parser("insert-discs", help="low-contrast discs in real background, as crops")
+    discs.add_argument("--volumes", type=Path, nargs="+", required=True, help="of test patients")
+    discs.add_argument("--lesions", type=Path, required=True)
+    discs.add_argument("--settings", type=json.loads, required=True, help="detectability, JSON")
+    discs.add_argument("--dose-fraction", type=float, required=True)
+    discs.add_argument("--workers", type=int, default=1)
+    discs.add_argument("--output", type=Path, required=True, help="folder")
+    discs.set_defaults(run=run_insert_discs)
+
+    lesions = verbs.add_parser("lesion-bench", help="contrast, edge and noise of every lesion")
+    lesions.add_argument("--test-folders", type=Path, nargs="+", required=True)
+    lesions.add_argument("--predictions", type=Path, nargs="*", default=[])
+    lesions.add_argument("--lesions", type=Path, required=True)
+    lesions.add_argument("--protocol", type=Path, required=True)
+    lesions.add_argument("--output", type=Path, required=True, help="folder")
+    lesions.set_defaults(run=run_lesion_bench)
+
+    detect = verbs.add_parser("detectability", help="d' of model observers for inserted discs")
+    detect.add_argument("--discs", type=Path, required=True, help="folder that insert-discs wrote")
+    detect.add_argument("--predictions", type=Path, nargs="*", default=[])
+    detect.add_argument("--output", type=Path, required=True, help="folder")
+    detect.set_defaults(run=run_detectability)
+
+    lesion_report = verbs.add_parser("draw-lesion-bench", help="table and figure of the lesions")
+    add_report(lesion_report)
+    lesion_report.add_argument("--protocol", type=Path, required=True)
+    lesion_report.add_argument("--scaling", type=json.loads, required=True, help="of networks")
+    lesion_report.set_defaults(run=run_draw_lesion_bench)
+
+    detect_report = verbs.add_parser("draw-detectability", help="table and figure of d'")
+    add_report(detect_report)
+    detect_report.add_argument("--discs", type=Path, required=True, help="discs.json")
+    detect_report.set_defaults(run=run_draw_detectability)
+
+
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """Add the options of verbs that draw a table and a figure from measured values."""
+    parser.add_argument("--measured", type=Path, nargs="+", required=True, help="parquet files")
+    parser.add_argument("--titles", type=json.loads, required=True, help="[[method, title], ...]")
+    parser.add_argument("--note", required=True, help="data, dose and budget in words")
+    parser.add_argument("--credit", default="", help="whom to credit for the data")
+    parser.add_argument("--tables", type=Path, required=True, help="path without suffix")
+    parser.add_argument("--figure", type=Path, required=True, help="path without suffix")
+
+
+def run_insert_discs(options: argparse.Namespace) -> None:
+    """Write the test-set folder of inserted discs."""
+    from ldct.data.disc_set import write_disc_set
+    from ldct.data.lesions import read_lesions
+
+    write_disc_set(
+        options.volumes,
+        read_lesions(options.lesions),
+        options.settings,
+        options.dose_fraction,
+        options.output,
+        options.workers,
+    )
+
+
+def run_lesion_bench(options: argparse.Namespace) -> None:
+    """Measure the annotated lesions in all predictions."""
+    from ldct.evaluation.lesion_bench import write_lesion_bench
+    from ldct.evaluation.protocol import load_protocol
+
+    write_lesion_bench(
+        options.test_folders,
+        options.predictions,
+        options.lesions,
+        load_protocol(options.protocol),
+        options.output,
+    )
+
+
+def run_detectability(options: argparse.Namespace) -> None:
+    """Measure the detectability of the inserted discs in all predictions."""
+    from ldct.evaluation.disc_detection import write_detectability
+
+    write_detectability(options.discs, options.predictions, options.output)
+
+
+def run_draw_lesion_bench(options: argparse.Namespace) -> None:
+    """Render the table and the figure of the lesion bench."""
+    import pandas as pd
+
+    from ldct.evaluation.protocol import load_protocol
+    from ldct.reporting.lesion_bench_figure import draw_lesion_bench
+    from ldct.reporting.lesion_bench_table import lesion_notes, write_lesion_table
+
+    frames = [pd.read_parquet(path) for path in options.measured]
+    frame = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+    titles = dict(options.titles)
+    notes = lesion_notes(frame, load_protocol(options.protocol), options.scaling, options.note)
+    write_lesion_table(frame, titles, [*notes, options.credit], options.tables, options.measured)
+    draw_lesion_bench(frame, titles, notes, options.figure)
+
+
+def run_draw_detectability(options: argparse.Namespace) -> None:
+    """Render the table and the figure of the detectability of discs."""
+    import pandas as pd
+
+    from ldct.files import read_json
+    from ldct.reporting.detectability_figure import draw_detectability
+    from ldct.reporting.detectability_table import detectability_notes, write_detectability_table
+
+    frame = pd.concat([pd.read_parquet(path) for path in options.measured], ignore_index=True)
+    titles = dict(options.titles)
+    notes = detectability_notes(read_json(options.discs), options.note)
+    write_detectability_table(
+        frame, titles, [*notes, options.credit], options.tables, options.measured
+    )
+    draw_detectability(frame, titles, notes, options.figure)

@@ -1,0 +1,86 @@
+"""Verbs: texture lab: noise power spectra, periodic peaks, distance to the texture of NDCT."""
+
+import argparse
+import json
+from pathlib import Path
+
+
+def register(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the parser."""
+    squares = verbs.add_parser(
+        "texture-references",
+        help="squares of soft tissue, and the texture of NDCT and LDCT in them",
+    )
+    squares.add_argument("--test-folders", type=Path, nargs="+", required=True)
+    squares.add_argument("--window", type=float, nargs=2, required=True, help="of networks, HU")
+    squares.add_argument("--output", type=Path, required=True, help="folder")
+    squares.set_defaults(run=run_texture_references)
+
+    measure = verbs.add_parser("texture", help="noise power and periodic peaks of one prediction")
+    measure.add_argument("--test-folder", type=Path, required=True)
+    measure.add_argument("--prediction", type=Path, required=True)
+    measure.add_argument("--squares", type=Path, required=True)
+    measure.add_argument("--method", required=True)
+    measure.add_argument("--seed", required=True, help="a number, or 'fixed' for unseeded methods")
+    measure.add_argument("--output", type=Path, required=True, help="parquet; .npz goes beside it")
+    measure.set_defaults(run=run_texture)
+
+    report = verbs.add_parser("texture-report", help="table and figures of the texture lab")
+    report.add_argument("--measured", type=Path, nargs="+", required=True, help="parquet files")
+    report.add_argument("--facts", type=Path, required=True, help="squares.json")
+    report.add_argument(
+        "--rows", type=json.loads, required=True, help="[[method, title, kind], ...]"
+    )
+    report.add_argument("--note", required=True, help="data, dose and budget in words")
+    report.add_argument("--credit", default="", help="whom to credit for the data")
+    report.add_argument("--tables", type=Path, required=True, help="folder")
+    report.add_argument("--figures", type=Path, required=True, help="folder")
+    report.set_defaults(run=run_texture_report)
+
+
+def run_texture_references(options: argparse.Namespace) -> None:
+    """Choose squares on NDCT, and measure NDCT and LDCT in them."""
+    from ldct.evaluation.texture_files import write_references
+
+    write_references(options.test_folders, tuple(options.window), options.output)
+
+
+def run_texture(options: argparse.Namespace) -> None:
+    """Measure one prediction file."""
+    from ldct.configuration import FIXED
+    from ldct.evaluation.texture_files import write_texture
+
+    write_texture(
+        options.prediction,
+        options.test_folder,
+        options.squares,
+        options.output,
+        options.method,
+        0 if options.seed == FIXED else int(options.seed),
+    )
+
+
+def run_texture_report(options: argparse.Namespace) -> None:
+    """Write tables/texture.{csv,md,html,json} and the figures."""
+    import time
+
+    from ldct import provenance
+    from ldct.evaluation.texture_summary import summarise_texture
+    from ldct.files import read_json
+    from ldct.reporting.texture_figures import draw_curves, draw_spectra
+    from ldct.reporting.texture_table import write_texture_tables
+
+    started = time.perf_counter()
+    rows = [tuple(row) for row in options.rows]
+    summary = summarise_texture(options.measured, rows)
+    facts = read_json(options.facts)
+    written = write_texture_tables(summary, facts, options.note, options.credit, options.tables)
+    written += draw_curves(summary, options.note, options.figures / "texture_nps")
+    written += draw_spectra(summary, options.note, options.figures / "texture_spectra")
+    for path in written:
+        provenance.write_record(
+            path,
+            inputs=[*options.measured, options.facts],
+            settings={"rows": options.rows, "note": options.note},
+            started=started,
+        )

@@ -1,0 +1,102 @@
+"""Images that do not fit into memory whole: tiles with the surroundings that their pixels need.
+
+A tile is cut with a margin of at least the networks' reach, so that no pixel that is kept depends
+on the cut. At the image's own edge the cut ends there, and the networks pad as they do for the
+whole image. Cuts lie on multiples of ALIGNMENT, so that strides and pooling fall as in the whole
+image, and none is smaller than the others: libraries choose other algorithms for small images, and
+those round differently. With tiles of 128 pixels every network of `methods/` gave the same bits as
+for the whole slice on a CPU.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ldct.errors import InputError
+from ldct.training.chain import Level, apply_levels
+
+ALIGNMENT = 32
+# Sides of the images, in multiples of ALIGNMENT, on which the reach is looked for.
+BLOCKS = (5, 9, 17)
+
+
+@dataclass(frozen=True)
+class Span:
+    """One axis of a tile: the cut is [first, last), and [start, stop) of it is kept."""
+
+    first: int
+    start: int
+    stop: int
+    last: int
+
+    @property
+    def cut(self) -> slice:
+        """The cut, in the image."""
+        return slice(self.first, self.last)
+
+    @property
+    def kept(self) -> slice:
+        """The kept part, in the image."""
+        return slice(self.start, self.stop)
+
+    @property
+    def inner(self) -> slice:
+        """The kept part, in the cut."""
+        return slice(self.start - self.first, self.stop - self.first)
+
+
+def spans(size: int, tile: int, margin: int) -> Iterator[Span]:
+    """Tiles of one axis.
+
+    size : of the image; tile : kept pixels of a tile; margin : pixels added on either side.
+    Raises InputError where tile or margin is no multiple of ALIGNMENT.
+    """
+    if tile % ALIGNMENT or margin % ALIGNMENT or tile < ALIGNMENT:
+        raise InputError(
+            f"inference.tile: found {tile} (margin {margin}), expected a multiple of {ALIGNMENT}"
+        )
+    cut = tile + 2 * margin
+    furthest = max(size - cut, 0) // ALIGNMENT * ALIGNMENT
+    for start in range(0, size, tile):
+        first = min(max(start - margin, 0), furthest)
+        last = size if first == furthest else first + cut
+        yield Span(first, start, min(start + tile, size), last)
+
+
+def apply_tiled(
+    apply: Callable[[Tensor], Tensor], images: Tensor, tile: int, margin: int
+) -> Tensor:
+    """What `apply` makes of images [batch, 1, row, column], tile by tile."""
+    result = torch.empty_like(images)
+    for rows in spans(images.shape[2], tile, margin):
+        for columns in spans(images.shape[3], tile, margin):
+            made = apply(images[:, :, rows.cut, columns.cut].contiguous())
+            result[:, :, rows.kept, columns.kept] = made[:, :, rows.inner, columns.inner]
+    return result
+
+
+def margin_of(levels: Sequence[Level], device: torch.device) -> int:
+    """Pixels that a tile needs on every side: the levels' reach, up to a multiple of ALIGNMENT.
+
+    NaN in one aligned block of the input reaches every output pixel that depends on the block,
+    whatever the weights are. Raises InputError where that is more than 256 pixels away, as with
+    global pooling: such a network cannot be tiled.
+    """
+    for blocks in BLOCKS:
+        side, middle = blocks * ALIGNMENT, blocks // 2 * ALIGNMENT
+        image = torch.zeros(1, 1, side, side, device=device)
+        image[:, :, middle : middle + ALIGNMENT, middle : middle + ALIGNMENT] = torch.nan
+        with torch.inference_mode():
+            reached = apply_levels(levels, image)[0, 0].isnan().nonzero()
+        if len(reached) == 0:
+            return 0
+        first, last = reached.min().item(), reached.max().item()
+        if first > 0 and last < side - 1:
+            reach = max(middle - first, last - (middle + ALIGNMENT - 1))
+            return -(-reach // ALIGNMENT) * ALIGNMENT
+    raise InputError(
+        f"inference.tile: a pixel depends on others more than {side // 2 - ALIGNMENT // 2} pixels "
+        "away, so the slice cannot be cut into tiles; give the job more memory (mem_mb)"
+    )

@@ -1,0 +1,213 @@
+"""What every stage and method of a run cost, from the jobs' own records; no torch here."""
+
+import csv
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ldct.configuration import FIXED
+from ldct.files import read_json
+from ldct.provenance import record_path
+
+# Mean over jobs; one missing value does not make the mean of the others wrong, none gives None.
+Number = float | None
+NOTES = (
+    "Training time is that of the steps alone, mean over seeds: processor time, and time on the "
+    "clock. Jobs of a run share the machine, which lengthens both. Rows of cascades are sums over "
+    "their stages; a stage that several methods share was trained once.",
+    "A training that was stopped goes on from its last checkpoint; its parts are added up, without "
+    "the steps that were lost between the checkpoint and the stop.",
+    "Peak memory is that of the job, PyTorch and memory that the C library keeps included; it "
+    "varies by some percent from run to run.",
+    "Inference is processor time of one core on a CPU, time on the clock on a GPU: for networks "
+    "without the start of Python, for other methods with it (a few seconds in all).",
+)
+
+
+def collect_cost(
+    settings: Mapping[str, Any], run: Path, facts: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Cost of every stage and method of a finished run.
+
+    settings : methods, models, chains, cards, method_seeds, test_patients of the resolved
+        configuration.
+    run : results folder of the run, with models, predictions and benchmarks.
+    facts : model to parameters, critic_parameters and multiply_adds_per_slice.
+    Returns {"stages", "methods", "notes"}; a number that cannot be had is None.
+    """
+    users = stage_users(settings)
+    stages = {
+        model: {**facts[model], **stage_cost(run, model, settings, users[model])} for model in users
+    }
+    names = [name for name in settings["methods"] if name in settings["cards"]]
+    methods = {name: method_cost(run, name, settings, stages) for name in names}
+    return {"stages": stages, "methods": methods, "notes": list(NOTES)}
+
+
+def stage_users(settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Model to the methods whose chain it is part of, in the order in which methods need them."""
+    users: dict[str, list[str]] = {}
+    chains = settings["chains"]
+    # Chains of methods that only lend their stages come last.
+    for name in dict.fromkeys([*settings["methods"], *chains]):
+        for model in chains.get(name, []):
+            users.setdefault(model, [])
+            if name in settings["cards"]:
+                users[model].append(name)
+    return users
+
+
+def stage_cost(
+    run: Path, model: str, settings: Mapping[str, Any], users: Sequence[str]
+) -> dict[str, Any]:
+    """Time and memory of the trainings of one stage, mean over seeds."""
+    seeds = next(settings["method_seeds"][name] for name in users)
+    jobs = [training_job(run, model, seed) for seed in seeds]
+    recipe = settings["models"][model]["recipe"]
+    steps = mean([job["steps"] for job in jobs])
+    tiles = None if steps is None else steps * recipe["batch"]
+    seconds = mean([job["training_seconds"] for job in jobs])
+    return {
+        "training_seconds": seconds,
+        "training_cpu_seconds": mean([job["training_cpu_seconds"] for job in jobs]),
+        "peak_memory_mb": mean([job["peak_memory_mb"] for job in jobs]),
+        "peak_gpu_memory_mb": mean([job["peak_gpu_memory_mb"] for job in jobs]),
+        "steps": steps,
+        "batch": recipe["batch"],
+        "critic_steps": recipe.get("critic_steps", 0),
+        "tiles": tiles,
+        "tiles_per_second": tiles / seconds if tiles and seconds else None,
+        "device": jobs[0]["device"],
+        "restarts": sum(job["restarts"] for job in jobs),
+        "seeds": len(jobs),
+        "used_by": list(users),
+    }
+
+
+def training_job(run: Path, model: str, seed: str) -> dict[str, Any]:
+    """What the records and the benchmark file of one training say.
+
+    `training.json` sums over the parts of a resumed training; the benchmark file, Snakemake's own,
+    knows the last part. Its processor time is not used: it stops at Snakemake's last look at the
+    job, up to half a minute before the end.
+    """
+    folder = run / "models" / model / seed
+    record = read_record(folder / "weights.safetensors")
+    benchmark = read_benchmark(run / "benchmarks/train" / model / f"{seed}.tsv")
+    spent = read_json(folder / "training.json") if (folder / "training.json").is_file() else {}
+    about = record.get("settings", {})
+    return {
+        "steps": about.get("steps"),
+        "device": str(about.get("device", "unknown")),
+        "training_seconds": first_number(spent.get("seconds"), benchmark.get("s")),
+        "training_cpu_seconds": first_number(spent.get("cpu_seconds"), record.get("cpu_seconds")),
+        "peak_memory_mb": largest(benchmark.get("max_rss"), record.get("peak_memory_mb")),
+        "peak_gpu_memory_mb": about.get("peak_gpu_memory_mb"),
+        "restarts": spent.get("restarts", 0),
+    }
+
+
+def method_cost(
+    run: Path, name: str, settings: Mapping[str, Any], stages: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Totals over a method's stages, and what it costs to apply."""
+    chain = settings["chains"].get(name, [])
+    own = [stages[model] for model in chain]
+    card = settings["cards"][name]
+    seeds = settings["method_seeds"][name]
+    jobs = [
+        inference_job(run, name, seed, patient)
+        for seed in seeds
+        for patient in settings["test_patients"]
+    ]
+    shared = {
+        model: [other for other in stages[model]["used_by"] if other != name] for model in chain
+    }
+    tuned = read_record(run / "models" / name / FIXED / "parameters.json")
+    return {
+        "title": card["title"],
+        "kind": card["kind"],
+        "stages": list(chain),
+        "shared_stages": {model: others for model, others in shared.items() if others},
+        "parameters": total([stage["parameters"] for stage in own]),
+        "multiply_adds_per_slice": total([stage["multiply_adds_per_slice"] for stage in own]),
+        "training_seconds": total([stage["training_seconds"] for stage in own]),
+        "training_cpu_seconds": total([stage["training_cpu_seconds"] for stage in own]),
+        "training_peak_memory_mb": largest(*[stage["peak_memory_mb"] for stage in own]),
+        "training_peak_gpu_memory_mb": largest(*[stage["peak_gpu_memory_mb"] for stage in own]),
+        "tuning_cpu_seconds": tuned.get("cpu_seconds"),
+        "inference_seconds_per_slice": mean([job["seconds_per_slice"] for job in jobs]),
+        "inference_clock_seconds_per_slice": mean([job["clock_per_slice"] for job in jobs]),
+        "inference_peak_memory_mb": largest(*[job["peak_memory_mb"] for job in jobs]),
+        "inference_device": jobs[0]["device"],
+    }
+
+
+def inference_job(run: Path, name: str, seed: str, patient: str) -> dict[str, Any]:
+    """What the record and the benchmark file of one prediction say.
+
+    An external program writes no record: its benchmark file is read, where its rule puts that as
+    the suite's rules do, and its time is that on the clock.
+    """
+    record = read_record(run / "predictions" / name / seed / f"{patient}.npy")
+    benchmark = read_benchmark(run / "benchmarks/denoise" / name / seed / f"{patient}.tsv")
+    slices = len(read_json(run / "test" / patient / "volume.json")["slice_index"])
+    about = record.get("settings", {})
+    spent = about.get("inference", {})
+    clock = first_number(spent.get("seconds"), record.get("seconds"), benchmark.get("s"))
+    processor = first_number(spent.get("cpu_seconds"), record.get("cpu_seconds"), clock)
+    device = str(about.get("device", "cpu"))
+    counted = processor if device.startswith("cpu") else clock
+    return {
+        "seconds_per_slice": None if counted is None else counted / slices,
+        "clock_per_slice": None if clock is None else clock / slices,
+        "peak_memory_mb": largest(benchmark.get("max_rss"), record.get("peak_memory_mb")),
+        "device": device,
+    }
+
+
+def read_record(output: Path) -> dict[str, Any]:
+    """Provenance record of a file; empty without one."""
+    path = record_path(output)
+    return read_json(path) if path.is_file() else {}
+
+
+def read_benchmark(path: Path) -> dict[str, float]:
+    """Numbers of Snakemake's benchmark file of one job (its last attempt); empty without one."""
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    return {key: float(value) for key, value in rows[-1].items() if is_number(value)}
+
+
+def is_number(text: str) -> bool:
+    """Whether a field of a benchmark file holds a finite number ("NA" and "-" do not)."""
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def first_number(*values: Number) -> Number:
+    """The first value that is there."""
+    return next((value for value in values if value is not None), None)
+
+
+def mean(values: Sequence[Number]) -> Number:
+    """Mean of the values that are there."""
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def total(values: Sequence[Number]) -> Number:
+    """Sum; 0 of nothing, None where a value is missing."""
+    return None if None in values else sum(values)
+
+
+def largest(*values: Number) -> Number:
+    """Largest value that is there."""
+    known = [value for value in values if value is not None]
+    return max(known) if known else None

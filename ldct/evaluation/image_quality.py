@@ -1,0 +1,149 @@
+"""Full-image metrics beside PSNR and SSIM, and HU fidelity by tissue: one row per slice."""
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ldct.errors import InputError
+from ldct.evaluation.full_reference import gmsd, vif
+from ldct.evaluation.protocol import Protocol
+from ldct.evaluation.tissues import TISSUES, blind_tissues, tissue_columns, tissue_fidelity
+from ldct.files import atomic_path, read_json
+from ldct.progress import track
+from ldct.provenance import write_record
+
+KEYS = ["method", "seed", "patient", "slice_index", "z_mm", "protocol"]
+FULL_REFERENCE = ["vif", "gmsd", "lpips"]
+BLIND = "blind_tissues"
+
+
+def measure_predictions(
+    test_folder: str | Path,
+    prediction_path: str | Path,
+    protocol: Protocol,
+    output_parquet: str | Path,
+    method: str,
+    seed: int,
+    *,
+    network_input: tuple[tuple[float, float], bool] | None = None,
+    lpips_network: str | None = None,
+    lpips_weights: str | Path | None = None,
+    workers: int = 1,
+) -> None:
+    """Measure one patient's predictions and write one row per slice, with a provenance record.
+
+    test_folder : folder with `full.npy` (int16 HU) and `volume.json`.
+    prediction_path : .npy, float32 HU, same shape and order as `full.npy`.
+    protocol : VIF, GMSD and LPIPS see its window; the tissue measures see HU as they are.
+    network_input : (window, clip) of a learned method, whose output means nothing outside a
+        clipped window: the tissues concerned stand in the column `blind_tissues`, with a space
+        between. None for methods that see all HU.
+    lpips_network, lpips_weights : "alex" or "vgg" and its file; None leaves the column NaN.
+    workers : threads; the result does not depend on their number.
+    Columns: method, seed, patient, slice_index, z_mm, protocol, vif, gmsd, lpips, for each tissue
+    <tissue>_bias_hu, <tissue>_slope, <tissue>_std_hu, and blind_tissues. NaN where a measure cannot
+    be taken (docs/metrics.md). Raises InputError where shapes differ or a value is not finite.
+    """
+    import torch
+
+    started = time.perf_counter()
+    torch.set_num_threads(1)  # slices run side by side, and threads would add up in another order
+    test_folder, prediction_path = Path(test_folder), Path(prediction_path)
+    volume = read_json(test_folder / "volume.json")
+    ndct = np.load(test_folder / "full.npy", mmap_mode="r", allow_pickle=False)
+    prediction = np.load(prediction_path, mmap_mode="r", allow_pickle=False)
+    if prediction.shape != ndct.shape:
+        raise InputError(
+            f"{prediction_path}: found shape {prediction.shape}, expected {ndct.shape} as in the "
+            "test set's full.npy; predict this test set again"
+        )
+    metric = None
+    if lpips_network is not None:
+        from ldct.evaluation.perceptual_metric import Lpips
+
+        metric = Lpips(lpips_network, lpips_weights)
+    blind = " ".join(blind_tissues(*network_input)) if network_input else ""
+
+    def row_of_slice(row: int) -> dict[str, Any]:
+        image = np.asarray(prediction[row])
+        if not np.isfinite(image).all():
+            raise InputError(
+                f"{prediction_path}: slice {row}: found NaN or infinite values, expected finite HU"
+            )
+        return {
+            "method": method,
+            "seed": seed,
+            "patient": volume["patient"],
+            "slice_index": volume["slice_index"][row],
+            "z_mm": volume["z_mm"][row],
+            "protocol": protocol.name,
+            **slice_measures(image, np.asarray(ndct[row]), protocol, metric),
+            BLIND: blind,
+        }
+
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        found = pool.map(row_of_slice, range(len(ndct)))
+        rows = list(track(found, f"image quality {method} {volume['patient']}", len(ndct)))
+    columns = [*KEYS, *FULL_REFERENCE, *tissue_columns(), BLIND]
+    with atomic_path(output_parquet) as temporary:
+        pd.DataFrame(rows, columns=columns).to_parquet(temporary, index=False)
+    weights = [] if metric is None else [Path(lpips_weights)]
+    write_record(
+        output_parquet,
+        inputs=[test_folder / "full.npy", test_folder / "volume.json", prediction_path, *weights],
+        settings={
+            "method": method,
+            "seed": seed,
+            "protocol": asdict(protocol),
+            "lpips": lpips_network,
+            "tissues_hu": TISSUES,
+            BLIND: blind,
+        },
+        started=started,
+    )
+
+
+def slice_measures(
+    prediction_hu: np.ndarray, ndct_hu: np.ndarray, protocol: Protocol, lpips_metric: Any = None
+) -> dict[str, float]:
+    """All measures of one slice: vif, gmsd, lpips (NaN without a metric) and those of tissues.
+
+    prediction_hu, ndct_hu : (rows, columns), HU. lpips_metric : a `perceptual_metric.Lpips`.
+    """
+    ours, theirs = protocol.to_unit(prediction_hu), protocol.to_unit(ndct_hu)
+    distance = float("nan")
+    if lpips_metric is not None:
+        from ldct.evaluation.perceptual_metric import lpips
+
+        distance = lpips(lpips_metric, ours, theirs)
+    return {
+        "vif": vif(ours, theirs),
+        "gmsd": gmsd(ours, theirs),
+        "lpips": distance,
+        **tissue_fidelity(prediction_hu, ndct_hu),
+    }
+
+
+def without_blind_values(frame: pd.DataFrame) -> pd.DataFrame:
+    """Measures of tissues that a method does not see set to NaN, for tables and comparisons."""
+    seen = frame.copy()
+    for tissue in TISSUES:
+        blind = seen[BLIND].str.split(" ").map(lambda names, own=tissue: own in names)
+        seen.loc[blind, [name for name in tissue_columns() if name.startswith(tissue)]] = np.nan
+    return seen
+
+
+def network_input(settings: Mapping[str, Any], method: str) -> dict[str, Any] | None:
+    """Window and clipping in front of a learned method's networks, None for other methods.
+
+    settings : resolved run.
+    """
+    if method not in settings["chains"]:
+        return None
+    return {"window": settings["scaling"]["window"], "clip": settings["scaling"]["clip"]}

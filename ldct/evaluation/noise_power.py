@@ -1,0 +1,147 @@
+"""Noise power spectra of patches, and the few numbers that describe one.
+
+Arrays of spectra are ordered by ascending frequency (`numpy.fft.fftshift`): zero frequency stands
+at row `rows // 2`, column `columns // 2`.
+"""
+
+import numpy as np
+
+TREND_DEGREE = 2
+
+
+def noise_power(patches_hu: np.ndarray, pixel_mm: tuple[float, float]) -> np.ndarray:
+    """Noise power spectrum of each patch, in HU² mm².
+
+    A polynomial of degree two is removed from each patch (IEC 62220 and most of the CT literature:
+    anatomy and cupping are no noise), then a Hann window is applied, so that what is left of
+    structure does not leak along the axes, where traces of pooling would lie. The window's loss of
+    power is made good: the integral over all frequencies is the (window-weighted) variance in HU².
+
+    patches_hu : [patch, row, column], HU. pixel_mm : row and column spacing.
+    Returns [patch, row frequency, column frequency]; frequencies as `frequencies` gives them.
+    """
+    patches = np.asarray(patches_hu, dtype=np.float64)
+    rows, columns = patches.shape[1:]
+    window = np.outer(_hann(rows), _hann(columns))
+    spectrum = np.fft.fftshift(np.fft.fft2(detrend(patches) * window), axes=(1, 2))
+    return np.abs(spectrum) ** 2 * (pixel_mm[0] * pixel_mm[1] / np.sum(window**2))
+
+
+def frequencies(
+    shape: tuple[int, int], pixel_mm: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column frequency of every bin of a spectrum, each [row, column], in 1/mm."""
+    axes = [
+        np.fft.fftshift(np.fft.fftfreq(count, spacing))
+        for count, spacing in zip(shape, pixel_mm, strict=True)
+    ]
+    row, column = np.meshgrid(*axes, indexing="ij")
+    return row, column
+
+
+def detrend(patches_hu: np.ndarray) -> np.ndarray:
+    """Patches [patch, row, column] minus their least-squares polynomial of degree two."""
+    count, rows, columns = patches_hu.shape
+    y, x = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
+    terms = [
+        (y**i * x**j).ravel() for i in range(TREND_DEGREE + 1) for j in range(TREND_DEGREE + 1 - i)
+    ]
+    basis, _ = np.linalg.qr(np.stack(terms, axis=1))
+    flat = patches_hu.reshape(count, -1)
+    return (flat - (flat @ basis) @ basis.T).reshape(patches_hu.shape)
+
+
+def noise_variance(power: np.ndarray, pixel_mm: tuple[float, float]) -> float:
+    """Integral of a spectrum [row, column] in HU² mm² over all frequencies: variance in HU²."""
+    rows, columns = power.shape
+    return float(power.sum() / (rows * pixel_mm[0] * columns * pixel_mm[1]))
+
+
+def radial_profile(
+    power: np.ndarray, pixel_mm: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of a spectrum over all directions.
+
+    power : [..., row, column]. Returns frequencies in 1/mm (bins as wide as the coarser axis
+    resolves, from the first above zero to the lower of the two Nyquist frequencies) and the profile
+    [..., bin] in the unit of `power`.
+    """
+    rows, columns = power.shape[-2:]
+    width = 1 / min(rows * pixel_mm[0], columns * pixel_mm[1])
+    last = int(0.5 / max(pixel_mm) / width + 1e-9)
+    bins = np.rint(np.hypot(*frequencies((rows, columns), pixel_mm)) / width).astype(int)
+    inside = (bins >= 1) & (bins <= last)
+    members = (bins[inside][None, :] == np.arange(1, last + 1)[:, None]).astype(np.float64)
+    profile = power[..., inside] @ (members / members.sum(axis=1, keepdims=True)).T
+    return width * np.arange(1, last + 1), profile
+
+
+def mean_frequency(frequency: np.ndarray, profile: np.ndarray) -> float:
+    """Average frequency of a radial profile, weighted by the profile (AAPM TG-233), in 1/mm."""
+    total = profile.sum()
+    return float(frequency @ profile / total) if total > 0 else float("nan")
+
+
+def peak_frequency(frequency: np.ndarray, profile: np.ndarray) -> float:
+    """Frequency at which a radial profile, smoothed over three bins, is highest, in 1/mm.
+
+    Between bins by the parabola through the highest bin and its neighbours.
+    """
+    if not profile.sum() > 0:
+        return float("nan")
+    padded = np.pad(profile, 1, mode="edge")
+    smooth = 0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]
+    top = int(np.argmax(smooth))
+    if not 0 < top < len(smooth) - 1:
+        return float(frequency[top])
+    before, at, after = smooth[top - 1 : top + 2]
+    shift = 0.5 * (before - after) / (before - 2 * at + after)
+    return float(frequency[top] + shift * (frequency[1] - frequency[0]))
+
+
+def anisotropy(power: np.ndarray, pixel_mm: tuple[float, float]) -> float:
+    """How much a spectrum prefers one direction: 0 for none, 1 for a single one.
+
+    The power-weighted mean of exp(2 i angle), in absolute value, over the frequencies within the
+    lower of the two Nyquist frequencies.
+    """
+    row, column = frequencies(power.shape, pixel_mm)
+    radius = np.hypot(row, column)
+    inside = (radius > 0) & (radius <= 0.5 / max(pixel_mm) + 1e-12)
+    weight = power[inside]
+    if not weight.sum() > 0:
+        return float("nan")
+    phase = np.exp(2j * np.arctan2(row[inside], column[inside]))
+    return float(np.abs(weight @ phase) / weight.sum())
+
+
+def describe_spectrum(power: np.ndarray, pixel_mm: tuple[float, float]) -> dict[str, float]:
+    """The numbers of one spectrum [row, column]: noise_std_hu, mean and peak frequency, anisotropy.
+
+    mean_frequency and peak_frequency in 1/mm; NaN, but for noise_std_hu, where there is no power.
+    """
+    frequency, profile = radial_profile(power, pixel_mm)
+    return {
+        "noise_std_hu": float(np.sqrt(noise_variance(power, pixel_mm))),
+        "mean_frequency": mean_frequency(frequency, profile),
+        "peak_frequency": peak_frequency(frequency, profile),
+        "anisotropy": anisotropy(power, pixel_mm),
+    }
+
+
+def shape_distance(frequency: np.ndarray, profile: np.ndarray, reference: np.ndarray) -> float:
+    """Texture distance of two radial profiles, whatever their amplitudes, in 1/mm.
+
+    The Wasserstein distance of the two profiles, each scaled to sum one: by how much power must be
+    moved along the frequency axis, on average. Never less than the difference of the two mean
+    frequencies; 0 for profiles that differ by a factor. NaN where a profile has no power.
+    """
+    totals = profile.sum(), reference.sum()
+    if not min(totals) > 0:
+        return float("nan")
+    gap = np.cumsum(profile / totals[0] - reference / totals[1])
+    return float(np.abs(gap).sum() * (frequency[1] - frequency[0]))
+
+
+def _hann(count: int) -> np.ndarray:
+    return np.sin(np.pi * (np.arange(count) + 0.5) / count) ** 2

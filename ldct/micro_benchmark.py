@@ -1,0 +1,159 @@
+"""Cost of loss terms and levels: variants timed in turns in one process, ratios with intervals.
+
+Trainings of a run differ in more than one thing and share the machine with other jobs. Here two
+variants differ in one thing and meet the same conditions: each round times every variant once, so
+that what slows the machine slows both. Memory is the peak of a process that makes steps of one
+variant only.
+"""
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ldct import probes
+from ldct.errors import InputError
+from ldct.progress import track
+
+CONFIDENCE = 0.95
+RESAMPLES = 2000
+MEMORY_STEPS = 2
+
+
+def measure_pairs(
+    plan: Mapping[str, Any],
+    models: Mapping[str, Mapping[str, Any]],
+    *,
+    batch: int,
+    side: int,
+    rounds: int,
+    device: torch.device,
+) -> dict[str, dict[str, Any]]:
+    """Time and memory ratio of every pair of the plan (config/micro_benchmark.yaml).
+
+    models : resolved stages that the variants name.
+    batch : tiles per step; side : pixels of a slice's side; rounds : timings of each variant.
+    Returns pair name to variant_a, variant_b (their titles), time_ratio a / b with the bounds
+    `lower` and `upper` of its 95 % bootstrap interval over rounds, memory_ratio of the peaks,
+    added_memory_ratio of what the peaks add to an idle process, seconds and peaks of both, n and
+    conditions.
+    """
+    check_plan(plan, models)
+    variants = plan["variants"]
+    memory = {
+        name: probes.in_fresh_process(_peak, dict(variant), dict(models), batch, side, str(device))
+        for name, variant in track(variants.items(), "memory of variants", len(variants))
+    }
+    seconds = time_in_turns(
+        {name: work_of(variant, models, batch, side, device) for name, variant in variants.items()},
+        rounds,
+        device,
+    )
+    clock = "processor time, one thread" if device.type == "cpu" else "time on the clock"
+    found = {}
+    for pair, (a, b) in plan["pairs"].items():
+        ratio, lower, upper = ratio_interval(seconds[a], seconds[b])
+        size = next(iter(models.values()))["tile_size"]
+        what = (
+            f"slice of {side} x {side} pixels"
+            if "apply" in variants[a]
+            else f"batch of {batch} tiles of {size} x {size} pixels"
+        )
+        found[pair] = {
+            "variant_a": variants[a]["title"],
+            "variant_b": variants[b]["title"],
+            "time_ratio": ratio,
+            "lower": lower,
+            "upper": upper,
+            "memory_ratio": memory[a]["peak_mb"] / memory[b]["peak_mb"],
+            "added_memory_ratio": memory[a]["added_mb"] / memory[b]["added_mb"],
+            "seconds_a": statistics.fmean(seconds[a]),
+            "seconds_b": statistics.fmean(seconds[b]),
+            "peak_memory_mb_a": memory[a]["peak_mb"],
+            "peak_memory_mb_b": memory[b]["peak_mb"],
+            "n": rounds,
+            "confidence": CONFIDENCE,
+            "conditions": f"{what}, {device.type}, {clock}, fp32, random weights, in turns",
+        }
+    return found
+
+
+def check_plan(plan: Mapping[str, Any], models: Mapping[str, Any]) -> None:
+    """Raise InputError where a pair names no variant, or a variant no stage."""
+    for pair, names in plan["pairs"].items():
+        for name in names:
+            if name not in plan["variants"]:
+                known = ", ".join(plan["variants"])
+                raise InputError(f"pair '{pair}': no variant '{name}'; known: {known}")
+    for name, variant in plan["variants"].items():
+        for stage in variant.get("train", variant.get("apply", [])):
+            if stage not in models:
+                raise InputError(
+                    f"variant '{name}': no stage '{stage}'; known: {', '.join(models)}"
+                )
+
+
+def work_of(
+    variant: Mapping[str, Any],
+    models: Mapping[str, Mapping[str, Any]],
+    batch: int,
+    side: int,
+    device: torch.device,
+) -> Callable[[], None]:
+    """The function that is timed: a step of each stage, or one slice."""
+    if "apply" in variant:
+        return probes.inference([models[name] for name in variant["apply"]], side, device)
+    stages = [without_terms(models[name], variant.get("without", [])) for name in variant["train"]]
+    steps = [probes.training_step(stage, models, batch, device) for stage in stages]
+
+    def work() -> None:
+        for step in steps:
+            step()
+
+    return work
+
+
+def without_terms(stage: Mapping[str, Any], terms: Sequence[str]) -> dict[str, Any]:
+    """The stage without some of its loss terms."""
+    loss = {name: term for name, term in stage["loss"].items() if name not in terms}
+    return {**stage, "loss": loss}
+
+
+def time_in_turns(
+    works: Mapping[str, Callable[[], None]], rounds: int, device: torch.device
+) -> dict[str, list[float]]:
+    """Seconds of every work in every round; each is called once before, untimed."""
+    for work in works.values():
+        work()
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for _ in track(range(rounds), "timing in turns", rounds):
+        for name, work in works.items():
+            seconds[name].append(probes.timed(work, device))
+    return seconds
+
+
+def ratio_interval(
+    a: Sequence[float], b: Sequence[float], resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float, float]:
+    """Ratio of mean times and its percentile bootstrap interval; rounds are drawn whole."""
+    pairs = np.array([a, b])
+    drawn = np.random.default_rng(seed).integers(0, len(a), (resamples, len(a)))
+    means = pairs[:, drawn].mean(axis=2)
+    tail = (1 - CONFIDENCE) / 2
+    lower, upper = np.quantile(means[0] / means[1], [tail, 1 - tail])
+    return float(pairs[0].mean() / pairs[1].mean()), float(lower), float(upper)
+
+
+def _peak(
+    variant: dict[str, Any], models: dict[str, Any], batch: int, side: int, device_name: str
+) -> dict[str, float]:
+    """Peak memory in MiB of this process after steps of one variant, and what they added."""
+    device = torch.device(device_name)
+    idle = probes.start_probe(device)
+    work = work_of(variant, models, batch, side, device)
+    for _ in range(MEMORY_STEPS):
+        work()
+    peak = probes.peak_memory_mb(device)
+    return {"peak_mb": peak, "added_mb": peak - idle}

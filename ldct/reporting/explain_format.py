@@ -1,0 +1,168 @@
+"""The way back from a number, as text for a terminal."""
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from pathlib import PurePath
+from textwrap import wrap
+from typing import Any
+
+WIDTH = 100
+# Part of a path to what the file is; the first that fits.
+ROLES = (
+    ("/scores/", "scores"),
+    ("/image_quality/", "image quality"),
+    ("/texture/", "texture"),
+    ("/lesion_bench/", "lesion bench"),
+    ("/detectability/", "detectability"),
+    ("/predictions/", "prediction"),
+    ("/test/", "test slices"),
+    ("/models/", "weights"),
+    ("/weights/", "loss network"),
+    ("/volumes/", "volume"),
+    ("tiles.npy", "training tiles"),
+    ("lesions", "lesions"),
+    ("index.parquet", "index of DICOM"),
+    ("/dicom", "DICOM"),
+    ("/archives/", "archive"),
+    ("protocols/", "protocol"),
+    ("method", "method's code"),
+)
+
+
+def to_text(found: Mapping[str, Any]) -> str:
+    """Sections: the number, how it was computed, the method, every file, what is wrong, rebuild.
+
+    found : as `ldct.explain.explain` returns it.
+    """
+    sections = [
+        _heading(found) + _number(found),
+        ["How it is computed", *_indent(_computation(found))],
+        ["Method", *_indent(_method(found))],
+        ["Files behind it, from the number back", *_files(found["files"])],
+        ["Check of these files", *_indent(found["problems"] or [_all_well(found["files"])], False)],
+        [
+            "Make it again (add --forceall to make everything behind it anew)",
+            *_indent([found["rebuild"]], False),
+        ],
+    ]
+    return "\n\n".join("\n".join(section) for section in sections) + "\n"
+
+
+def _heading(found: Mapping[str, Any]) -> list[str]:
+    title = found["formula"]["title"]
+    where = f"run {found['run']}"
+    if found["protocol"]:
+        where += f", protocol {found['protocol']['name']}"
+    return [f"{title} of {found['title']} ({found['metric']}; {where})"]
+
+
+def _number(found: Mapping[str, Any]) -> list[str]:
+    value, formula = found["value"], found["formula"]
+    unit = f" {formula['unit']}" if formula["unit"] else ""
+    digits = formula["digits"] + 2
+    if "conditions" in value:
+        return _indent(_conditions(value["conditions"]), False)
+    if value["estimate"] is None:
+        return _indent([f"no value: {value['why']}"])
+    percent = f"{100 * value['confidence']:g} %"
+    lines = [
+        f"{value['estimate']:.{digits}f}{unit}   "
+        f"[{value['lower']:.{digits}f}, {value['upper']:.{digits}f}] {percent} interval",
+        f"{value['n_slices']} slices of {value['n_patients']} patient(s), seeds: "
+        f"{', '.join(found['seeds'])}",
+        f"interval over {value['note']}",
+    ]
+    if value["rows_left_out"]:
+        lines.append(f"{value['rows_left_out']} undefined rows are left out")
+    dose = " (simulated dose)" if found["simulated_dose"] else ""
+    lines.append(f"data: {found['dataset']}{dose}; {found['budget']}")
+    return _indent(lines)
+
+
+def _conditions(conditions: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = ["contrast HU  diameter mm  observer      d'   interval"]
+    for row in conditions:
+        place = f"{row['contrast_hu']:>11g}  {row['diameter_mm']:>11g}  {row['observer']:<8}"
+        value = f"{row['d_prime']:>8.2f}   [{row['lower']:.2f}, {row['upper']:.2f}]"
+        lines.append(place + (value if isfinite(row["d_prime"]) else f"{'–':>8}   not measured"))
+    return lines
+
+
+def _computation(found: Mapping[str, Any]) -> list[str]:
+    lines = [f"{found['formula']['title']}: {found['formula']['text']}"]
+    if found["protocol"]:
+        lines.append(f"protocol {found['protocol']['name']}: {found['protocol']['text']}")
+        lines.append(f"the protocol's file: {found['protocol']['state']}")
+    elif not found["metric"].startswith("detectability."):
+        lines.append("mean over slices, then over seeds")
+    return lines
+
+
+def _method(found: Mapping[str, Any]) -> list[str]:
+    card = found["card"]
+    lines = [f"{found['method']} ({found['kind']}); card {card['path']}: {card['state']}"]
+    for stage in found["stages"]:
+        recipe = stage["recipe"]
+        length = f"{recipe['steps']} steps" if "steps" in recipe else f"{recipe['epochs']} epochs"
+        lines.append(
+            f"{stage['model']}: network {stage['network']}, target {stage['target']}, "
+            f"loss {' + '.join(stage['loss'])}, {length} of batch {recipe['batch']}, "
+            f"learning rate {recipe['learning_rate']:g}: {stage['state']}"
+        )
+    return lines
+
+
+def _files(files: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = []
+    for file in files:
+        lines.append(f"  {_role(file['path']):<15} {file['path']}")
+        lines += [f"{'':<18}{line}" for line in (_content(file), *_making(file)) if line]
+    return lines
+
+
+def _role(path: str) -> str:
+    return next((role for part, role in ROLES if part in f"/{path}"), PurePath(path).suffix[1:])
+
+
+def _content(file: Mapping[str, Any]) -> str:
+    now, state = file["now"], file["state"]
+    if state in ("missing", "folder"):
+        return state if state == "missing" else ""
+    content = f"sha256 {now['sha256'][:16]}…" if "sha256" in now else f"{now['bytes']:,} bytes"
+    if state == "changed":
+        return f"{content}  CHANGED"
+    return f"{content}  {state}"
+
+
+def _making(file: Mapping[str, Any]) -> list[str]:
+    record = file["record"]
+    if record is None or record["output"] != PurePath(file["path"]).name:
+        return []
+    code = record["code"]
+    when = record["finished"].replace("T", " ").replace("+00:00", " UTC")
+    return [
+        f"made {when} on {record['host']['node']}, {record['seconds']:g} s, "
+        f"peak {record['peak_memory_mb']:.0f} MB, code {code['git'] or code['version']}"
+    ]
+
+
+def _all_well(files: Sequence[Mapping[str, Any]]) -> str:
+    states = [file["state"] for file in files]
+    parts = [f"{states.count('as recorded')} files as recorded"]
+    for state, text in (
+        ("by size", "compared by size"),
+        ("not recorded", "in no record by content"),
+    ):
+        if states.count(state):
+            parts.append(f"{states.count(state)} {text}")
+    return ", ".join(parts) + "; none changed, none missing"
+
+
+def _indent(lines: Sequence[str], fold: bool = True) -> list[str]:
+    if not fold:
+        return [f"  {line}" for line in lines]
+    return [
+        part
+        for line in lines
+        for part in wrap(line, WIDTH, initial_indent="  ", subsequent_indent="    ")
+    ]

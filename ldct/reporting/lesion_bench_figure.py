@@ -1,0 +1,51 @@
+"""Figure: what methods leave of every annotated lesion slice."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from ldct.reporting import figure_style as fs
+from ldct.reporting.dot_rows import grid_of_rows, say_nothing_measured
+from ldct.reporting.lesion_bench_table import HEADS
+
+PANELS = ("cnr", "contrast_retention", "edge_width_mm", "noise_std_hu")
+COLOURS = (fs.BLUE, fs.ORANGE, fs.GREEN, fs.PURPLE, fs.SKY, fs.VERMILION)
+LEGEND = "Dots: lesion slices, a colour per lesion; bar: their mean; dashed: NDCT."
+
+
+def draw_lesion_bench(
+    frame: pd.DataFrame, titles: Mapping[str, str], notes: Sequence[str], stem: Path
+) -> list[Path]:
+    """Draw every lesion slice of every method in four measures; returns PNG and PDF.
+
+    frame : rows of the lesion bench. titles : method to title, in order. notes : printed below.
+    """
+    with fs.figure_style():
+        heads = [[HEADS[measure][0] for measure in PANELS]]
+        figure, ((*line,),) = grid_of_rows(titles, heads, [LEGEND, *notes])
+        for axes, measure in zip(line, PANELS, strict=True):
+            _draw_panel(axes, frame[frame[measure].notna()], measure, titles)
+        return fs.save_figure(figure, stem)
+
+
+def _draw_panel(axes: Axes, frame: pd.DataFrame, measure: str, titles: Mapping[str, str]) -> None:
+    if frame.empty:
+        say_nothing_measured(axes)
+        return
+    full = frame.loc[frame["method"] == "ndct", measure].mean()
+    if np.isfinite(full):
+        axes.axvline(full, color=fs.BLACK, lw=0.6, ls=(0, (3, 2)))
+    lesions = sorted(set(zip(frame["patient"], frame["lesion"], strict=True)))
+    place = {lesion: number for number, lesion in enumerate(lesions)}
+    for y, method in enumerate(titles):
+        own = frame[frame["method"] == method]
+        if own.empty:
+            continue
+        numbers = [place[key] for key in zip(own["patient"], own["lesion"], strict=True)]
+        colours = [COLOURS[number % len(COLOURS)] for number in numbers]
+        axes.scatter(own[measure], np.full(len(own), y), s=6, c=colours, alpha=0.6, lw=0, zorder=2)
+        mean = own[measure].mean()
+        axes.plot([mean, mean], [y - 0.35, y + 0.35], color=fs.BLACK, lw=1.2, zorder=3)

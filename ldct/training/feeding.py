@@ -1,0 +1,169 @@
+"""Batches: from the tile table and int16 volumes to tensors in network units.
+
+Tiles are gathered in one indexing operation, from memory-mapped files or from volumes held on the
+device, and scaled on the device. Either way a batch is a function of seed, stream and number.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ldct.data.tiles import COLUMN, ROW, SLICE, VOLUME, gather_tiles, release_pages
+from ldct.data.volumes import Volume
+from ldct.scaling import Scaling
+from ldct.training.chain import Level, apply_levels, stack_inputs
+from ldct.training.sampling import STREAMS, BatchSampler
+from ldct.training.steps import Batch
+
+# Rows of the tile table [batch, 4] to LDCT and NDCT tiles, int16 HU [batch, row, column].
+Cutter = Callable[[np.ndarray], tuple[Tensor, Tensor]]
+
+BATCHES_AHEAD = 2
+# What may be mapped before it is given back: host memory stays bounded on any data set.
+MAPPED_BYTES = 2**30
+# Linux maps this much around a page that is read for the first time.
+FAULT_BYTES = 2**16
+# Of the free memory of a GPU, what volumes may take under `volumes_on_device: auto`.
+DEVICE_SHARE = 0.5
+SLICES_PER_COPY = 16
+
+
+def batch_reader(
+    stage: Mapping[str, Any],
+    volumes: Sequence[Volume],
+    tiles: np.ndarray,
+    scaling: Scaling,
+    upstream: Sequence[Level],
+    seed: int,
+    device: torch.device,
+    *,
+    on_device: bool = False,
+    workers: int = 0,
+) -> Callable[[str, int], Batch]:
+    """Make the function (stream, number) -> (network input, training target) in network units.
+
+    The input is the LDCT tile, or what the upstream levels make of it; the target is the NDCT tile,
+    or input minus NDCT where the stage predicts the residual (docs/methods.md, readings 1 and 14).
+    on_device : hold all volumes on `device` and gather there.
+    workers : threads that gather batches ahead; 0 gathers when a batch is asked for.
+    """
+    batch_size, size = stage["recipe"]["batch"], stage["tile_size"]
+    samplers = {stream: BatchSampler(len(tiles), batch_size, seed, stream) for stream in STREAMS}
+    make_cutter = device_cutter if on_device else host_cutter
+    cut = make_cutter(volumes, size, device)
+    draw = read_ahead(lambda stream, n: np.asarray(tiles[samplers[stream].rows(n)]), cut, workers)
+
+    def read(stream: str, number: int) -> Batch:
+        low, normal = (to_unit(tile_hu, scaling, device) for tile_hu in draw(stream, number))
+        with torch.no_grad():
+            previous = apply_levels(upstream, low)
+        target = previous - normal if stage["target"] == "residual" else normal
+        return stack_inputs(stage.get("inputs", ("previous",)), previous, low), target
+
+    return read
+
+
+def to_unit(tiles_hu: Tensor, scaling: Scaling, device: torch.device) -> Tensor:
+    """int16 HU [batch, row, column] to float32 network units [batch, 1, row, column] on device."""
+    return scaling.to_unit(tiles_hu.to(device, non_blocking=True).float()).unsqueeze(1)
+
+
+def host_cutter(volumes: Sequence[Volume], size: int, device: torch.device) -> Cutter:
+    """Cut tiles from memory-mapped volumes into host memory, pinned where `device` is a GPU."""
+    doses = [[volume.quarter for volume in volumes], [volume.full for volume in volumes]]
+    row_bytes = max(array.strides[1] for array in doses[0])
+    bytes_of_tile = len(doses) * (size * row_bytes + 2 * FAULT_BYTES)
+    mapped = 0
+
+    def cut(rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        nonlocal mapped
+        low, normal = (torch.from_numpy(gather_tiles(dose, rows, size)) for dose in doses)
+        mapped += len(rows) * bytes_of_tile
+        if mapped >= MAPPED_BYTES:
+            mapped = 0
+            release_pages([array for dose in doses for array in dose])
+        if device.type == "cuda":
+            return low.pin_memory(), normal.pin_memory()
+        return low, normal
+
+    return cut
+
+
+def device_cutter(volumes: Sequence[Volume], size: int, device: torch.device) -> Cutter:
+    """Copy all volumes to `device` as int16 and cut tiles there; the same bits as `host_cutter`."""
+    shapes = np.array([volume.quarter.shape for volume in volumes], dtype=np.int64)
+    ends = shapes.prod(axis=1).cumsum()
+    starts, heights, widths = (
+        torch.from_numpy(values).to(device)
+        for values in (ends - shapes.prod(axis=1), shapes[:, 1].copy(), shapes[:, 2].copy())
+    )
+    doses = [
+        _flat_copy([getattr(volume, dose) for volume in volumes], int(ends[-1]), device)
+        for dose in ("quarter", "full")
+    ]
+    offsets = torch.arange(size, device=device)
+
+    def cut(rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        table = torch.from_numpy(rows.astype(np.int64)).to(device)
+        volume, width = table[:, VOLUME], widths[table[:, VOLUME]]
+        line = table[:, SLICE] * heights[volume] + table[:, ROW]
+        corner = starts[volume] + line * width + table[:, COLUMN]
+        places = corner[:, None, None] + offsets[:, None] * width[:, None, None] + offsets
+        low, normal = (dose[places] for dose in doses)
+        return low, normal
+
+    return cut
+
+
+def _flat_copy(arrays: Sequence[np.ndarray], total: int, device: torch.device) -> Tensor:
+    """Voxels of all volumes one after the other, copied a few slices at a time."""
+    flat = torch.empty(total, dtype=torch.int16, device=device)
+    place = 0
+    for array in arrays:
+        for first in range(0, len(array), SLICES_PER_COPY):
+            part = np.array(array[first : first + SLICES_PER_COPY]).reshape(-1)
+            flat[place : place + len(part)] = torch.from_numpy(part)
+            place += len(part)
+        release_pages([array])
+    return flat
+
+
+def volumes_fit(volumes: Sequence[Volume], device: torch.device) -> bool:
+    """Whether both doses of all volumes take at most half of the device's free memory.
+
+    False on a CPU: the files are in the page cache there, and a copy would only take memory.
+    """
+    if device.type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    wanted = sum(volume.quarter.nbytes + volume.full.nbytes for volume in volumes)
+    return wanted <= DEVICE_SHARE * free
+
+
+def read_ahead(
+    rows_of: Callable[[str, int], np.ndarray], cut: Cutter, workers: int
+) -> Callable[[str, int], tuple[Tensor, Tensor]]:
+    """Make the function (stream, number) -> cut(rows_of(stream, number)).
+
+    workers : threads that cut the next batches of a stream while one is used. Rows are drawn by the
+        calling thread, in order, so the result does not depend on their number.
+    """
+    if workers == 0:
+        return lambda stream, number: cut(rows_of(stream, number))
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="tiles")
+    waiting: dict[tuple[str, int], Future[tuple[Tensor, Tensor]]] = {}
+
+    def draw(stream: str, number: int) -> tuple[Tensor, Tensor]:
+        wanted = [(stream, number + ahead) for ahead in range(BATCHES_AHEAD + 1)]
+        for key in [key for key in waiting if key[0] == stream and key not in wanted]:
+            waiting.pop(key).cancel()
+        for key in wanted:
+            if key not in waiting:
+                waiting[key] = pool.submit(cut, rows_of(*key))
+        return waiting.pop(wanted[0]).result()
+
+    return draw

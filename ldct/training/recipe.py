@@ -1,0 +1,49 @@
+"""What a recipe asks for: number of steps, optimiser, learning rate of each step."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from ldct.training.sampling import steps_per_epoch
+
+
+def total_steps(recipe: Mapping[str, Any], tiles: int) -> int:
+    """Generator steps of a recipe: `steps` where given, else `epochs` over all tiles."""
+    if "steps" in recipe:
+        return recipe["steps"]
+    return recipe["epochs"] * steps_per_epoch(tiles, recipe["batch"])
+
+
+def make_optimizer(
+    network: nn.Module, recipe: Mapping[str, Any], fused: bool | None = None
+) -> Optimizer:
+    """Adam with the recipe's learning rate and betas, and Keras' epsilon of the time, 1e-8.
+
+    fused : all parameters in one kernel. Faster on a GPU; on a CPU it saves 0.2 to 2 % of a step
+        and rounds differently.
+    """
+    return torch.optim.Adam(
+        network.parameters(),
+        lr=recipe["learning_rate"],
+        betas=tuple(recipe["betas"]),
+        eps=1e-8,
+        fused=fused,
+    )
+
+
+def learning_rate_at(recipe: Mapping[str, Any], step: int, total: int) -> float:
+    """Learning rate of one step: the recipe's, times `factor` after the fraction `after` of all."""
+    drop = recipe.get("learning_rate_drop")
+    if drop is None or step < drop["after"] * total:
+        return recipe["learning_rate"]
+    return recipe["learning_rate"] * drop["factor"]
+
+
+def set_learning_rate(optimizers: Iterable[Optimizer], learning_rate: float) -> None:
+    """Set the rate of every parameter group."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate

@@ -1,0 +1,69 @@
+"""Scores of a half-trained stage on whole slices of a patient that it does not train on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from ldct.data.volumes import Volume
+from ldct.evaluation.metrics import slice_scores
+from ldct.evaluation.protocol import Protocol
+from ldct.scaling import Scaling
+from ldct.training.chain import Level, apply_levels
+
+
+@dataclass(frozen=True)
+class Validation:
+    """A score to be taken every `every` steps and at the end.
+
+    score : network in training to {"val_psnr": dB, "val_ssim": 1}, means over the slices.
+    """
+
+    every: int
+    score: Callable[[nn.Module], dict[str, float]]
+
+
+def make_validation(
+    volume: Volume,
+    slices: int,
+    every: int,
+    protocol: Protocol,
+    scaling: Scaling,
+    upstream: Sequence[Level],
+    target: str,
+    inputs: Sequence[str],
+    device: torch.device,
+) -> Validation:
+    """Validation on evenly spaced slices of one patient, denoised whole, in float32.
+
+    slices : how many; all where the patient has fewer.
+    upstream, target, inputs : of the stage (see `ldct.training.chain`).
+    """
+    chosen = even_rows(len(volume.full), slices)
+    low, normal = volume.quarter[chosen], volume.full[chosen]
+
+    def score(network: nn.Module) -> dict[str, float]:
+        was_training = network.training
+        network.eval()
+        levels = [*upstream, Level(network, target, tuple(inputs))]
+        rows = []
+        for low_hu, normal_hu in zip(low, normal, strict=True):
+            image = torch.from_numpy(low_hu.astype(np.float32))[None, None].to(device)
+            with torch.no_grad(), torch.autocast(device.type, enabled=False):
+                predicted = scaling.to_hu(apply_levels(levels, scaling.to_unit(image)))
+            rows.append(slice_scores(predicted[0, 0].cpu().numpy(), normal_hu, protocol))
+        network.train(was_training)
+        return {f"val_{name}": float(np.mean([row[name] for row in rows])) for name in NAMES}
+
+    return Validation(every, score)
+
+
+NAMES = ("psnr", "ssim")
+
+
+def even_rows(count: int, wanted: int) -> list[int]:
+    """At most `wanted` rows of `count`, evenly spaced, the middle one for `wanted` = 1."""
+    wanted = min(count, wanted)
+    return [int((number + 0.5) * count / wanted) for number in range(wanted)]

@@ -1,0 +1,162 @@
+"""Controls: what each prediction is, and their place in a run."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from scipy.ndimage import gaussian_filter
+from skimage.metrics import peak_signal_noise_ratio
+from workflow_runs import REPOSITORY
+
+from ldct.configuration import FIXED, resolve_run
+from ldct.denoising.blur import fine_noise_hu
+from ldct.denoising.classical import load_denoiser, tune_classical
+from ldct.denoising.control import control_slice, denoise_control
+from ldct.errors import InputError
+from ldct.files import read_json
+from ldct.method_check import synthetic_pair, write_pair
+from ldct.registry import read_card
+
+DEFAULT = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text(encoding="utf-8"))
+CONTROLS = DEFAULT["controls"]
+
+
+def folder(name: str) -> Path:
+    return REPOSITORY / "methods" / name
+
+
+def parameters_of(name: str, work: Path) -> dict:
+    volume = work / "L000"
+    if not volume.exists():
+        write_pair(volume, slices=4, shape=(128, 128))
+    settings = read_card(folder(name))["settings"] if name != "control_oracle" else {}
+    tune_classical(folder(name), settings, [volume], work / f"{name}.json")
+    return read_json(work / f"{name}.json")
+
+
+def smooth_pair() -> tuple[np.ndarray, np.ndarray]:
+    """NDCT and LDCT of soft tissue without sharp edges, int16 HU."""
+    rng = np.random.default_rng(0)
+    clean = 40 + 400 * gaussian_filter(rng.standard_normal((3, 96, 96)), (0, 4, 4))
+    ndct = clean + rng.normal(0, 5, clean.shape)
+    return ndct.astype(np.int16), (ndct + rng.normal(0, 20, clean.shape)).astype(np.int16)
+
+
+def predict(name: str, work: Path, slices: int = 4) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Prediction, NDCT and LDCT of a synthetic patient."""
+    parameters = {} if name == "control_shuffled" else parameters_of(name, work)
+    ndct, low_dose = synthetic_pair(slices, (128, 128))
+    module = load_denoiser(folder(name))
+    images = [control_slice(module, low_dose, ndct, i, parameters) for i in range(slices)]
+    return np.stack(images), ndct, low_dose
+
+
+def psnr(image: np.ndarray, ndct: np.ndarray) -> float:
+    unit = [np.clip((each.astype(float) + 160) / 400, 0, 1) for each in (ndct, image)]
+    return peak_signal_noise_ratio(*unit, data_range=1)
+
+
+def test_default_run_has_all_controls_of_the_repository():
+    known = [path.parent.name for path in (REPOSITORY / "methods").glob("control_*/method.yaml")]
+    assert sorted(CONTROLS) == sorted(known)
+
+
+def test_oracle_is_ndct_and_shift_is_20_hu(tmp_path):
+    image, ndct, _ = predict("control_oracle", tmp_path)
+    np.testing.assert_array_equal(image, ndct)
+    image, _, low_dose = predict("control_shift_20", tmp_path)
+    np.testing.assert_array_equal(image - low_dose, 20)
+
+
+@pytest.mark.parametrize("slices", [2, 3, 7])
+def test_shuffled_slices_are_a_permutation_that_leaves_none_in_place(tmp_path, slices):
+    image, _, low_dose = predict("control_shuffled", tmp_path, slices)
+    sources = [
+        next(k for k in range(slices) if np.array_equal(each, low_dose[k])) for each in image
+    ]
+    assert sorted(sources) == list(range(slices))
+    assert all(source != place for place, source in enumerate(sources))
+
+
+def test_a_single_slice_is_turned(tmp_path):
+    image, _, low_dose = predict("control_shuffled", tmp_path, 1)
+    np.testing.assert_array_equal(image[0], np.rot90(low_dose[0], 2))
+
+
+def test_tuned_blur_gains_psnr_and_invented_noise_loses_it(tmp_path):
+    ndct, low_dose = smooth_pair()
+    write_pair(tmp_path / "L000", slices=3, shape=(96, 96))
+    np.save(tmp_path / "L000/full.npy", ndct)
+    np.save(tmp_path / "L000/quarter.npy", low_dose)
+    found = {}
+    for name in ("control_blur", "control_blur_noise"):
+        parameters = parameters_of(name, tmp_path)
+        image = control_slice(load_denoiser(folder(name)), low_dose, ndct, 0, parameters)
+        found[name] = psnr(image, ndct[0])
+    assert found["control_blur"] > psnr(low_dose[0], ndct[0]) + 3
+    assert found["control_blur_noise"] < found["control_blur"] - 1
+
+
+def test_blur_and_noise_has_the_noise_level_of_ndct(tmp_path):
+    image, ndct, low_dose = predict("control_blur_noise", tmp_path)
+    wanted = fine_noise_hu(ndct[0], ndct[0])
+    assert fine_noise_hu(low_dose[0], ndct[0]) > 1.5 * wanted
+    assert fine_noise_hu(image[0], ndct[0]) == pytest.approx(wanted, rel=0.1)
+    again, _, _ = predict("control_blur_noise", tmp_path)
+    np.testing.assert_array_equal(image, again)
+    assert not np.array_equal(image[0] - image[1], np.zeros_like(image[0]))
+
+
+def test_noise_level_of_known_noise():
+    """White noise of 10 HU loses little to the 4 px that are taken away, edges add nothing."""
+    rng = np.random.default_rng(0)
+    ndct = np.where(np.arange(128) < 64, 50.0, -900.0) + np.zeros((128, 1))
+    image = ndct + rng.normal(0, 10, ndct.shape)
+    assert fine_noise_hu(image, ndct) == pytest.approx(10, rel=0.05)
+
+
+def test_prediction_file_has_a_record_and_the_shape_of_the_test_set(tmp_path):
+    test = write_pair(tmp_path / "L1", slices=2, shape=(70, 64))
+    (tmp_path / "parameters.json").write_text('{"shift_hu": 20.0}')
+    output = tmp_path / "out/L1.npy"
+    denoise_control(folder("control_shift_20"), tmp_path / "parameters.json", test, output)
+    found = np.load(output)
+    assert found.dtype == np.float32 and found.shape == (2, 70, 64)
+    record = read_json(output.with_name("L1.npy.provenance.json"))
+    assert any(name.endswith("full.npy") for name in record["inputs"])
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("return ndct[index][1:]", r"denoise\.py: slice 0: found shape \(69, 64\)"),
+        ("return ndct[index] * float('nan')", r"denoise\.py: slice 0: found NaN"),
+    ],
+)
+def test_a_wrong_control_is_named(tmp_path, code, words):
+    (tmp_path / "mine").mkdir()
+    text = f"def denoise(low_dose, ndct, index, parameters):\n    {code}\n"
+    (tmp_path / "mine/denoise.py").write_text(text)
+    ndct, low_dose = synthetic_pair(1, (70, 64))
+    with pytest.raises(InputError, match=words):
+        control_slice(load_denoiser(tmp_path / "mine"), low_dose, ndct, 0, {})
+
+
+def test_controls_have_cards_and_seeds_but_no_row_of_the_table():
+    run = resolve_run(DEFAULT, REPOSITORY)
+    assert run["controls"] == CONTROLS == list(run["control_cards"])
+    assert not set(CONTROLS) & set(run["cards"])
+    assert all(run["method_seeds"][name] == [FIXED] for name in CONTROLS)
+    assert all(run["folders"][name].endswith(f"methods/{name}") for name in CONTROLS)
+    assert resolve_run(DEFAULT | {"controls": []}, REPOSITORY)["control_cards"] == {}
+
+
+def test_a_control_is_no_method_and_a_method_no_control():
+    run = resolve_run(DEFAULT | {"methods": ["low_dose", "control_blur"]}, REPOSITORY)
+    assert "name it under 'controls'" in run["broken"]["control_blur"]
+    run = resolve_run(DEFAULT | {"controls": ["drl", "control_oracle"]}, REPOSITORY)
+    assert "name it under 'methods'" in run["broken"]["drl"]
+    assert run["controls"] == ["control_oracle"]
+    with pytest.raises(InputError, match="key 'controls': unknown method 'control_blurr'"):
+        resolve_run(DEFAULT | {"controls": ["control_blurr"]}, REPOSITORY)

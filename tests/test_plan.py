@@ -1,0 +1,145 @@
+"""Plans: how long jobs take side by side, counts without data, and the verb on a tiny run."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from training_inputs import METHODS
+
+from ldct.cli import main
+from ldct.commands.cost import merged_configuration
+from ldct.configuration import resolve_run
+from ldct.plan import compare_plan, expected_slices, expected_tiles, kind_of, plan_stages
+from ldct.reporting.plan_text import aligned, duration, memory_warning
+from ldct.schedule import Job, run_on
+
+REPOSITORY = METHODS.parent
+
+
+def settings_of(*overlays: str) -> dict:
+    paths = [REPOSITORY / "config" / name for name in overlays]
+    return resolve_run(merged_configuration(paths), REPOSITORY)
+
+
+def test_independent_jobs_share_the_cores():
+    jobs = [Job(name, 10.0, memory_mb=100) for name in "abcd"]
+    assert run_on(jobs, 1, 0) == (40, 100)
+    assert run_on(jobs, 2, 0) == (20, 200)
+    assert run_on(jobs, 8, 0) == (10, 400)
+
+
+def test_chains_wait_and_wide_jobs_need_room():
+    jobs = [Job("first", 10.0), Job("second", 10.0, ("first",)), Job("wide", 5.0, cores=2)]
+    assert run_on(jobs[:2], 8, 0)[0] == 20
+    # The wide job cannot stand beside a narrow one on two cores.
+    assert run_on(jobs, 2, 0)[0] == 25
+    assert run_on(jobs, 3, 0)[0] == 20
+
+
+def test_gpu_jobs_wait_for_slots():
+    jobs = [Job(name, 10.0, gpus=1) for name in "abcd"]
+    assert run_on(jobs, 8, 1)[0] == 40
+    assert run_on(jobs, 8, 2)[0] == 20
+
+
+def test_paper_counts_without_data(tmp_path):
+    settings = settings_of("paper.yaml")
+    assert expected_tiles(settings, tmp_path)[0] == pytest.approx(281_660, abs=1)
+    assert sum(expected_slices(settings).values()) == 844
+
+
+def test_tile_table_counts_where_it_exists(tmp_path):
+    np.save(tmp_path / "tiles.npy", np.zeros((123, 4), dtype=np.int32))
+    assert expected_tiles(settings_of(), tmp_path) == (123, str(tmp_path / "tiles.npy"))
+
+
+def test_paper_budget_is_twenty_epochs(monkeypatch):
+    """20 x ceil(281,660 / 32) steps, and the time of a tile times all tiles."""
+    settings = settings_of("paper.yaml")
+    probe = {"seconds_per_tile": 0.01, "memory_mb": 400.0, "memory_mb_per_tile": 10.0}
+    monkeypatch.setattr("ldct.plan.probe_stage", lambda *_: probe)
+    stages = plan_stages(settings, 281_660, torch.device("cpu"))
+    assert stages["lsgan"]["steps"] == 176_040
+    assert stages["lsgan"]["seconds"] == pytest.approx(0.01 * 176_040 * 32)
+    assert stages["lsgan"]["peak_memory_mb"] == 400 + 320
+
+
+def test_equal_second_levels_are_timed_once():
+    models = settings_of()["models"]
+    kinds = {name: kind_of(stage, models) for name, stage in models.items()}
+    assert kinds["proposed_level2"] == kinds["ccnn_pl_level2"]
+    assert len({kinds[name] for name in ("drl", "drlp", "lsgan", "proposed_level2")}) == 4
+
+
+def test_comparison_gives_foretold_over_measured():
+    plan = {
+        "stages": {"a": {"seconds": 30.0, "peak_memory_mb": 90.0}},
+        "methods": {"a": {"seconds_per_slice": 2.0}, "b": {"seconds_per_slice": None}},
+    }
+    cost = {
+        "stages": {"a": {"training_cpu_seconds": 20.0, "peak_memory_mb": 100.0}},
+        "methods": {"a": {"inference_seconds_per_slice": 4.0}},
+    }
+    found = compare_plan(plan, cost)
+    assert found["training_time"] == {"a": 1.5, "median": 1.5}
+    assert found["training_memory"]["median"] == pytest.approx(0.9)
+    assert found["inference_time"] == {"a": 0.5, "median": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(5, "5 s"), (119, "119 s"), (600, "10.0 min"), (9000, "2.5 h"), (864_000, "10.0 days")],
+)
+def test_durations_are_readable(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_columns_are_aligned_and_empty_ones_left_out():
+    rows = [["name", "note", "n"], ["a", "", "10"], ["long", "", "2"]]
+    assert aligned(rows) == ["name   n", "a     10", "long   2"]
+
+
+def test_plan_of_a_small_run(tmp_path, capsys, monkeypatch):
+    """Two learned methods, one classical and one that cannot be timed, without any data."""
+    monkeypatch.chdir(tmp_path)
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(
+        "methods: [low_dose, tv, proposed, drl]\nbudget: {steps: 3}\ncontrols: []\n"
+        "tiles: {size: 32, stride: 32, keep_above_hu: -500}\n"
+    )
+    monkeypatch.setattr("ldct.plan.SIDE", 64)
+    status = main(["plan", "--config", str(overlay), "--cores", "2", "--json", "plan.json"])
+    assert status == 0
+    printed = capsys.readouterr().out
+    for text in (
+        "lsgan",
+        "proposed_level2",
+        "3 steps per stage",
+        "with 2 cores about",
+        "estimate:",
+    ):
+        assert text in printed
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert set(plan["stages"]) == {"lsgan", "proposed_level2", "drl"}
+    for stage in plan["stages"].values():
+        assert stage["steps"] == 3
+        assert stage["seconds_per_step"] > 0
+        assert 150 < stage["peak_memory_mb"] < 4000
+    assert plan["stages"]["lsgan"]["seconds"] > plan["stages"]["drl"]["seconds"]
+    assert plan["methods"]["tv"]["seconds_per_slice"] > 0
+    assert plan["methods"]["low_dose"]["seconds_per_slice"] == 0
+    total = plan["total"]
+    assert 0 < total["clock_hours"] <= total["job_hours"]
+
+
+def test_too_little_memory_is_said():
+    assert memory_warning({"peak_memory_mb": 9_000, "machine_memory_mb": 16_000}) == []
+    (line,) = memory_warning({"peak_memory_mb": 37_000, "machine_memory_mb": 16_384})
+    assert "16.0 GiB" in line
+    assert "mem_mb=16384" in line
+
+
+def test_unknown_overlay_is_named(capsys):
+    assert main(["plan", "--config", "none.yaml"]) == 1
+    assert "no file none.yaml" in capsys.readouterr().err

@@ -1,0 +1,82 @@
+"""Cost tables, devices and inference in the whole workflow on synthetic patients."""
+
+import json
+
+import pandas as pd
+import pytest
+from test_workflow_end_to_end import LEARNED, MODELS, PATIENT
+from workflow_runs import METHODS, edit_yaml, pending, write_yaml
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_cost_of_every_stage_and_method_is_there(finished_run):
+    cost = read(finished_run / "results/tiny/tables/cost.json")
+    assert set(cost["stages"]) == set(MODELS)
+    assert set(cost["methods"]) == set(METHODS)
+    for stage in cost["stages"].values():
+        assert stage["parameters"] > 200_000
+        assert stage["multiply_adds_per_slice"] > 5e10
+        assert stage["training_cpu_seconds"] > 0
+        assert 100 < stage["peak_memory_mb"] < 8000
+        assert stage["steps"] == 2
+        assert stage["restarts"] == 0
+    for name, method in cost["methods"].items():
+        assert method["inference_seconds_per_slice"] > 0, name
+        assert method["inference_peak_memory_mb"] > 20, name
+    stages, methods = cost["stages"], cost["methods"]
+    assert methods["proposed"]["training_cpu_seconds"] == pytest.approx(
+        stages["lsgan"]["training_cpu_seconds"] + stages["proposed_level2"]["training_cpu_seconds"]
+    )
+    assert stages["lsgan"]["used_by"] == ["lsgan", "proposed"]
+
+
+def test_pairs_of_the_paper_are_measured(finished_run):
+    micro = read(finished_run / "results/tiny/tables/cost.json")["micro"]
+    assert len(micro) == 4
+    for pair in micro.values():
+        assert 0 < pair["lower"] <= pair["time_ratio"] <= pair["upper"]
+        assert pair["memory_ratio"] > 0
+    assert micro["perceptual_over_mse"]["time_ratio"] > 1
+    assert micro["adversarial_over_content"]["time_ratio"] > 1
+    record = finished_run / "results/tiny/tables/micro_benchmark.json.provenance.json"
+    assert read(record)["settings"]["device"] == "cpu"
+
+
+def test_tables_are_written(finished_run):
+    tables = finished_run / "results/tiny/tables"
+    rows = pd.read_csv(tables / "cost.csv")
+    assert list(rows[rows["what"] == "method"]["name"]) == METHODS
+    for suffix in ("md", "html"):
+        text = (tables / f"cost.{suffix}").read_text(encoding="utf-8")
+        assert "Proposed" in text
+        assert "2 steps per stage" in text
+
+
+def test_predictions_record_device_plan_and_time(finished_run):
+    for method in LEARNED:
+        path = finished_run / f"results/tiny/predictions/{method}/0/{PATIENT}.npy.provenance.json"
+        settings = read(path)["settings"]
+        assert settings["device"] == "cpu"
+        inference = settings["inference"]
+        assert (inference["tile"], inference["batch"]) == (0, 1)
+        assert inference["precision"] == "fp32"
+        assert inference["cpu_seconds"] > 0
+    log = finished_run / f"logs/tiny/denoise/drl/0/{PATIENT}.log"
+    assert "running on the CPU" in log.read_text()
+    assert "running on the CPU" in (finished_run / "logs/tiny/train/drl/0.log").read_text()
+
+
+def test_jobs_per_gpu_makes_nothing_anew_and_precision_only_predictions(copy_of_run):
+    run = copy_of_run()
+    edit_yaml(run / "small.yaml", jobs_per_gpu=3)
+    assert pending(run) <= {"save_configuration"}
+    write_yaml(run / "bf16.yaml", {"inference": {"tile": "auto", "precision": "bf16"}})
+    jobs = pending(run, "bf16.yaml")
+    assert f"denoise/drl/0/{PATIENT}" in jobs
+    assert not any(job.startswith(("train/", "data/")) for job in jobs)
+    assert "micro_benchmark" not in jobs

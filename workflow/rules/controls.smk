@@ -1,0 +1,161 @@
+"""Control methods: predictions whose order every metric must get right."""
+
+CONTROL_FOLDERS = [SETTINGS["folders"][name] for name in CONTROLS]
+CONTROL_CODE = [file for name in CONTROLS for file in method_code(name)] + code(
+    "ldct/denoising/control.py",
+    "ldct/denoising/blur.py",
+    "ldct/denoising/block_matching.py",
+    "ldct/denoising/classical.py",
+)
+# The low-dose image itself is the first control; it is a method of its own.
+REFERENCES = [
+    name for name, card in SETTINGS["cards"].items() if card["kind"] == "identity"
+][:1] + CONTROLS
+if CONTROLS:
+    RESULTS += expand(
+        f"{RUN}/tables/controls.{{format}}", format=["json", "csv", "md", "html"]
+    )
+
+
+if CONTROLS:
+
+    rule tune_controls:
+        """Parameters of all controls, chosen on training patients."""
+        input:
+            volumes=expand(
+                f"{DATA}/volumes/{{patient}}/{{name}}",
+                patient=TRAIN_PATIENTS,
+                name=VOLUME_FILES,
+            ),
+            code=CONTROL_CODE,
+        output:
+            expand(f"{RUN}/models/{{control}}/fixed/parameters.json", control=CONTROLS),
+        log:
+            f"logs/{SETTINGS['run']}/tune_controls.log",
+        benchmark:
+            f"{RUN}/benchmarks/tune_controls.tsv"
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            mem_mb=1500,
+            gpu=0,
+        params:
+            folders=CONTROL_FOLDERS,
+            settings=as_json(
+                [
+                    SETTINGS["control_cards"][name].get("settings", {})
+                    for name in CONTROLS
+                ]
+            ),
+            volumes=expand(f"{DATA}/volumes/{{patient}}", patient=TRAIN_PATIENTS),
+        message:
+            "Tuning the controls on the training patients"
+        shell:
+            "python -m ldct --log {log} tune-controls --controls {params.folders:q}"
+            " --settings {params.settings:q} --volumes {params.volumes} --outputs {output}"
+
+    rule denoise_controls:
+        """Predictions of all controls for one patient: blur, shift, shuffle, NDCT itself."""
+        input:
+            test=expand(f"{RUN}/test/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
+            parameters=expand(
+                f"{RUN}/models/{{control}}/fixed/parameters.json", control=CONTROLS
+            ),
+            code=CONTROL_CODE,
+        output:
+            expand(
+                f"{RUN}/predictions/{{control}}/fixed/{{{{patient}}}}.npy",
+                control=CONTROLS,
+            ),
+        log:
+            f"logs/{SETTINGS['run']}/denoise_controls/{{patient}}.log",
+        benchmark:
+            f"{RUN}/benchmarks/denoise_controls/{{patient}}.tsv"
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            mem_mb=1000,
+            gpu=0,
+        params:
+            folders=CONTROL_FOLDERS,
+            test=subpath(input[0], parent=True),
+        message:
+            "Making the control predictions of {wildcards.patient}"
+        shell:
+            "python -m ldct --log {log} denoise-controls --controls {params.folders:q}"
+            " --parameters {input.parameters} --test-folder {params.test} --outputs {output}"
+
+    rule controls_table:
+        """Which metric puts the controls in the order that was written down beforehand."""
+        input:
+            scores=tables_of("scores", REFERENCES),
+            image_quality=tables_of("image_quality", REFERENCES),
+            texture=lambda wildcards: made_by_rules(tables_of("texture", REFERENCES)),
+            lesion_bench=lambda wildcards: made_by_rules(
+                tables_of("lesion_bench", REFERENCES)
+            ),
+            detectability=lambda wildcards: made_by_rules(
+                tables_of("detectability", REFERENCES)
+            ),
+            expectations=REPOSITORY / "config/control_expectations.yaml",
+            protocol=SETTINGS["protocol_file"],
+            code=code(
+                "ldct/evaluation/control_expectations.py",
+                "ldct/evaluation/formulas.py",
+                "ldct/evaluation/intervals.py",
+                "ldct/evaluation/resampling.py",
+                "ldct/evaluation/uncertainty.py",
+                "ldct/reporting/controls_table.py",
+                "ldct/reporting/plain_table.py",
+                "ldct/commands/controls.py",
+            ),
+        output:
+            json=f"{RUN}/tables/controls.json",
+            csv=f"{RUN}/tables/controls.csv",
+            md=f"{RUN}/tables/controls.md",
+            html=report(
+                f"{RUN}/tables/controls.html",
+                caption="../report/controls.rst",
+                category="Metrics",
+            ),
+        log:
+            f"logs/{SETTINGS['run']}/controls_table.log",
+        benchmark:
+            f"{RUN}/benchmarks/controls_table.tsv"
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            mem_mb=1000,
+            gpu=0,
+        params:
+            settings=lambda wildcards: as_json(
+                {
+                    "identity": next(
+                        (name for name in REFERENCES if name not in CONTROLS), None
+                    ),
+                    "titles": [
+                        [
+                            name,
+                            {**SETTINGS["cards"], **SETTINGS["control_cards"]}[name][
+                                "title"
+                            ],
+                        ]
+                        for name in REFERENCES
+                    ],
+                    "statistics": interval_options(),
+                    "note": FIGURE_NOTE,
+                    "credit": DATASET.get("credit", ""),
+                }
+            ),
+            folder=subpath(output.json, parent=True),
+        message:
+            "Judging the metrics by the controls"
+        shell:
+            "python -m ldct --log {log} controls-table --scores {input.scores}"
+            " --image-quality {input.image_quality} --texture {input.texture}"
+            " --lesion-bench {input.lesion_bench} --detectability {input.detectability}"
+            " --expectations {input.expectations} --protocol {input.protocol}"
+            " --settings {params.settings:q} --output {params.folder}"
