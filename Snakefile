@@ -19,7 +19,7 @@ configfile: Path(workflow.basedir) / "config" / "config.yaml"
 
 # Held until this process ends: after SIGKILL or a power cut the next call needs no --unlock.
 if workflow.is_main_process:
-    ALIVE = release_stale_lock(Path(".snakemake"))
+    ALIVE = release_stale_lock(Path(".snakemake"), unlock="--unlock" in sys.argv)
 
 REPOSITORY = Path(os.path.relpath(workflow.basedir))
 # Rules call `python -m ldct`, from whatever working directory.

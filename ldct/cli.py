@@ -6,6 +6,7 @@ import sys
 import traceback
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TextIO
 
 from ldct import __version__
 from ldct.commands import (
@@ -25,6 +26,7 @@ from ldct.commands import (
 )
 from ldct.errors import InputError
 from ldct.progress import Tee
+from ldct.ranks import rank_and_size
 
 # In the order in which `--help` lists them.
 VERB_GROUPS = (
@@ -54,7 +56,7 @@ def main(arguments: list[str]) -> int:
     with ExitStack() as stack:
         if options.log is not None:
             options.log.parent.mkdir(parents=True, exist_ok=True)
-            log = stack.enter_context(options.log.open("w", encoding="utf-8"))
+            log = stack.enter_context(_open_log(options.log))
             stack.callback(setattr, sys, "stderr", sys.stderr)
             sys.stderr = Tee(sys.stderr, log)
         try:
@@ -79,6 +81,16 @@ def main(arguments: list[str]) -> int:
             traceback.print_exc()
             return 1
     return 0
+
+
+def _open_log(path: Path) -> TextIO:
+    """The log file, begun anew; processes of torchrun add their lines to one file."""
+    rank, size = rank_and_size()
+    if size == 1:
+        return path.open("w", encoding="utf-8")
+    if rank == 0:
+        path.write_text("", encoding="utf-8")
+    return path.open("a", encoding="utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:

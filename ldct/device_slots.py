@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
@@ -57,15 +57,35 @@ def held_slot(
     The first slots of all devices are taken before the second of any. Where the system has no file
     locks (Windows) the first slot is always free. Raises InputError where the time is over.
     """
-    slots = [Slot(d, n) for n in range(jobs_per_device) for d in range(len(devices))]
+    with held_slots(devices, jobs_per_device, folder, 1, timeout) as slots:
+        yield slots[0]
+
+
+@contextmanager
+def held_slots(
+    devices: Sequence[str],
+    jobs_per_device: int,
+    folder: Path,
+    count: int,
+    timeout: float | None = None,
+) -> Iterator[list[Slot]]:
+    """Hold one slot of each of `count` devices; wait, holding none, until there are so many.
+
+    Two jobs that each hold one device and wait for the other's cannot come about. Arguments and
+    errors as for `held_slot`; InputError too where there are fewer devices.
+    """
+    if len(devices) < count:
+        raise InputError(
+            f"found {len(devices)} GPUs for {count} processes, expected one for each; lower "
+            "engine.processes, or set CUDA_VISIBLE_DEVICES"
+        )
     started = time.monotonic()
     told = False
     while True:
-        for slot in slots:
-            file = _try_lock(folder / f"{_file_name(devices[slot.device])}.{slot.number}.lock")
-            if file is not None:
-                with file:
-                    yield slot
+        with ExitStack() as stack:
+            slots = _free_slots(devices, jobs_per_device, folder, count, stack)
+            if len(slots) == count:
+                yield slots
                 return
         if not told:
             print(
@@ -77,6 +97,26 @@ def held_slot(
             names = ", ".join(devices)
             raise InputError(f"no device was free within {timeout:g} seconds ({names})")
         time.sleep(SECONDS_BETWEEN_TRIES)
+
+
+def _free_slots(
+    devices: Sequence[str], jobs_per_device: int, folder: Path, count: int, stack: ExitStack
+) -> list[Slot]:
+    """At most `count` slots of different devices that were free; `stack` holds their locks."""
+    taken: dict[int, Slot] = {}
+    # One at a time: two that look at once could each take half of the devices, and both give up.
+    with (folder / "choosing.lock").open("a") as choosing:
+        if fcntl is not None:
+            fcntl.flock(choosing, fcntl.LOCK_EX)
+        for slot in (Slot(d, n) for n in range(jobs_per_device) for d in range(len(devices))):
+            if len(taken) == count:
+                break
+            path = folder / f"{_file_name(devices[slot.device])}.{slot.number}.lock"
+            file = None if slot.device in taken else _try_lock(path)
+            if file is not None:
+                stack.enter_context(file)
+                taken[slot.device] = slot
+    return list(taken.values())
 
 
 def _try_lock(path: Path) -> TextIOWrapper | None:

@@ -18,10 +18,12 @@ from ldct.evaluation.protocol import Protocol, load_protocol
 from ldct.evaluation.run_files import TABLES, table_files
 from ldct.evaluation.run_tables import KEYS, NotMeasuredError, read_table
 from ldct.evaluation.uncertainty import mean_interval
-from ldct.files import read_yaml
+from ldct.files import read_json, read_yaml
 from ldct.lineage import Link, trace
 from ldct.provenance import git_revision
 
+# Measured numbers of the table of discs, with the columns of their bounds.
+BOUNDS_OF_DISCS = {"d_prime": ("lower", "upper"), "change": ("change_lower", "change_upper")}
 POOLED = {"psnr": POOLED_PSNR, "rmse_hu": POOLED_RMSE}
 
 
@@ -64,6 +66,7 @@ def explain(
         "protocol": None if chosen is None else _describe(chosen, links),
         "dataset": settings["dataset"]["title"],
         "simulated_dose": settings["dataset"]["simulated"],
+        "simulated_discs": table == "detectability",
         "budget": settings["budget_text"],
         "seeds": seeds,
         "value": _value(rows, column, table, chosen, settings.get("statistics", {})),
@@ -105,7 +108,7 @@ def _find_column(
     columns = {}
     for table in TABLES:
         try:
-            columns[table] = values_of(read_table(folder, settings, table, method))
+            columns[table] = values_of(read_table(folder, settings, table, method), table)
         except NotMeasuredError:
             continue
     known = [f"{table}.{name}" for table, names in columns.items() for name in names]
@@ -114,6 +117,7 @@ def _find_column(
         table, _, column = metric.partition(".")
         return table, column
     if metric not in plain:
+        _refuse_cost(folder, metric)
         raise InputError(_unknown("metric", metric, list(dict.fromkeys(plain)), f"one of {method}"))
     found = [name for name in known if name.partition(".")[2] == metric]
     if len(found) > 1:
@@ -121,8 +125,27 @@ def _find_column(
     return found[0].partition(".")[0], metric
 
 
-def values_of(rows: pd.DataFrame) -> list[str]:
-    """Columns that hold measured numbers."""
+def _refuse_cost(folder: Path, metric: str) -> None:
+    """A cost has no rows to walk back from: say where it stands. InputError for such a metric."""
+    path = folder / "tables/cost.json"
+    content = read_json(path) if path.is_file() else {}
+    numbers = {
+        key
+        for entry in content.get("methods", {}).values()
+        for key, value in entry.items()
+        if value is None or isinstance(value, int | float)
+    }
+    if metric in numbers:
+        raise InputError(
+            f"metric '{metric}' is a cost of the run, not a value of slices or discs: it stands in "
+            f"{path}, for people in {path.with_suffix('.md')}"
+        )
+
+
+def values_of(rows: pd.DataFrame, table: str) -> list[str]:
+    """Columns of a table that hold measured numbers; their bounds come with them."""
+    if table == "detectability":
+        return [name for name in BOUNDS_OF_DISCS if name in rows]
     numbers = rows.select_dtypes("number").columns
     return [name for name in numbers if name not in KEYS]
 
@@ -163,11 +186,18 @@ def _value(
     protocol: Protocol | None,
     statistics: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Mean with its interval; of d' the conditions one by one, each with its own."""
+    """Mean with its interval; of discs the conditions one by one, each with its own."""
     if table == "detectability":
-        keep = ["contrast_hu", "diameter_mm", "observer", column, "lower", "upper", "n_signals"]
-        found = [name for name in dict.fromkeys(keep) if name in rows]
-        return {"conditions": rows[found].to_dict("records")}
+        names = dict(
+            zip(("value", "lower", "upper"), (column, *BOUNDS_OF_DISCS[column]), strict=True)
+        )
+        keys = ["seed", "contrast_hu", "diameter_mm", "observer"]
+        conditions = rows[keys].assign(**{key: rows[name] for key, name in names.items()})
+        return {
+            "conditions": conditions.to_dict("records"),
+            "confidence": statistics.get("confidence", 0.95),
+            "n_places": int(rows["n_signals"].max()) if len(rows) else 0,
+        }
     if rows[column].isna().all():
         return {"estimate": None, "why": "undefined in every row"}
     pooled = table == "scores" and protocol is not None and protocol.averaging == "pooled"

@@ -35,6 +35,19 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_durably(path: Path, *contents: bytes) -> None:
+    """Write `contents` one after the other; returns when they are on the disk.
+
+    Not atomic: for the temporary name of `atomic_path`, so that no renamed file is empty after a
+    power cut.
+    """
+    with path.open("wb") as stream:
+        for content in contents:
+            stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
 def write_json(path: str | Path, content: Any) -> None:
     """Write `content` as indented JSON with sorted keys to `path`, atomically."""
     write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")

@@ -1,5 +1,6 @@
 """Files that a process holds while it lives: the system lets go of them however it ends."""
 
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +13,14 @@ except ImportError:  # Windows
     fcntl = None
 
 
-def release_stale_lock(state: Path) -> IO[str] | None:
-    """Remove the lock that a killed `snakemake` left behind, where no other one is alive here.
+def release_stale_lock(state: Path, unlock: bool = False) -> IO[str] | None:
+    """Remove the lock that a killed `snakemake` left behind, where no other one is alive.
 
     state : the folder `.snakemake`. Snakemake's own lock is a file that outlives SIGKILL and power
     cuts. Every `snakemake` of this project shares a second lock, which the system drops with the
-    process: whoever can have that one alone knows that nobody else is left.
+    process: whoever can have that one alone knows that nobody else is left. Some network file
+    systems keep such locks to each host: where another host stands in the file, locks stay.
+    unlock : whether the user asks for `--unlock`; that forgets the other hosts.
     Returns the open file; it must stay referenced for as long as the process runs. None where the
     file system has no locks: then `snakemake --unlock` is needed after a kill, as always.
     """
@@ -25,22 +28,54 @@ def release_stale_lock(state: Path) -> IO[str] | None:
         return None
     try:
         state.mkdir(exist_ok=True)
-        stream = (state / "ldct.lock").open("w")
+        # Not "w": it would forget the hosts, and NFS wants to read for a shared lock.
+        stream = (state / "ldct.lock").open("a+")
     except OSError:
         return None
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for lock in (state / "locks").glob("*.lock"):
-            lock.unlink(missing_ok=True)
-            print(f"removed {lock}: the run that held it has ended", file=sys.stderr)
-    except OSError:
-        pass  # another run is alive: its lock must stay
-    try:
-        fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        # Before looking: of two hosts that start at once at least one sees the other.
+        _add_host(stream)
+        if _is_alone(stream):
+            if unlock:
+                stream.truncate(0)
+                _add_host(stream)
+            _remove_locks(state, _hosts(stream) - {socket.gethostname()})
+        # Waits for another one that is between these two locks: only for moments.
+        fcntl.flock(stream, fcntl.LOCK_SH)
     except OSError:
         stream.close()
         return None
     return stream
+
+
+def _is_alone(stream: IO[str]) -> bool:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _hosts(stream: IO[str]) -> set[str]:
+    stream.seek(0)
+    return set(stream.read().split())
+
+
+def _add_host(stream: IO[str]) -> None:
+    if socket.gethostname() not in _hosts(stream):
+        print(socket.gethostname(), file=stream, flush=True)
+
+
+def _remove_locks(state: Path, other_hosts: set[str]) -> None:
+    locks = list((state / "locks").glob("*.lock"))
+    if locks and other_hosts:
+        hosts = ", ".join(sorted(other_hosts))
+        reason = f"last used on {hosts}; run with --unlock if it has ended"
+        print(f"locks kept: {reason}", file=sys.stderr)
+        return
+    for lock in locks:
+        lock.unlink(missing_ok=True)
+        print(f"removed {lock}: the run that held it has ended", file=sys.stderr)
 
 
 @contextmanager

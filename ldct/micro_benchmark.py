@@ -8,6 +8,7 @@ variant only.
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,28 @@ import torch
 from ldct import probes
 from ldct.errors import InputError
 from ldct.progress import track
+from ldct.training.engine import Engine, resolve_engine
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 MEMORY_STEPS = 2
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all variants have in common.
+
+    batch : tiles per step. side : pixels of a slice's side.
+    precision, inference_precision : "fp32" or "bf16", of steps and of slices.
+    engine : from `resolve_engine`.
+    """
+
+    batch: int
+    side: int
+    device: torch.device
+    precision: str
+    inference_precision: str
+    engine: Engine
 
 
 def measure_pairs(
@@ -30,11 +49,15 @@ def measure_pairs(
     side: int,
     rounds: int,
     device: torch.device,
+    precision: str = "fp32",
+    inference_precision: str = "fp32",
+    engine: Engine | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Time and memory ratio of every pair of the plan (config/micro_benchmark.yaml).
 
     models : resolved stages that the variants name.
     batch : tiles per step; side : pixels of a slice's side; rounds : timings of each variant.
+    precision, inference_precision : "fp32" or "bf16", of steps and of slices.
     Returns pair name to variant_a, variant_b (their titles), time_ratio a / b with the bounds
     `lower` and `upper` of its 95 % bootstrap interval over rounds, memory_ratio of the peaks,
     added_memory_ratio of what the peaks add to an idle process, seconds and peaks of both, n and
@@ -42,12 +65,14 @@ def measure_pairs(
     """
     check_plan(plan, models)
     variants = plan["variants"]
+    engine = resolve_engine(engine or Engine(), device)
+    setup = Setup(batch, side, device, precision, inference_precision, engine)
     memory = {
-        name: probes.in_fresh_process(_peak, dict(variant), dict(models), batch, side, str(device))
+        name: probes.in_fresh_process(_peak, dict(variant), dict(models), setup)
         for name, variant in track(variants.items(), "memory of variants", len(variants))
     }
     seconds = time_in_turns(
-        {name: work_of(variant, models, batch, side, device) for name, variant in variants.items()},
+        {name: work_of(variant, models, setup) for name, variant in variants.items()},
         rounds,
         device,
     )
@@ -56,11 +81,11 @@ def measure_pairs(
     for pair, (a, b) in plan["pairs"].items():
         ratio, lower, upper = ratio_interval(seconds[a], seconds[b])
         size = next(iter(models.values()))["tile_size"]
-        what = (
-            f"slice of {side} x {side} pixels"
-            if "apply" in variants[a]
-            else f"batch of {batch} tiles of {size} x {size} pixels"
-        )
+        if "apply" in variants[a]:
+            what, how = f"slice of {side} x {side} pixels", [inference_precision]
+        else:
+            what = f"batch of {batch} tiles of {size} x {size} pixels"
+            how = [precision, *probes.options_on(engine)]
         found[pair] = {
             "variant_a": variants[a]["title"],
             "variant_b": variants[b]["title"],
@@ -75,7 +100,7 @@ def measure_pairs(
             "peak_memory_mb_b": memory[b]["peak_mb"],
             "n": rounds,
             "confidence": CONFIDENCE,
-            "conditions": f"{what}, {device.type}, {clock}, fp32, random weights, in turns",
+            "conditions": ", ".join([what, device.type, clock, *how, "random weights", "in turns"]),
         }
     return found
 
@@ -96,17 +121,15 @@ def check_plan(plan: Mapping[str, Any], models: Mapping[str, Any]) -> None:
 
 
 def work_of(
-    variant: Mapping[str, Any],
-    models: Mapping[str, Mapping[str, Any]],
-    batch: int,
-    side: int,
-    device: torch.device,
+    variant: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]], setup: Setup
 ) -> Callable[[], None]:
     """The function that is timed: a step of each stage, or one slice."""
     if "apply" in variant:
-        return probes.inference([models[name] for name in variant["apply"]], side, device)
+        levels = [models[name] for name in variant["apply"]]
+        return probes.inference(levels, setup.side, setup.device, setup.inference_precision)
     stages = [without_terms(models[name], variant.get("without", [])) for name in variant["train"]]
-    steps = [probes.training_step(stage, models, batch, device) for stage in stages]
+    how = (setup.batch, setup.device, setup.precision, setup.engine)
+    steps = [probes.training_step(stage, models, *how) for stage in stages]
 
     def work() -> None:
         for step in steps:
@@ -146,14 +169,11 @@ def ratio_interval(
     return float(pairs[0].mean() / pairs[1].mean()), float(lower), float(upper)
 
 
-def _peak(
-    variant: dict[str, Any], models: dict[str, Any], batch: int, side: int, device_name: str
-) -> dict[str, float]:
+def _peak(variant: dict[str, Any], models: dict[str, Any], setup: Setup) -> dict[str, float]:
     """Peak memory in MiB of this process after steps of one variant, and what they added."""
-    device = torch.device(device_name)
-    idle = probes.start_probe(device)
-    work = work_of(variant, models, batch, side, device)
+    idle = probes.start_probe(setup.device)
+    work = work_of(variant, models, setup)
     for _ in range(MEMORY_STEPS):
         work()
-    peak = probes.peak_memory_mb(device)
+    peak = probes.peak_memory_mb(setup.device)
     return {"peak_mb": peak, "added_mb": peak - idle}

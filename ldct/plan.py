@@ -16,9 +16,12 @@ import numpy as np
 import torch
 
 from ldct import probes
+from ldct.data.tiles import VOLUME
 from ldct.errors import InputError
 from ldct.progress import track
 from ldct.schedule import Job, run_on
+from ldct.stages import requested_memory_mb
+from ldct.training.engine import CHANGE_BITS, Engine, resolve_engine
 from ldct.training.recipe import total_steps
 
 # Of the tiles of the challenge's training slices the paper kept 281,660 of 325,888.
@@ -54,6 +57,10 @@ def make_plan(
         "budget": settings["budget_text"],
         "seeds": len(settings["seeds"]),
         "device": str(device),
+        "precision": settings["precision"],
+        "engine": probes.options_on(engine_of(settings, device)),
+        "processes": settings["engine"]["processes"],
+        "inference_precision": settings["inference"]["precision"],
         "cores": cores,
         "tiles": tiles,
         "tiles_from": tiles_from,
@@ -74,14 +81,26 @@ def machine_memory_mb() -> float:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / probes.MEBI
 
 
+def engine_of(settings: Mapping[str, Any], device: torch.device) -> Engine:
+    """The run's engine as it acts on a device, as far as it changes time and memory of a step."""
+    wishes = {name: settings["engine"][name] for name in CHANGE_BITS}
+    return resolve_engine(Engine(**wishes), device)
+
+
 def expected_tiles(settings: Mapping[str, Any], data: Path) -> tuple[int, str]:
-    """Number of training tiles, and where the number is from."""
+    """Number of training tiles, and where the number is from; without the validation patient's."""
+    held_out = settings["validation"]["patient"]
     table = data / "tiles.npy"
     if table.is_file():
-        return len(np.load(table, mmap_mode="r")), str(table)
+        tiles = np.load(table, mmap_mode="r")
+        if held_out is None:
+            return len(tiles), str(table)
+        number = settings["train_patients"].index(held_out)
+        return int((tiles[:, VOLUME] != number).sum()), f"{table} without {held_out}"
     size, stride = settings["tiles"]["size"], settings["tiles"]["stride"]
-    patients = settings["dataset"]["patients"].values()
-    slices = sum(entry.get("slices") or 0 for entry in patients if entry["split"] == "train")
+    patients = settings["dataset"]["patients"]
+    trained_on = [name for name in settings["train_patients"] if name != held_out]
+    slices = sum(patients[name].get("slices") or 0 for name in trained_on)
     per_slice = ((SIDE - size) // stride + 1) ** 2
     reason = f"estimate: {slices} training slices, {KEPT_SHARE:.1%} of their tiles hold tissue"
     return round(slices * per_slice * KEPT_SHARE), reason
@@ -103,8 +122,9 @@ def plan_stages(
     models = settings["models"]
     kinds = {name: kind_of(stage, models) for name, stage in models.items()}
     examples = {kind: name for name, kind in reversed(kinds.items())}
+    engine = engine_of(settings, device)
     measured = {
-        kind: probe_stage(models[name], models, device)
+        kind: probe_stage(models[name], models, device, settings["precision"], engine)
         for kind, name in track(examples.items(), "timing stages", len(examples))
     }
     planned = {}
@@ -117,6 +137,7 @@ def plan_stages(
             "seconds_per_step": probe["seconds_per_tile"] * batch,
             "seconds": probe["seconds_per_tile"] * steps * batch,
             "peak_memory_mb": probe["memory_mb"] + probe["memory_mb_per_tile"] * batch,
+            "requested_memory_mb": requested_memory_mb(stage, settings["engine"]["processes"]),
         }
     return planned
 
@@ -130,16 +151,19 @@ def kind_of(stage: Mapping[str, Any], models: Mapping[str, Any]) -> str:
 
 
 def probe_stage(
-    stage: Mapping[str, Any], models: Mapping[str, Any], device: torch.device
+    stage: Mapping[str, Any],
+    models: Mapping[str, Any],
+    device: torch.device,
+    precision: str,
+    engine: Engine,
 ) -> dict[str, float]:
     """Seconds per tile and memory of one stage, from steps of two batch sizes."""
     batch = stage["recipe"]["batch"]
     large = batch if device.type == "cuda" else min(batch, LARGE_BATCH)
     small = min(SMALL_BATCH, large)
     upstream = {name: models[name] for name in stage["upstream"]}
-    found = probes.in_fresh_process(
-        probes.steps_of_two_sizes, stage, upstream, small, large, TIMED_STEPS, str(device)
-    )
+    how = (TIMED_STEPS, str(device), precision, engine)
+    found = probes.in_fresh_process(probes.steps_of_two_sizes, stage, upstream, small, large, *how)
     data_mb = DATA_MB if device.type == "cpu" else 0
     slope = (found["peak_large"] - found["peak_small"]) / max(large - small, 1)
     return {
@@ -162,7 +186,8 @@ def plan_methods(
         if card["kind"] in LEARNED_KINDS:
             key = json.dumps([[level["network"], level["inputs"]] for level in levels])
             if key not in chains:
-                chains[key] = probes.in_fresh_process(probes.one_slice, levels, SIDE, str(device))
+                how = (SIDE, str(device), settings["inference"]["precision"])
+                chains[key] = probes.in_fresh_process(probes.one_slice, levels, *how)
             found |= chains[key]
         elif card["kind"] in ("classical", "network_finetuned"):
             found |= probe_classical(settings["folders"][name], card.get("settings", {}), levels)

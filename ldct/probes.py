@@ -19,17 +19,17 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 from ldct.denoising.classical import load_denoiser
+from ldct.denoising.network import InferencePlan, inference_settings, tiled_levels
 from ldct.denoising.network_cost import multiply_adds
 from ldct.denoising.network_facts import count_parameters
 from ldct.errors import InputError
 from ldct.scaling import Scaling
 from ldct.training.chain import Level, apply_levels, stack_inputs
-from ldct.training.critics import make_critic
 from ldct.training.devices import limit_threads
-from ldct.training.loop import train_step
+from ldct.training.engine import Engine, engine_settings, resolve_engine
+from ldct.training.loop import start_training, train_step
 from ldct.training.matching import wants_matching
 from ldct.training.networks import build_network
-from ldct.training.recipe import make_optimizer
 from ldct.training.vgg import FeatureStack
 
 MEBI = 2**20
@@ -37,17 +37,22 @@ SMALL_SIDE = 128
 
 
 def training_step(
-    stage: Mapping[str, Any], models: Mapping[str, Any], batch: int, device: torch.device
+    stage: Mapping[str, Any],
+    models: Mapping[str, Any],
+    batch: int,
+    device: torch.device,
+    precision: str = "fp32",
+    engine: Engine | None = None,
 ) -> Callable[[], None]:
     """A function that makes one step of a stage, upstream levels and critic steps included.
 
     stage : resolved by `ldct.stages`; its recipe's batch is replaced by `batch`.
     models : the resolved stages that it names as upstream.
+    precision : "fp32" or "bf16" (autocast). engine : from `resolve_engine`.
     """
+    engine = engine or resolve_engine(Engine(), device)
     stage = {**stage, "loss": with_plain_weights(stage["loss"])}
-    network = _on(build_network(stage["network"], 0, stage["model"]), device).train()
-    optimizer = make_optimizer(network, stage["recipe"])
-    critic = make_critic(stage, 0, device)
+    training = start_training(stage, 0, device, engine)
     features = random_features(stage["loss"], device)
     upstream = random_levels([models[name] for name in stage["upstream"]], device)
     generator = torch.Generator().manual_seed(0)
@@ -60,21 +65,29 @@ def training_step(
         target = previous - normal if stage["target"] == "residual" else normal
         return stack_inputs(stage["inputs"], previous, low), target
 
-    return lambda: train_step(stage, network, optimizer, critic, batches, 0, features) and None
+    def step() -> None:
+        with (
+            engine_settings(engine, device),
+            torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
+        ):
+            state = (training.network, training.optimizer, training.critic)
+            train_step(stage, *state, batches, 0, features)
+
+    return step
 
 
 def inference(
-    levels: Sequence[Mapping[str, Any]], side: int, device: torch.device
+    levels: Sequence[Mapping[str, Any]], side: int, device: torch.device, precision: str = "fp32"
 ) -> Callable[[], None]:
     """A function that denoises one image of side x side pixels with untrained levels."""
-    networks = random_levels(levels, device)
+    apply = tiled_levels(random_levels(levels, device), InferencePlan(precision=precision))
     image = torch.rand(1, 1, side, side, generator=torch.Generator().manual_seed(0)).to(device)
 
-    def apply() -> None:
-        with torch.inference_mode():
-            apply_levels(networks, image)
+    def denoise() -> None:
+        with inference_settings(device), torch.inference_mode():
+            apply(image)
 
-    return apply
+    return denoise
 
 
 def random_levels(levels: Sequence[Mapping[str, Any]], device: torch.device) -> list[Level]:
@@ -126,6 +139,11 @@ def stage_facts(models: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, 
     return facts
 
 
+def options_on(engine: Engine) -> list[str]:
+    """Names of the options that change how a step computes, and are on."""
+    return [name for name, value in engine.result_options().items() if value is True]
+
+
 def timed(work: Callable[[], None], device: torch.device) -> float:
     """Seconds of one call: processor time on the CPU, time on the clock on a GPU."""
     clock = time.process_time if device.type == "cpu" else time.perf_counter
@@ -165,13 +183,18 @@ def steps_of_two_sizes(
     large: int,
     timed_steps: int,
     device_name: str,
+    precision: str,
+    engine: Engine,
 ) -> dict[str, float]:
     """Seconds per step at the large batch, and peak memory in MiB after each of both batches."""
     device = torch.device(device_name)
     limit_threads(1)
-    training_step(stage, models, small, device)()
+    training_step(stage, models, small, device, precision, engine)()
     peak_small = peak_memory_mb(device)
-    step = training_step(stage, models, large, device)
+    if engine.compile or engine.cuda_graphs:
+        # Else the second batch size would be compiled for any batch, unlike in a training.
+        torch.compiler.reset()
+    step = training_step(stage, models, large, device, precision, engine)
     step()
     seconds = [timed(step, device) for _ in range(timed_steps)]
     return {
@@ -181,11 +204,13 @@ def steps_of_two_sizes(
     }
 
 
-def one_slice(levels: Sequence[Mapping[str, Any]], side: int, device_name: str) -> dict[str, float]:
+def one_slice(
+    levels: Sequence[Mapping[str, Any]], side: int, device_name: str, precision: str
+) -> dict[str, float]:
     """Seconds and peak memory in MiB of one slice of side x side pixels."""
     device = torch.device(device_name)
     limit_threads(1)
-    apply = inference(levels, side, device)
+    apply = inference(levels, side, device, precision)
     apply()
     return {"seconds_per_slice": timed(apply, device), "peak_memory_mb": peak_memory_mb(device)}
 

@@ -9,12 +9,20 @@ from tqdm import tqdm
 SECONDS_BETWEEN_LINES = 10.0
 
 
-def track(iterable: Iterable[Any], label: str, total: int | None = None, initial: int = 0) -> tqdm:
+def track(
+    iterable: Iterable[Any],
+    label: str,
+    total: int | None = None,
+    initial: int = 0,
+    shown: bool = True,
+) -> tqdm:
     """Wrap an iterable in a progress display on standard error.
 
     On a terminal this is a bar. Elsewhere (jobs side by side, log files) it is one whole line every
     ten seconds, so that the lines of parallel jobs stay readable.
     """
+    if not shown:
+        return tqdm(iterable, disable=True)
     if sys.stderr.isatty():
         return tqdm(iterable, desc=label, total=total, initial=initial)
     return tqdm(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ldct.errors import InputError
+from ldct.files import read_yaml
 from ldct.registry import method_folder, read_card
 
 # Full-size networks and every stage for real, but few steps. On the demo data 400 steps of batch 4
@@ -20,6 +21,8 @@ BUDGETS: dict[str, dict[str, Any]] = {
     "paper": {},
 }
 LEARNED = ("network", "cascade", "network_finetuned")
+# Memory that a training asks for: of each process, and for a tile where no card says it.
+PROCESS_MEMORY_MB, TILE_MEMORY_MB, LEAST_MEMORY_MB = 1000, 55, 2500
 PERCEPTUAL_DEFAULTS = {"normalisation": "imagenet", "distance": "mse"}
 
 
@@ -211,3 +214,11 @@ def describe_budget(budget: str | Mapping[str, int]) -> str:
         change = BUDGETS[budget]
         return f"{budget} budget ({change['steps']} steps of batch {change['batch']} per stage)"
     return f"{budget['steps']} steps per stage"
+
+
+def requested_memory_mb(stage: Mapping[str, Any], processes: int) -> int:
+    """Memory that a training asks for: measured per 64 x 64 tile, on its network's card."""
+    card = read_yaml(Path(stage["network"]["file"]).parent / "method.yaml")
+    area = (stage["tile_size"] / 64) ** 2
+    tiles = card.get("memory_mb_per_tile", TILE_MEMORY_MB) * area * stage["recipe"]["batch"]
+    return max(LEAST_MEMORY_MB, round(PROCESS_MEMORY_MB * processes + tiles))

@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 from ldct.cli import main
 from ldct.errors import InputError
-from ldct.evaluation.calibration import solve
+from ldct.evaluation.calibration import UNKNOWN, _limit, _p_value, solve
 from ldct.evaluation.calibration_grid import (
     Cut,
     SsimVariant,
@@ -33,7 +33,7 @@ from ldct.evaluation.metrics import slice_scores
 from ldct.evaluation.protocol import Protocol, SsimWindow, load_protocol
 from ldct.evaluation.scores import summarise
 from ldct.files import read_json, write_json
-from ldct.reporting.calibration_report import SIMULATED, calibration_page
+from ldct.reporting.calibration_report import SIMULATED, calibration_page, write_calibration
 
 CONFIG = Path(__file__).parents[1] / "config"
 GRID = load_grid(CONFIG / "calibration/default.yaml")
@@ -164,7 +164,7 @@ def test_a_window_between_those_of_the_scan_is_found_by_refinement():
 
 def test_an_impossible_row_is_reported_as_ruled_out():
     row = published_row({"psnr": "55.0", "ssim": "0.30"}, "test", "test")
-    found = solve(PAIRS, row, SMALL)
+    found = solve(PAIRS, row, SMALL, same_slices=True)
     assert (found.settings["verdict"] == "ruled out").all()
     context = {"title": "data", "patients": ["L1"], "simulated": False}
     page = calibration_page(found, None, context, "calibrated")
@@ -193,6 +193,108 @@ def test_other_slices_than_the_rows_widen_the_scales():
     assert other.settings["told_apart"].sum() < same.settings["told_apart"].sum()
     again = solve(PAIRS, row, SMALL, same_slices=False)
     pd.testing.assert_frame_equal(other.settings, again.settings)
+
+
+def body_with_noise(level: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    quarter, full = body(32, seed)
+    quarter = full + np.round(level * (quarter.astype(float) - full)).astype(np.int16)
+    return quarter, full
+
+
+def test_the_spread_is_that_of_blocks_of_neighbouring_slices():
+    levels = 1 + 0.5 * np.sin(np.arange(24) / 24 * 2 * np.pi)
+    pairs = [body_with_noise(level, seed + 1) for seed, level in enumerate(levels / 10)]
+    row = row_of(KNOWN["abdomen"], "psnr", "ssim")
+    ordered = solve(pairs, row, SMALL)
+    shuffled = solve([pairs[i] for i in np.random.default_rng(0).permutation(24)], row, SMALL)
+    assert ordered.best["psnr_scale"] > 1.3 * shuffled.best["psnr_scale"]
+    assert ordered.df < 10
+
+
+def test_misfit_is_the_mahalanobis_distance_of_the_bootstrap():
+    """Worse slices are worse in both measures: a row that contradicts this is further off."""
+    pairs = [body_with_noise(0.05 + 0.01 * (seed % 7), seed + 1) for seed in range(24)]
+    hidden = KNOWN["abdomen"]
+    own = measured(hidden, pairs)
+
+    def misfit(psnr, ssim):
+        row = published_row(
+            {"psnr": f"{own['psnr'] + psnr:.4f}", "ssim": f"{own['ssim'] + ssim:.4f}"}, "", ""
+        )
+        found = solve(pairs, row, SMALL)
+        return setting_of(found, hidden)
+
+    together, against = misfit(0.5, 0.01), misfit(0.5, -0.01)
+    assert together["psnr_scale"] == pytest.approx(against["psnr_scale"])
+    assert against["misfit"] > 1.5 * together["misfit"]
+    for setting in (together, against):
+        residuals = setting[["psnr_residual", "ssim_residual"]].astype(float)
+        assert setting["misfit"] == pytest.approx(np.linalg.norm(residuals))
+
+
+def test_patients_are_drawn_where_there_are_three():
+    pairs = [
+        body_with_noise(level / 10, seed + 1)
+        for seed, level in enumerate([1] * 6 + [2] * 6 + [3] * 6)
+    ]
+    row = row_of(KNOWN["abdomen"], "psnr", "ssim")
+    one = solve(pairs, row, SMALL)
+    three = solve(pairs, row, SMALL, patients=["a"] * 6 + ["b"] * 6 + ["c"] * 6)
+    assert three.df == 2
+    assert three.best["psnr_scale"] != one.best["psnr_scale"]
+
+
+@pytest.mark.parametrize("patients", [["a"], ["a", "b"], ["a", "a"]])
+def test_too_few_slices_rule_nothing_out(patients):
+    """One slice has no spread; two do not show the covariance of two measures."""
+    found = solve(
+        PAIRS[: len(patients)], row_of(KNOWN["abdomen"], "psnr", "ssim"), SMALL, patients=patients
+    )
+    assert not found.spread_known
+    assert (found.settings["verdict"] == UNKNOWN).all()
+    assert found.settings["p_value"].isna().all()
+    page = calibration_page(found, None, {"title": "", "patients": ["a"], "simulated": False}, "x")
+    assert "Spread unknown: nothing is ruled out" in page
+    assert "that fit as well" not in page and "**ruled out**" not in page
+    assert ("1 slice of" in page) == (len(patients) == 1)
+
+
+def test_p_values_are_hotellings_and_become_chi_squared():
+    # Anderson: T^2 = p n / (n - p + 1) F(p, n - p + 1); 95 % point for p = 2, n = 10 is 9.459.
+    assert _limit(0.05, 2, 10) == pytest.approx(9.459, abs=2e-3)
+    assert _limit(0.05, 2, 1e7) == pytest.approx(_limit(0.05, 2, np.inf), rel=1e-4)
+    assert _p_value(_limit(0.05, 2, 5.5), 2, 5.5) == pytest.approx(0.05)
+    assert _limit(0.05, 1, 8) == pytest.approx(2.306**2, rel=1e-3)  # Student's t
+
+
+@pytest.mark.parametrize(
+    ("measures", "expected"),
+    [
+        (("psnr",), ["SSIM"]),
+        (("rmse_hu",), ["PSNR range", "SSIM"]),
+        (("ssim",), ["PSNR range", "averaging"]),
+        (("psnr", "ssim"), []),
+    ],
+)
+def test_what_the_row_does_not_determine_is_said(measures, expected, tmp_path):
+    found = solve(PAIRS, row_of(KNOWN["abdomen"], *measures), SMALL, same_slices=True)
+    clipped = replace(found, settings=found.settings[found.settings["clip"].astype(bool)])
+    assert clipped.not_determined == expected
+    context = {"title": "data", "patients": ["L1"], "simulated": False}
+    paths = write_calibration(clipped, None, context, tmp_path, "p")
+    for path in (paths[1], paths[3]):
+        said = f"Not determined by this row, the grid's first: {', '.join(expected)}."
+        assert (said in path.read_text()) == bool(expected)
+    assert load_protocol(paths[3]).name == "p"
+    assert read_json(paths[2])["not_determined"] == expected
+
+
+def test_errors_of_unclipped_images_do_not_determine_the_window():
+    found = solve(PAIRS, row_of(KNOWN["not_clipped"], "rmse_hu"), SMALL, same_slices=True)
+    unclipped = replace(found, settings=found.settings[~found.settings["clip"].astype(bool)])
+    assert unclipped.not_determined[0] == "window"
+    with_psnr = replace(unclipped, row=row_of(KNOWN["not_clipped"], "psnr"))
+    assert with_psnr.not_determined == ["lower bound of the window", "SSIM"]
 
 
 def test_searching_at_few_places_agrees_with_the_scoring_code():
@@ -256,7 +358,7 @@ def test_places_are_even_and_the_same_number_in_every_slice():
 def test_a_constant_low_dose_image_is_no_candidate_and_no_crash():
     flat = [(np.full((32, 32), 40, np.int16), PAIRS[0][1][:32, :32])]
     row = published_row({"psnr": "20", "ssim": "0.5"}, "test", "test")
-    found = solve(flat, row, SMALL)
+    found = solve(flat, row, SMALL, same_slices=True)
     assert not found.best["ssim"].endswith("prediction")
     undefined = found.settings[found.settings["ssim"].str.endswith("prediction")]
     assert (undefined["verdict"] == "ruled out").all()

@@ -8,14 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ldct.training import checkpoint as module
 from ldct.training.checkpoint import (
     NEWEST,
     PREVIOUS,
     keep_checkpoint,
     load_checkpoint,
     newest_checkpoint,
-    remove_checkpoints,
+    remove_leftovers,
+    remove_superseded,
     save_checkpoint,
 )
 
@@ -82,9 +82,25 @@ def test_two_checkpoints_are_kept(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([NEWEST, PREVIOUS])
     assert newest_checkpoint(tmp_path, "f")["step"] == 3
     assert load_checkpoint(tmp_path / PREVIOUS, "f")["step"] == 2
-    remove_checkpoints(tmp_path)
-    assert list(tmp_path.iterdir()) == []
-    assert newest_checkpoint(tmp_path, "f") is None
+    remove_superseded(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [NEWEST]
+    assert newest_checkpoint(tmp_path, "f")["step"] == 3
+
+
+def test_leftovers_of_killed_jobs_go_and_nothing_else(tmp_path):
+    states(tmp_path, 1)
+    for name in (".checkpoint.4711.tmp.pt", ".weights.4711.tmp.safetensors", ".lock"):
+        (tmp_path / name).write_bytes(b"half")
+    remove_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", NEWEST]
+
+
+def test_says_which_checkpoint_is_used_and_which_is_not(tmp_path, capsys):
+    states(tmp_path, 5)
+    assert newest_checkpoint(tmp_path, "g") is None
+    assert f"{NEWEST}: not used: damaged, or of another training" in capsys.readouterr().err
+    newest_checkpoint(tmp_path, "f")
+    assert f"{NEWEST}: going on after 5 steps" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "missing", "other training"])
@@ -111,7 +127,7 @@ def test_full_disk_warns_and_keeps_the_last_good_checkpoints(tmp_path, monkeypat
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.os, "fsync", full)
+        patch.setattr("os.fsync", full)
         assert not keep_checkpoint(tmp_path, {"fingerprint": "f", "step": 3})
     message = capsys.readouterr().err
     assert "checkpoint.pt: not written at step 3 (No space left on device)" in message

@@ -13,7 +13,7 @@ from scipy import stats
 
 from ldct.cli import main
 from ldct.errors import InputError
-from ldct.evaluation.claims import judge_claims, load_claims, place_interval, weigh
+from ldct.evaluation.claims import judge_claims, ledger, load_claims, place_interval, weigh
 from ldct.evaluation.claims_types import Comparison, Source
 from ldct.evaluation.protocol import load_protocol
 from ldct.evaluation.uncertainty import holm
@@ -438,6 +438,38 @@ def test_detectability_claims_compare_at_the_same_places(tmp_path):
     assert found.estimate == pytest.approx(differences.mean())
     assert found.upper - found.estimate == pytest.approx(reach)
     assert over_worse.verdict == "undecided"
+
+
+def test_low_dose_of_discs_is_simulated_on_real_data_too(tmp_path):
+    at_places = np.random.default_rng(0).normal(2.0, 0.1, 40)
+    for name, by in (("better", 1.0), ("reference", 0.0)):
+        frame = pd.DataFrame(
+            {
+                "method": name,
+                "seed": 0,
+                "contrast_hu": [10.0],
+                "diameter_mm": 8.0,
+                "observer": "cho",
+                "d_prime": 2.0 + by,
+                "leave_one_out": [at_places + by],
+            }
+        )
+        path = tmp_path / f"detectability/{name}/0.parquet"
+        path.parent.mkdir(parents=True)
+        frame.to_parquet(path)
+    write_scores(tmp_path)
+    discs = {"kind": "detectability", "observer": "cho", "better": "higher", "method": "better"}
+    findings = judge(
+        tmp_path,
+        claim(discs | {"references": ["reference"]}),
+        claim(above("better", "reference")),
+    )
+    of_discs, of_scores = ledger(
+        findings, {"source": "A paper", "rule": RULE}, {"simulated": False}, {}
+    )["claims"]
+    assert of_discs["simulated_dose"]
+    assert "whose low dose this suite simulated" in of_discs["scope"]
+    assert not of_scores["simulated_dose"]
 
 
 # What a reader sees

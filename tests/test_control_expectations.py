@@ -11,6 +11,7 @@ from workflow_runs import REPOSITORY
 
 from ldct.errors import InputError
 from ldct.evaluation.control_expectations import flags, judge, load_expectations
+from ldct.evaluation.disc_detection import paired_change
 from ldct.evaluation.formulas import FORMULAS, formula_of
 from ldct.reporting.controls_table import render_controls
 
@@ -134,29 +135,71 @@ def test_one_slice_judges_by_its_value():
     assert verdict(table[table["slice_index"] == 0]) == "met"
 
 
-def test_detectability_is_judged_by_the_intervals_of_its_rows():
-    def table(d_oracle: float) -> pd.DataFrame:
-        frames = [
-            pd.DataFrame(
-                {
-                    "method": name,
-                    "seed": 0,
-                    "contrast_hu": [10, 20],
-                    "diameter_mm": [5, 5],
-                    "observer": observer,
-                    "m": value,
-                    "lower": value - 0.5,
-                    "upper": value + 0.5,
-                }
-            )
-            for name, value in (("control_oracle", d_oracle), ("low_dose", 1.0))
-            for observer in ("cho", "npw")
-        ]
-        return pd.concat(frames, ignore_index=True)
+def discs(**means: float) -> pd.DataFrame:
+    """d' of two discs at 20 places that all predictions share, with hardly any noise of their own.
 
-    assert verdict(table(2.0)) == "met"
-    assert verdict(table(1.1)) == "undecided"
-    assert verdict(table(0.1)) == "violated"
+    The interval of each row is about 2 wide; the matched filter says the opposite of the CHO.
+    """
+    rng = np.random.default_rng(0)
+    shared = rng.normal(0, 0.05, 20)
+    frames = [
+        pd.DataFrame(
+            {
+                "method": name,
+                "seed": 0,
+                "patient": "L1",
+                "contrast_hu": [-10.0, -20.0],
+                "diameter_mm": 4.0,
+                "observer": observer,
+                "d_prime": sign * mean,
+                "lower": sign * mean - 1,
+                "upper": sign * mean + 1,
+                "leave_one_out": [sign * mean + shared + rng.normal(0, 0.001, 20) for _ in "ab"],
+            }
+        )
+        for name, mean in means.items()
+        for observer, sign in (("cho", 1), ("npw", -1))
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def of_discs(relation: str = "above") -> dict:
+    asked = expectation(relation=relation)
+    asked["metrics"] = {"d_prime": {"table": "detectability", "better": "higher"}}
+    asked["expectations"][0]["metrics"] = ["d_prime"]
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("d_oracle", "expected"), [(1.2, "met"), (1.005, "undecided"), (0.8, "violated")]
+)
+def test_detectability_is_compared_at_the_same_places(d_oracle, expected):
+    """Values with wide intervals whose difference is known well: places are shared."""
+    table = discs(control_oracle=d_oracle, low_dose=1.0)
+    (found,) = judge({"detectability": table}, of_discs(), "low_dose", {"confidence": 0.9})
+    assert found.verdict == expected
+    cho = table[table["observer"] == "cho"]
+    ours, theirs = (cho[cho["method"] == name] for name in ("control_oracle", "low_dose"))
+    interval = (found.difference, found.lower, found.upper)
+    assert interval == pytest.approx(paired_change(ours, theirs, 0.9))
+    assert found.upper - found.lower < 0.05
+
+
+def test_detectability_without_an_interval_counts_what_every_disc_says():
+    table = discs(control_oracle=2.0, low_dose=1.0)
+    table["leave_one_out"] = [np.full(20, np.nan)] * len(table)
+    (found,) = judge({"detectability": table}, of_discs("not_below"), "low_dose")
+    assert (found.verdict, found.difference) == ("met", 1.0)
+
+
+def test_low_dose_of_discs_is_said_to_be_simulated(tmp_path):
+    tables = {"detectability": discs(control_oracle=2.0, low_dose=1.0)}
+    judged = judge(tables, of_discs(), "low_dose")
+    written = render_controls(tables, judged, of_discs(), TITLES, CONTEXT, tmp_path)
+    assert "whose low dose this suite simulated" in written[2].read_text()
+    judged = judge({"scores": rows(low_dose=1.0)}, expectation(), "low_dose")
+    written = render_controls({}, judged, expectation(), TITLES, CONTEXT, tmp_path)
+    assert "this suite simulated" not in written[2].read_text()
 
 
 def test_flag_note_and_files(tmp_path):

@@ -20,6 +20,7 @@ from ldct.micro_benchmark import check_plan, measure_pairs, ratio_interval, time
 from ldct.registry import find_methods
 from ldct.reporting.cost_formats import cost_csv, cost_html, cost_markdown
 from ldct.stages import resolve_models
+from ldct.training import loop
 from ldct.training.networks import build_network
 
 CPU = torch.device("cpu")
@@ -250,7 +251,7 @@ def test_pairs_are_measured_with_interval_and_memory(tmp_path):
     assert "slice of 48 x 48 pixels" in found["same"]["conditions"]
 
 
-def test_step_of_a_second_level_trains_it_on_what_the_first_gives(tmp_path):
+def test_step_of_a_second_level_trains_it_on_what_the_first_gives(monkeypatch):
     """The probe is a real step: weights change, upstream ones do not."""
     built: list[nn.Module] = []
 
@@ -258,11 +259,9 @@ def test_step_of_a_second_level_trains_it_on_what_the_first_gives(tmp_path):
         built.append(build_network(*arguments))
         return built[-1]
 
-    original, probes.build_network = probes.build_network, remember
-    try:
-        step = probes.training_step(MODELS["proposed_level2"], MODELS, 2, CPU)
-    finally:
-        probes.build_network = original
+    for module in (probes, loop):
+        monkeypatch.setattr(module, "build_network", remember)
+    step = probes.training_step(MODELS["proposed_level2"], MODELS, 2, CPU)
     own, upstream = built[0], built[1]
     before = [[weight.clone() for weight in network.parameters()] for network in (own, upstream)]
     step()

@@ -219,28 +219,101 @@ def test_values_that_are_all_undefined_are_said_to_be(run, capsys):
     assert "no value: undefined in every row" in capsys.readouterr().out
 
 
-def test_detectability_lists_its_conditions(run, capsys):
+def write_discs(run, seed=0, **changes) -> None:
     frame = pd.DataFrame(
         {
             "method": "better",
-            "seed": 0,
+            "seed": seed,
             "contrast_hu": [10.0, 20.0],
             "diameter_mm": 8.0,
             "observer": "cho",
-            "d_prime": [1.5, 3.0],
+            "d_prime": [1.5, 3.0 + seed],
             "lower": [1.0, 2.0],
             "upper": [2.0, 4.0],
+            "n_signals": 40,
+            "change": [-0.25, 0.5],
+            "change_lower": [-0.5, 0.25],
+            "change_upper": [0.0, 0.75],
+            **changes,
         }
     )
-    path = run / "detectability/better/0.parquet"
-    path.parent.mkdir(parents=True)
+    path = run / f"detectability/better/{seed}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
     frame.to_parquet(path)
-    assert main(["explain", "made-up", "better", "d_prime"]) == 0
-    text = capsys.readouterr().out
-    assert "3.00   [2.00, 4.00]" in text
-    frame.assign(d_prime=np.nan, lower=np.nan, upper=np.nan).to_parquet(path)
-    assert main(["explain", "made-up", "better", "d_prime"]) == 0
-    assert "not measured" in capsys.readouterr().out
-    assert main(["explain", "made-up", "better", "d_prime", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
-    assert found["value"]["conditions"][0]["d_prime"] is None
+
+
+def explained(capsys, *arguments: str) -> str:
+    assert main(["explain", "made-up", "better", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def test_detectability_lists_its_conditions_with_data_and_dose(run, capsys):
+    write_discs(run)
+    text = explained(capsys, "d_prime")
+    for part in (
+        "3.00   [2.00, 4.00]",
+        "95 % jackknife intervals over 40 places of one patient",
+        "data: made-up images (simulated dose); low dose of the discs simulated; no training",
+        "seeds: 0",
+    ):
+        assert part in text
+    write_discs(run, d_prime=np.nan, lower=np.nan, upper=np.nan)
+    assert "not measured" in explained(capsys, "d_prime")
+    found = json.loads(explained(capsys, "d_prime", "--json"), parse_constant=pytest.fail)
+    assert found["value"]["conditions"][0]["value"] is None
+
+
+def test_change_of_detectability_has_its_own_bounds(run, capsys):
+    write_discs(run)
+    text = explained(capsys, "change")
+    assert "-0.25   [-0.50, 0.00]" in text
+    assert "change of d' of Better (detectability.change" in text
+
+
+@pytest.mark.parametrize(
+    "metric", ["lower", "n_signals", "detectability.change_upper", "leave_one_out"]
+)
+def test_bounds_and_counts_are_no_metrics(run, capsys, metric):
+    write_discs(run)
+    assert main(["explain", "made-up", "better", metric]) == 1
+    error = capsys.readouterr().err
+    assert "known: psnr, ssim, d_prime, change\n" in error
+
+
+def test_dose_of_discs_is_simulated_on_real_data_too(run, capsys):
+    write_discs(run)
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    settings["dataset"]["simulated"] = False
+    (run / "config.yaml").write_text(yaml.safe_dump(settings))
+    text = explained(capsys, "d_prime")
+    assert "data: made-up images; low dose of the discs simulated" in text
+    assert "simulated" not in explained(capsys, "psnr").split("How it is computed")[0]
+
+
+def test_several_seeds_are_told_apart(run, capsys):
+    for seed in (0, 1):
+        write_discs(run, seed)
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    settings["method_seeds"]["better"] = ["0", "1"]
+    (run / "config.yaml").write_text(yaml.safe_dump(settings))
+    text = explained(capsys, "d_prime")
+    assert "observer  seed" in text
+    assert "cho          1     4.00" in text
+    assert "seeds: 0, 1" in text
+    assert "observer  seed" not in explained(capsys, "d_prime", "--seed", "1")
+
+
+def test_values_that_are_undefined_still_name_their_data(run, capsys):
+    text = explained(capsys, "ssim")
+    assert "data: made-up images (simulated dose); no training" in text
+
+
+def test_a_cost_is_found_elsewhere(run, capsys):
+    cost = {"methods": {"better": {"parameters": 12, "training_cpu_seconds": None, "kind": "x"}}}
+    (run / "tables").mkdir()
+    (run / "tables/cost.json").write_text(json.dumps(cost))
+    for metric in ("parameters", "training_cpu_seconds"):
+        assert main(["explain", "made-up", "better", metric]) == 1
+        assert "results/made-up/tables/cost.json" in capsys.readouterr().err
+    assert main(["explain", "made-up", "better", "kind"]) == 1
+    assert "unknown metric 'kind'" in capsys.readouterr().err

@@ -9,7 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.ndimage import median_filter
-from workflow_runs import CONFIG, REPOSITORY, copy_checkout, snakemake, write_inputs, write_yaml
+from workflow_runs import (
+    CONFIG,
+    LIGHT,
+    REPOSITORY,
+    copy_checkout,
+    snakemake,
+    write_inputs,
+    write_yaml,
+)
 
 from ldct.evaluation.completeness import finished_scores
 
@@ -46,6 +54,7 @@ def run(tmp_path_factory):
     write_yaml(mine / "raises/method.yaml", {**CARD, "title": "Raises"})
     config = {
         **CONFIG,
+        **LIGHT,
         "methods": ["low_dose", *EXAMPLES, *BROKEN],
         "method_paths": ["examples/methods", "mine"],
     }

@@ -1,17 +1,23 @@
 """From predictions to one row of measures per slice."""
 
+import inspect
 import json
+import re
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+from repository_files import REPOSITORY
 
+from ldct.cli import main
 from ldct.errors import InputError
-from ldct.evaluation.full_reference import gmsd, vif
+from ldct.evaluation.full_reference import gmsd, import_image_metrics, vif
 from ldct.evaluation.image_quality import measure_predictions, without_blind_values
 from ldct.evaluation.protocol import Protocol, SsimWindow
 from ldct.evaluation.tissues import tissue_columns, tissue_fidelity
 
+ABDOMEN = REPOSITORY / "config/protocols/abdomen.yaml"
 PROTOCOL = Protocol("abdomen", (-160, 240), True, 1.0, SsimWindow("uniform", 7), "mean_of_slices")
 
 
@@ -81,3 +87,22 @@ def test_wrong_predictions_are_named(files):
     np.save(folder / "prediction.npy", prediction)
     with pytest.raises(InputError, match="slice 1: found NaN"):
         measure(folder)
+
+
+def test_missing_torchmetrics_is_one_line_with_the_remedy(files, monkeypatch, capsys):
+    folder, _, _ = files
+    monkeypatch.setitem(sys.modules, "torchmetrics.functional.image", None)
+    arguments = ["measure-image-quality", "--test-folder", folder / "test", "--method", "mine"]
+    arguments += ["--prediction", folder / "prediction.npy", "--protocol", ABDOMEN, "--seed", "0"]
+    assert main([*map(str, arguments), "--output", str(folder / "out.parquet")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: metric VIF")
+    assert "pip install 'torchmetrics==" in error
+    assert error.count("\n") == 1
+    assert not (folder / "out.parquet").exists()
+
+
+def test_the_remedy_names_the_version_of_the_project():
+    extra = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    named = re.search(r"torchmetrics==[\d.]+", inspect.getsource(import_image_metrics))
+    assert f'metrics = ["{named[0]}"]' in extra

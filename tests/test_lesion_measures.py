@@ -177,6 +177,18 @@ def test_lesion_that_ndct_does_not_show_has_no_ratios():
     assert "no contrast in NDCT" in found["note"]
 
 
+def test_edges_are_measured_where_ndct_has_one():
+    """A mean over slices of which each method has its own would compare different edges."""
+    blurred = image_with_disc(sigma_mm=6.0)
+    assert np.isnan(measured(blurred, blurred)["edge_width_mm"])
+    found = measured(image_with_disc(), blurred)
+    assert np.isnan(found["edge_width_mm"])
+    assert "no edge could be fitted in NDCT" in found["note"]
+    assert np.isfinite(found["cnr"])
+    removed = measured(np.full_like(blurred, 80.0), image_with_disc())
+    assert removed["note"] == "no edge could be fitted"
+
+
 @pytest.mark.parametrize("place", [(2, 2), (80, 159), (300, 300)], ids=["corner", "rim", "outside"])
 def test_lesion_near_or_beyond_the_rim_of_the_image_does_not_fail(place):
     ndct = image_with_disc(noise_hu=5.0)

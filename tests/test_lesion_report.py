@@ -7,6 +7,7 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from ldct.cli import main
 from ldct.data.disc_set import PATIENT
@@ -26,6 +27,7 @@ SITES, CROP = 24, 32
 SIGNALS = [{"contrast_hu": c, "diameter_mm": d} for c in (-30, -60) for d in (4, 6)]
 TITLES = [["ndct", "NDCT"], ["ldct", "LDCT"], ["keen", "Keen & sharp"], ["blind", "Blind"]]
 NOTE = "simulated dose on a phantom; 2 steps"
+STATISTICS = '{"confidence": 0.9, "resamples": 300}'
 
 
 @pytest.fixture
@@ -132,10 +134,12 @@ def test_prediction_of_another_shape_is_refused(discs):
 
 def draw_discs(discs, tmp_path):
     arguments = ["detectability", "--discs", discs, "--predictions", *predictions(discs)]
+    arguments += ["--statistics", STATISTICS]
     assert main([*map(str, arguments), "--output", str(tmp_path / "detectability")]) == 0
     measured = sorted((tmp_path / "detectability").rglob("*.parquet"))
     arguments = ["draw-detectability", "--measured", *measured, "--titles", json.dumps(TITLES)]
     arguments += ["--note", NOTE, "--credit", "Credit & thanks.", "--discs", discs / "discs.json"]
+    arguments += ["--statistics", STATISTICS]
     arguments += ["--tables", tmp_path / "tables/d", "--figure", tmp_path / "figures/d"]
     assert main(list(map(str, arguments))) == 0
 
@@ -154,6 +158,23 @@ def test_detectability_report_names_data_dose_and_scope(discs, tmp_path):
     picture = matplotlib.image.imread(tmp_path / "figures/d.png")
     assert picture.shape[1] == pytest.approx(7.16 * 300, abs=1)
     assert (tmp_path / "figures/d.pdf").stat().st_size > 1000
+    record = json.loads((tmp_path / "figures/d.png.provenance.json").read_text())
+    assert any(path.endswith("keen/0.parquet") for path in record["inputs"])
+    assert (tmp_path / "figures/d.pdf.provenance.json").is_file()
+
+
+def test_intervals_of_discs_have_the_confidence_of_the_run(discs, tmp_path):
+    draw_discs(discs, tmp_path)
+    asked = pd.read_parquet(tmp_path / "detectability/keen/0.parquet")
+    write_detectability(discs, predictions(discs), tmp_path / "wider", 0.99)
+    wider = pd.read_parquet(tmp_path / "wider/keen/0.parquet")
+    assert (wider["change_upper"] > asked["change_upper"]).all()
+    ratio = stats.t.ppf(0.995, SITES - 1) / stats.t.ppf(0.95, SITES - 1)
+    reach = [frame["upper"] - frame["d_prime"] for frame in (wider, asked)]
+    np.testing.assert_allclose(reach[0] / reach[1], ratio)
+    text = (tmp_path / "tables/d.md").read_text()
+    assert "90 % jackknife intervals" in text
+    assert "95 %" not in text
 
 
 def test_without_discs_the_report_says_why(discs, tmp_path):
@@ -204,7 +225,7 @@ def draw_lesions(frames, tmp_path):
     )
     arguments = ["draw-lesion-bench", "--measured", *sorted((tmp_path / "bench").iterdir())]
     arguments += ["--titles", json.dumps(TITLES), "--note", NOTE, "--protocol", protocol]
-    arguments += ["--scaling", '{"window": [-160, 240], "clip": true}']
+    arguments += ["--scaling", '{"window": [-160, 240], "clip": true}', "--statistics", STATISTICS]
     arguments += ["--tables", tmp_path / "tables/l", "--figure", tmp_path / "figures/l"]
     assert main(list(map(str, arguments))) == 0
     return (tmp_path / "tables/l.md").read_text()
@@ -218,7 +239,29 @@ def test_lesion_report_gives_means_intervals_and_reasons(tmp_path):
     assert "6 slices of 1 lesion of 1 patient; they say nothing of other patients." in text
     assert NOTE in text
     assert "outside that window" not in text
+    assert "Brackets: 90 % intervals" in text
+    assert set(pd.read_csv(tmp_path / "tables/l.csv")["confidence"].dropna()) == {0.9}
     assert matplotlib.image.imread(tmp_path / "figures/l.png").shape[1] > 2000
+    assert (tmp_path / "figures/l.png.provenance.json").is_file()
+    assert (tmp_path / "figures/l.pdf.provenance.json").is_file()
+
+
+def test_every_column_says_of_how_many_slices_and_lesions_it_is(tmp_path):
+    """CNR of one lesion alone, edges that one method lost in two slices."""
+    frames = {}
+    for name, _ in TITLES:
+        other = lesion_frame(name, lesion="2", cnr=np.nan, contrast_retention=np.nan).iloc[:4]
+        frames[name] = pd.concat([lesion_frame(name, edge_width_mm=1.5), other])
+    frames["blind"] = frames["blind"].reset_index(drop=True)
+    frames["blind"].loc[:1, "edge_width_mm"] = np.nan
+    text = draw_lesions(frames, tmp_path)
+    assert "| n slices / n lesions | 6 / 1 | 6 / 1 | 6 / 1 | 0 / 0 | 0 / 0 | 10 / 2 |" in text
+    assert text.count("without an edge") == 1
+    assert re.search(r"\| Blind \|.*\| 1\.50 [^|]*\(2 without an edge\) \|", text)
+    values = pd.read_csv(tmp_path / "tables/l.csv").set_index(["method", "measure"])
+    assert values.loc[("blind", "edge_width_mm"), ["n_slices", "n_failed"]].tolist() == [4, 2]
+    assert values.loc[("keen", "edge_width_mm"), ["n_slices", "n_failed"]].tolist() == [6, 0]
+    assert values.loc[("ndct", "crop_psnr"), "n_lesions"] == 2
 
 
 def test_lesions_outside_the_window_are_named(tmp_path):

@@ -10,11 +10,36 @@ from training_inputs import METHODS
 from ldct.cli import main
 from ldct.commands.cost import merged_configuration
 from ldct.configuration import resolve_run
-from ldct.plan import compare_plan, expected_slices, expected_tiles, kind_of, plan_stages
-from ldct.reporting.plan_text import aligned, duration, memory_warning
+from ldct.data.tiles import VOLUME
+from ldct.errors import InputError
+from ldct.plan import (
+    compare_plan,
+    engine_of,
+    expected_slices,
+    expected_tiles,
+    kind_of,
+    plan_methods,
+    plan_stages,
+)
+from ldct.probes import options_on
+from ldct.reporting.plan_text import (
+    aligned,
+    duration,
+    memory_warning,
+    processes_note,
+    request_warning,
+)
 from ldct.schedule import Job, run_on
+from ldct.stages import (
+    LEAST_MEMORY_MB,
+    PROCESS_MEMORY_MB,
+    TILE_MEMORY_MB,
+    requested_memory_mb,
+)
+from ldct.training.engine import Engine
 
 REPOSITORY = METHODS.parent
+CPU = torch.device("cpu")
 
 
 def settings_of(*overlays: str) -> dict:
@@ -52,6 +77,86 @@ def test_paper_counts_without_data(tmp_path):
 def test_tile_table_counts_where_it_exists(tmp_path):
     np.save(tmp_path / "tiles.npy", np.zeros((123, 4), dtype=np.int32))
     assert expected_tiles(settings_of(), tmp_path) == (123, str(tmp_path / "tiles.npy"))
+
+
+def test_tiles_of_the_validation_patient_are_not_trained_on(tmp_path):
+    """Second of the training patients: 23 tiles of 100 in the table, its slices in the estimate."""
+    settings = settings_of()
+    train = settings["train_patients"]
+    settings["validation"] = settings["validation"] | {"patient": train[1]}
+    without_data = expected_tiles(settings, tmp_path)[0]
+    tiles = np.zeros((100, 4), dtype=np.int32)
+    tiles[:23, VOLUME] = 1
+    np.save(tmp_path / "tiles.npy", tiles)
+    assert expected_tiles(settings, tmp_path)[0] == 77
+    slices = {name: settings["dataset"]["patients"][name]["slices"] for name in train}
+    share = 1 - slices[train[1]] / sum(slices.values())
+    everything = expected_tiles(settings_of(), tmp_path / "none")[0]
+    assert without_data == pytest.approx(share * everything, abs=1)
+
+
+def test_steps_and_slices_are_timed_as_the_run_computes_them(monkeypatch):
+    """Precision and engine of the run reach the processes that measure."""
+    settings = settings_of()
+    settings |= {"precision": "bf16", "inference": {"tile": "auto", "precision": "bf16"}}
+    settings["engine"] = settings["engine"] | {"compile": True, "fused_optimizer": True}
+    given = {}
+    found = {
+        "seconds_per_step": 1.0,
+        "peak_small": 1.0,
+        "peak_large": 2.0,
+        "seconds_per_slice": 1.0,
+    }
+
+    def measure(function, *arguments):
+        given.setdefault(function.__name__, []).append(arguments)
+        return found
+
+    monkeypatch.setattr("ldct.plan.probes.in_fresh_process", measure)
+    plan_stages(settings, 1000, CPU)
+    plan_methods(settings, 10, CPU)
+    engine = Engine(compile=True, fused_optimizer=True)
+    assert {arguments[-2:] for arguments in given["steps_of_two_sizes"]} == {("bf16", engine)}
+    assert {arguments[-1] for arguments in given["one_slice"]} == {"bf16"}
+
+
+def test_plan_of_cuda_graphs_needs_a_gpu():
+    settings = settings_of()
+    settings["engine"] = settings["engine"] | {"cuda_graphs": True, "tf32": True}
+    assert options_on(engine_of(settings, torch.device("cuda"))) == [
+        "cuda_graphs",
+        "tf32",
+        "fused_optimizer",
+    ]
+    with pytest.raises(InputError, match=r"engine\.cuda_graphs"):
+        engine_of(settings, CPU)
+
+
+def test_stage_that_needs_more_than_its_rule_asks_for_is_named():
+    stages = {
+        "small": {"peak_memory_mb": 900.0, "requested_memory_mb": 2500},
+        "large": {"peak_memory_mb": 5000.0, "requested_memory_mb": 2500},
+    }
+    plan = {"device": "cpu", "stages": stages, "processes": 1}
+    (line,) = request_warning(plan)
+    assert "the rule train asks for: large; " in line
+    assert "train:mem_mb=5500" in line
+    assert request_warning(plan | {"device": "cuda"}) == []
+    assert request_warning(plan | {"stages": {"small": stages["small"]}}) == []
+    assert processes_note(plan) == []
+    assert "among 4" in processes_note(plan | {"processes": 4})[0]
+
+
+def test_memory_that_a_training_asks_for_grows_with_batch_tile_and_processes():
+    stage = dict(settings_of("paper.yaml")["models"]["drl"])
+    small = requested_memory_mb(stage | {"recipe": {"batch": 1}}, 1)
+    batch = requested_memory_mb(stage | {"recipe": {"batch": 64}}, 1)
+    assert small == LEAST_MEMORY_MB
+    assert batch == PROCESS_MEMORY_MB + 64 * TILE_MEMORY_MB
+    tiles = {"recipe": {"batch": 64}, "tile_size": 128}
+    assert requested_memory_mb(stage | tiles, 2) - PROCESS_MEMORY_MB * 2 == 256 * TILE_MEMORY_MB
+    fc_aide = settings_of("paper.yaml")["models"]["fc_aide"] | {"recipe": {"batch": 64}}
+    assert requested_memory_mb(fc_aide, 1) > batch  # its card says so
 
 
 def test_paper_budget_is_twenty_epochs(monkeypatch):
@@ -116,6 +221,8 @@ def test_plan_of_a_small_run(tmp_path, capsys, monkeypatch):
         "lsgan",
         "proposed_level2",
         "3 steps per stage",
+        "Training in fp32; inference in fp32",
+        "validation during training",
         "with 2 cores about",
         "estimate:",
     ):

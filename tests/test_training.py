@@ -148,7 +148,7 @@ def test_values_that_are_not_finite_get_into_no_checkpoint(
         return terms
 
     monkeypatch.setattr(loop, "train_step", breaking_step)
-    with pytest.raises(InputError, match=r"step [45].*last good checkpoint"):
+    with pytest.raises(InputError, match=r"step [45].*last good step"):
         train(material, tmp_path, steps=9, checkpoint_every=checkpoint_every)
     state = newest_checkpoint(tmp_path, "test")
     assert state["step"] == kept

@@ -84,7 +84,8 @@ def test_patient_intervals_cover_the_mean_of_the_population(patients, seeds, pat
 
 
 @pytest.mark.parametrize(
-    ("slices", "correlation", "at_least"), [(26, 0.0, 0.92), (26, 0.5, 0.86), (400, 0.9, 0.88)]
+    ("slices", "correlation", "at_least"),
+    [(26, 0.0, 0.92), (26, 0.5, 0.86), (400, 0.9, 0.88), (5, 0.5, 0.84), (5, 0.8, 0.6)],
 )
 def test_slice_intervals_cover_the_mean_of_one_patient(slices, correlation, at_least):
     """Nominal 95 %; a short correlated series cannot be held fully (docs/statistics.md)."""
@@ -124,6 +125,8 @@ def test_what_the_interval_generalises_to_is_said():
     )
     assert (one.unit, two.unit, three.unit) == ("slices", "slices", "patients")
     assert "slices of one patient: says nothing of other patients" in one.note
+    assert "holds less often than stated" in one.scope
+    assert "holds less often than stated" not in three.scope
     assert "slices of two patients" in two.note and "one training seed" in two.note
     assert three.scope == "patients (n = 3)"
     assert (three.n_patients, three.n_slices, three.n_seeds) == (3, 60, 1)
@@ -185,6 +188,7 @@ def test_block_length_follows_the_correlation():
     assert block_length([correlated(rng, 400, 0.95)]) > block_length([correlated(rng, 400, 0.0)])
     assert block_length([rng.normal(size=26)]) == 6
     assert block_length([np.ones(26)]) == 6
+    assert [block_length([rng.normal(size=n)]) for n in (2, 3, 4, 5)] == [1, 1, 2, 2]
     assert block_length([np.array([1.0, np.nan])]) == 1
 
 
@@ -314,6 +318,21 @@ def test_one_slice_has_a_mean_and_no_interval():
     frame = pd.concat([rows([[[31.0]]], "a"), rows([[[30.0]]], "b")])
     assert np.isnan(paired_difference(frame, "psnr", "a", "b").p_value)
     assert list(rank_intervals(frame, "psnr")["upper"]) == [2, 2]
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (1, 2), (5, 1)])
+def test_a_patient_with_one_slice_is_not_taken_as_certain(sizes):
+    values = np.random.default_rng(0).normal(30, 1, (1, 2, max(sizes)))
+    frame = rows(values)
+    keep = frame["slice_index"] < frame["patient"].map({"L0": sizes[0], "L1": sizes[1]})
+    found = mean_interval(frame[keep], "psnr")
+    assert np.isfinite(found.estimate) and found.n_slices == sum(sizes)
+    assert np.isnan([found.lower, found.upper, found.std_error]).all()
+    both = pd.concat([frame[keep], rows(values + 5, "other")[keep]])
+    assert np.isnan(paired_difference(both, "psnr", "other", "drl").p_value)
+    assert list(rank_intervals(both, "psnr")["upper"]) == [2, 2]
+    lesions = pd.concat([frame[:1].assign(lesion=1), frame[:1].assign(lesion=2)])
+    assert np.isnan(mean_interval(lesions, "psnr").lower)  # one slice, whatever its rows
 
 
 def test_several_lesions_in_a_slice_are_rows_of_their_own():

@@ -88,6 +88,7 @@ def test_tables_say_that_the_dose_is_simulated(results, name):
 def test_figures_are_there(results, name):
     for suffix in (".png", ".pdf"):
         assert (results / "figures" / (name + suffix)).stat().st_size > 1000
+        assert (results / "figures" / f"{name}{suffix}.provenance.json").is_file()
 
 
 def test_without_the_key_no_discs_are_made(copy_of_run):

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -103,7 +104,20 @@ def test_killed_training_ends_in_the_same_bits(material, uninterrupted, tmp_path
     if kills == KILLS:
         assert finish(start(material, tmp_path)) == 0
     assert results(tmp_path) == uninterrupted
-    assert not checkpoint.exists()
+    assert not (tmp_path / "checkpoint.previous.pt").exists()
+
+
+def test_results_lost_after_the_last_step_need_no_second_training(
+    material, uninterrupted, tmp_path
+):
+    """A job may fail after its training, or outlive its snakemake, which then removes its files."""
+    assert finish(start(material, tmp_path)) == 0
+    for name in ("weights.safetensors", "history.csv", "training.json"):
+        (tmp_path / name).unlink()
+    output, _ = (again := start(material, tmp_path)).communicate(timeout=300)
+    assert again.returncode == 0
+    assert f"going on after {STEPS} steps" in output
+    assert results(tmp_path) == uninterrupted
 
 
 def write_tiny_networks(folder: Path) -> Path:
@@ -216,7 +230,7 @@ def test_killed_workflow_goes_on_to_the_same_bits(tmp_path):
     outcome = snakemake(folder, target, "--cores", "1", configfiles=files)
     assert outcome.returncode == 0, outcome.stdout[-3000:]
     expected = sha256_of_file(weights)
-    weights.unlink()
+    shutil.rmtree(weights.parent)
 
     command = [sys.executable, "-m", "snakemake", target, "--cores", "1", "--configfile", *files]
     with (tmp_path / "killed.txt").open("w") as output:
@@ -239,4 +253,4 @@ def test_killed_workflow_goes_on_to_the_same_bits(tmp_path):
     outcome = snakemake(folder, target, "--cores", "1", configfiles=files)
     assert outcome.returncode == 0, outcome.stdout[-3000:]
     assert sha256_of_file(weights) == expected
-    assert not (weights.parent / "checkpoint.pt").exists()
+    assert not (weights.parent / "checkpoint.previous.pt").exists()

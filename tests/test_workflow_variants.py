@@ -25,6 +25,8 @@ def variant(tmp_path_factory):
         seeds=[0, 1],
         test="all",
         lesions_csv=None,
+        controls=["control_blur"],
+        calibration_grid=None,
     )
     outcome = snakemake(folder, "--cores", "2")
     assert outcome.returncode == 0, outcome.stdout[-3000:]

@@ -45,15 +45,14 @@ def run_calibrate(options: argparse.Namespace) -> None:
     from ldct.evaluation.calibration import solve
     from ldct.evaluation.calibration_grid import load_grid
     from ldct.evaluation.calibration_scores import load_pairs
-    from ldct.files import read_json
     from ldct.reporting.calibration_figure import draw_heatmap
     from ldct.reporting.calibration_report import SIMULATED, write_calibration
-    from ldct.reporting.calibration_sections import printed_values
+    from ldct.reporting.calibration_sections import counted_slices, printed_values
 
     started = time.perf_counter()
     row, counts = _published(options)
     grid = load_grid(options.grid)
-    pairs = load_pairs(options.test_folders)
+    pairs, patients = load_pairs(options.test_folders)
     tiles = _tiles(options, counts)
     # A paper's own slices on its own dose: then only the protocol is unknown.
     complete = not options.simulated and counts.get("test_slices") == len(pairs)
@@ -61,20 +60,21 @@ def run_calibrate(options: argparse.Namespace) -> None:
         pairs,
         row,
         grid,
+        patients=patients,
         same_slices=options.same_slices or complete,
         seed=options.seed,
         workers=options.workers,
     )
-    patients = [read_json(folder / "volume.json")["patient"] for folder in options.test_folders]
     context = {
         "title": options.title or "data as given",
-        "patients": patients,
+        "patients": list(dict.fromkeys(patients)),
         "simulated": options.simulated,
         "credit": options.credit,
     }
     name = f"{CALIBRATED}_simulated_dose" if options.simulated else CALIBRATED
     written = write_calibration(found, tiles, context, options.output, name)
-    title = f"{row.source}: {printed_values(found)}. Data: {context['title']}, {len(pairs)} slices."
+    data = f"{context['title']}, {counted_slices(found)}"
+    title = f"{row.source}: {printed_values(found)}. Data: {data}."
     warning = SIMULATED if options.simulated else ""
     written += draw_heatmap(found, grid, title, warning, options.output / "calibration_heatmap")
     best = found.best

@@ -19,6 +19,9 @@ def register(verbs: argparse._SubParsersAction) -> None:
     micro.add_argument("--batch", type=int, default=4, help="tiles per step")
     micro.add_argument("--side", type=int, default=512, help="pixels of a slice's side")
     micro.add_argument("--rounds", type=int, default=6)
+    micro.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    micro.add_argument("--inference-precision", choices=("fp32", "bf16"), default="fp32")
+    micro.add_argument("--engine", type=json.loads, default={}, help="options of `engine`, JSON")
     add_device(micro)
     micro.add_argument("--output", type=Path, required=True, help="JSON file")
     micro.set_defaults(run=run_micro)
@@ -56,10 +59,12 @@ def run_micro(options: argparse.Namespace) -> None:
     from ldct.files import read_yaml, write_json
     from ldct.micro_benchmark import measure_pairs
     from ldct.training.devices import device_record, hold_device, limit_threads
+    from ldct.training.engine import Engine, resolve_engine
 
     started = time.perf_counter()
     limit_threads(options.threads)
     with hold_device(options.device, options.gpus, options.jobs_per_gpu) as device:
+        engine = resolve_engine(Engine(**options.engine), device)
         pairs = measure_pairs(
             read_yaml(options.plan),
             options.models,
@@ -67,6 +72,9 @@ def run_micro(options: argparse.Namespace) -> None:
             side=options.side,
             rounds=options.rounds,
             device=device,
+            precision=options.precision,
+            inference_precision=options.inference_precision,
+            engine=engine,
         )
         write_json(options.output, pairs)
         provenance.write_record(
@@ -76,6 +84,9 @@ def run_micro(options: argparse.Namespace) -> None:
                 "batch": options.batch,
                 "side": options.side,
                 "rounds": options.rounds,
+                "precision": options.precision,
+                "inference_precision": options.inference_precision,
+                "engine": engine.result_options(),
                 **device_record(device),
             },
             started=started,

@@ -27,6 +27,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     detect = verbs.add_parser("detectability", help="d' of model observers for inserted discs")
     detect.add_argument("--discs", type=Path, required=True, help="folder that insert-discs wrote")
     detect.add_argument("--predictions", type=Path, nargs="*", default=[])
+    detect.add_argument("--statistics", type=json.loads, default={}, help="of intervals, JSON")
     detect.add_argument("--output", type=Path, required=True, help="folder")
     detect.set_defaults(run=run_detectability)
 
@@ -46,6 +47,7 @@ def add_report(parser: argparse.ArgumentParser) -> None:
     """Add the options of verbs that draw a table and a figure from measured values."""
     parser.add_argument("--measured", type=Path, nargs="+", required=True, help="parquet files")
     parser.add_argument("--titles", type=json.loads, required=True, help="[[method, title], ...]")
+    parser.add_argument("--statistics", type=json.loads, default={}, help="of intervals, JSON")
     parser.add_argument("--note", required=True, help="data, dose and budget in words")
     parser.add_argument("--credit", default="", help="whom to credit for the data")
     parser.add_argument("--tables", type=Path, required=True, help="path without suffix")
@@ -85,37 +87,75 @@ def run_detectability(options: argparse.Namespace) -> None:
     """Measure the detectability of the inserted discs in all predictions."""
     from ldct.evaluation.disc_detection import write_detectability
 
-    write_detectability(options.discs, options.predictions, options.output)
+    write_detectability(
+        options.discs, options.predictions, options.output, **confidence_of(options)
+    )
+
+
+def confidence_of(options: argparse.Namespace) -> dict[str, float]:
+    """The confidence in `--statistics` as keyword argument; nothing where there is none."""
+    return {key: value for key, value in options.statistics.items() if key == "confidence"}
 
 
 def run_draw_lesion_bench(options: argparse.Namespace) -> None:
     """Render the table and the figure of the lesion bench."""
+    import time
+
     import pandas as pd
 
     from ldct.evaluation.protocol import load_protocol
     from ldct.reporting.lesion_bench_figure import draw_lesion_bench
     from ldct.reporting.lesion_bench_table import lesion_notes, write_lesion_table
 
+    started = time.perf_counter()
     frames = [pd.read_parquet(path) for path in options.measured]
     frame = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
     titles = dict(options.titles)
     notes = lesion_notes(frame, load_protocol(options.protocol), options.scaling, options.note)
-    write_lesion_table(frame, titles, [*notes, options.credit], options.tables, options.measured)
-    draw_lesion_bench(frame, titles, notes, options.figure)
+    write_lesion_table(
+        frame,
+        titles,
+        [*notes, options.credit],
+        options.tables,
+        options.measured,
+        options.statistics,
+    )
+    drawn = draw_lesion_bench(frame, titles, notes, options.figure)
+    record_figures(drawn, [*options.measured, options.protocol], options, notes, started)
 
 
 def run_draw_detectability(options: argparse.Namespace) -> None:
     """Render the table and the figure of the detectability of discs."""
+    import time
+
     import pandas as pd
 
     from ldct.files import read_json
     from ldct.reporting.detectability_figure import draw_detectability
     from ldct.reporting.detectability_table import detectability_notes, write_detectability_table
 
+    started = time.perf_counter()
     frame = pd.concat([pd.read_parquet(path) for path in options.measured], ignore_index=True)
     titles = dict(options.titles)
-    notes = detectability_notes(read_json(options.discs), options.note)
+    confidence = confidence_of(options)
+    notes = detectability_notes(read_json(options.discs), options.note, **confidence)
     write_detectability_table(
         frame, titles, [*notes, options.credit], options.tables, options.measured
     )
-    draw_detectability(frame, titles, notes, options.figure)
+    drawn = draw_detectability(frame, titles, notes, options.figure, **confidence)
+    record_figures(drawn, [*options.measured, options.discs], options, notes, started)
+
+
+def record_figures(
+    drawn: list[Path],
+    inputs: list[Path],
+    options: argparse.Namespace,
+    notes: list[str],
+    started: float,
+) -> None:
+    """Write the provenance records of figures."""
+    from ldct.provenance import write_record
+
+    settings = {"titles": options.titles, "statistics": options.statistics, "notes": notes}
+    for path in drawn:
+        write_record(path, inputs=inputs, settings=settings, started=started)

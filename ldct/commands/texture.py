@@ -31,6 +31,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     report.add_argument(
         "--rows", type=json.loads, required=True, help="[[method, title, kind], ...]"
     )
+    report.add_argument("--statistics", type=json.loads, default={}, help="of intervals, JSON")
     report.add_argument("--note", required=True, help="data, dose and budget in words")
     report.add_argument("--credit", default="", help="whom to credit for the data")
     report.add_argument("--tables", type=Path, required=True, help="folder")
@@ -72,7 +73,7 @@ def run_texture_report(options: argparse.Namespace) -> None:
 
     started = time.perf_counter()
     rows = [tuple(row) for row in options.rows]
-    summary = summarise_texture(options.measured, rows)
+    summary = summarise_texture(options.measured, rows, options.statistics)
     facts = read_json(options.facts)
     written = write_texture_tables(summary, facts, options.note, options.credit, options.tables)
     written += draw_curves(summary, options.note, options.figures / "texture_nps")
@@ -81,6 +82,10 @@ def run_texture_report(options: argparse.Namespace) -> None:
         provenance.write_record(
             path,
             inputs=[*options.measured, options.facts],
-            settings={"rows": options.rows, "note": options.note},
+            settings={
+                "rows": options.rows,
+                "statistics": options.statistics,
+                "note": options.note,
+            },
             started=started,
         )

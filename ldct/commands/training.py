@@ -4,12 +4,15 @@ import argparse
 import hashlib
 import json
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from ldct import provenance
+from ldct.errors import InputError
 from ldct.files import sha256_of_file
 from ldct.held_files import alone_in
+from ldct.ranks import local_rank_and_size, rank_and_size
 from ldct.scaling import Scaling
 
 SWITCH = {"true": True, "false": False}
@@ -80,24 +83,40 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def run_train(options: argparse.Namespace) -> None:
-    """Train one stage and write its folder, holding a GPU where there is one."""
-    from ldct.training.devices import hold_device
+    """Train one stage and write its folder, holding a GPU where there is one.
 
-    with hold_device(options.device, options.gpus, options.jobs_per_gpu) as device:
-        _train(options, device)
+    As one of the processes of torchrun: together with the others.
+    """
+    from ldct.training.devices import hold_device, uses_gpu
+    from ldct.training.parallel import joined
+
+    rank, size = rank_and_size()
+    try:
+        on_gpu = uses_gpu(options.device, options.gpus)
+        with (
+            joined(rank, size, local_rank_and_size(), on_gpu) as group,
+            hold_device(options.device, options.gpus, options.jobs_per_gpu, group) as device,
+        ):
+            _train(options, device, group)
+    except InputError as error:
+        if size == 1:
+            raise
+        raise InputError(f"process {rank + 1} of {size}: {error}") from None
 
 
-def _train(options: argparse.Namespace, device: Any) -> None:
+def _train(options: argparse.Namespace, device: Any, group: Any) -> None:
     import numpy as np
+    import torch
 
     from ldct.data.volumes import load_volume
     from ldct.training.chain import load_levels
+    from ldct.training.checkpoint import remove_leftovers
     from ldct.training.devices import device_record, limit_threads
     from ldct.training.engine import Engine, resolve_engine
     from ldct.training.loop import is_trained, total_steps, train_stage
 
     started = time.perf_counter()
-    threads = limit_threads(options.threads)
+    threads = limit_threads(options.threads // group.local_size)
     wishes = Engine(
         **options.engine,
         volumes_on_device=SWITCH.get(options.volumes_on_device, "auto"),
@@ -119,30 +138,49 @@ def _train(options: argparse.Namespace, device: Any) -> None:
         # Not its number: a training may go on on another GPU.
         "device": device.type,
         "threads": threads,
+        "processes": group.size,
         "steps": total_steps(options.stage["recipe"], len(tiles)),
     }
     inputs = [options.tiles, *options.upstream_weights]
     inputs += [file for file in (options.perceptual_weights, options.validation_protocol) if file]
     pixels = [folder / name for folder in options.volumes for name in ("full.npy", "quarter.npy")]
-    fingerprint = _fingerprint(settings, [*inputs, *pixels, *_code(options.stage)])
-    with alone_in(options.output) as waited:
-        if not (waited and is_trained(options.output, fingerprint)):
-            train_stage(
-                options.stage,
-                volumes,
-                tiles,
-                scaling_of(options),
-                levels,
-                seed=options.seed,
-                device=device,
-                precision=options.precision,
-                checkpoint_every=options.checkpoint_every,
-                fingerprint=fingerprint,
-                folder=options.output,
-                perceptual_weights=options.perceptual_weights,
-                engine=engine,
-                validation=_validation(options, volumes, levels, device),
-            )
+    versions = {"torch": torch.__version__}
+    fingerprint = _fingerprint(
+        settings | versions, [*inputs, *pixels, *_code(options.stage, options.upstream)]
+    )
+    with ExitStack() as stack:
+        finished = False
+        if group.is_first:
+            waited = stack.enter_context(alone_in(options.output))
+            remove_leftovers(options.output)
+            finished = waited and is_trained(options.output, fingerprint)
+        if not any(group.largest([finished])):
+            try:
+                train_stage(
+                    options.stage,
+                    volumes,
+                    tiles,
+                    scaling_of(options),
+                    levels,
+                    seed=options.seed,
+                    device=device,
+                    precision=options.precision,
+                    checkpoint_every=options.checkpoint_every,
+                    fingerprint=fingerprint,
+                    folder=options.output,
+                    perceptual_weights=options.perceptual_weights,
+                    engine=engine,
+                    validation=_validation(options, volumes, levels, device),
+                    group=group,
+                )
+            except torch.OutOfMemoryError:
+                raise InputError(
+                    f"{options.stage['model']}: the GPU is out of memory; set jobs_per_gpu: 1 or "
+                    "engine.volumes_on_device: false and start again (the training goes on from "
+                    "its last checkpoint), or take a smaller recipe.batch (it begins anew)"
+                ) from None
+    if not group.is_first:
+        return
     volume_files = [*pixels, *(folder / "volume.json" for folder in options.volumes)]
     provenance.write_record(
         options.output / "weights.safetensors",
@@ -214,10 +252,12 @@ def run_fetch_weights(options: argparse.Namespace) -> None:
     )
 
 
-def _code(stage: dict) -> list[Path]:
-    """Python files that define the training: the network's and the training package's."""
-    package = Path(__file__).resolve().parent.parent / "training"
-    return [*_network_files(stage), *sorted(package.glob("*.py"))]
+def _code(stage: dict, upstream: list[dict]) -> list[Path]:
+    """Python files that define the training: the networks' and those of the package."""
+    package = Path(__file__).resolve().parent.parent
+    modules = [*sorted((package / "training").glob("*.py")), package / "data/tiles.py"]
+    levels = [Path(level["network"]["file"]) for level in upstream]
+    return [*_network_files(stage), *levels, *modules, package / "scaling.py"]
 
 
 def _network_files(stage: dict) -> list[Path]:

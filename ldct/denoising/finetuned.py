@@ -20,7 +20,7 @@ import torch
 from ldct import provenance
 from ldct.data.volumes import load_volume
 from ldct.denoising.classical import load_denoiser
-from ldct.denoising.network import inference_record, new_prediction
+from ldct.denoising.network import EXACT, inference_record, inference_settings, new_prediction
 from ldct.errors import InputError
 from ldct.files import read_json
 from ldct.progress import track
@@ -50,7 +50,7 @@ def denoise_finetuned(
     parameters = read_json(parameters_json)
     quarter = load_volume(test_folder).quarter
     begun = time.perf_counter(), time.process_time()
-    with new_prediction(output, quarter.shape) as prediction:
+    with inference_settings(device), new_prediction(output, quarter.shape) as prediction:
         for row, slice_hu in enumerate(track(quarter, Path(method_folder).name, len(quarter))):
             own = copy.deepcopy(list(levels))
             image = np.asarray(slice_hu, dtype=np.float32)
@@ -75,7 +75,7 @@ def denoise_finetuned(
             "window": [scaling.lower, scaling.upper],
             "clip": scaling.clip,
             "levels": len(levels),
-            "inference": spent,
+            "inference": {"tf32": EXACT.tf32, **spent},
             **device_record(device),
         },
         started=started,

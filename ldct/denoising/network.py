@@ -22,12 +22,15 @@ from ldct.progress import track
 from ldct.scaling import Scaling
 from ldct.training.chain import Level, apply_levels
 from ldct.training.devices import device_record
+from ldct.training.engine import Engine, engine_settings
 
 # What libraries need on top of feature maps (see feature_bytes), and a process on top of images.
 WORKING_MEMORY = 3.0
 PROCESS_MB = 500
 LARGEST_BATCH = 16
 TILES = (1024, 512, 256, 128, 64, 32)
+# fp32 is full float32: a faster prediction is asked for with bf16.
+EXACT = Engine(tf32=False)
 MEBI = 2**20
 
 
@@ -116,7 +119,7 @@ def denoise_slices(
     denoised = np.empty(slices_hu.shape, dtype=np.float32) if into is None else into
     apply = tiled_levels(levels, plan)
     batch, first = plan.batch, 0
-    with track(None, "denoising", len(slices_hu)) as progress:
+    with inference_settings(device), track(None, "denoising", len(slices_hu)) as progress:
         while first < len(slices_hu):
             images = slices_hu[first : first + batch]
             try:
@@ -127,6 +130,18 @@ def denoise_slices(
             first += len(images)
             progress.update(len(images))
     return denoised
+
+
+@contextmanager
+def inference_settings(device: torch.device) -> Iterator[None]:
+    """PyTorch's switches for predictions: no TF32, and no search for the fastest convolution.
+
+    The search may end differently from job to job, and with it the last bits.
+    """
+    with engine_settings(EXACT, device):
+        if device.type == "cuda":
+            torch.backends.cudnn.benchmark = False
+        yield
 
 
 def tiled_levels(levels: Sequence[Level], plan: InferencePlan) -> Callable[[Tensor], Tensor]:
@@ -222,7 +237,7 @@ def denoise_with_networks(
             "window": [scaling.lower, scaling.upper],
             "clip": scaling.clip,
             "levels": len(levels),
-            "inference": {**vars(plan), **spent},
+            "inference": {**vars(plan), "tf32": EXACT.tf32, **spent},
             **device_record(device),
         },
         started=started,

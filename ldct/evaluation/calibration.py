@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
+from scipy.stats import chi2, f
 
 from ldct.errors import InputError
 from ldct.evaluation.calibration_descent import refine
@@ -25,6 +25,7 @@ from ldct.evaluation.protocol import Protocol
 from ldct.progress import track
 
 UNLIKELY, RULED_OUT = 0.05, 0.0027  # p values: two and three standard deviations
+UNKNOWN = "spread unknown"  # the verdict where slices cannot show how far their mean may be off
 CUTS_AT_A_TIME = 50
 
 
@@ -34,10 +35,11 @@ class Calibration:
 
     settings : one row per setting, best first: lower, upper, centre, width (HU), clip, psnr_range,
         ssim (variant), averaging, used_by; psnr_found (dB), ssim_found, rmse_hu_found;
-        <measure>_scale of the printed measures; misfit, p_value, verdict, told_apart (from the
-        best), exact (scored on every pixel).
+        <measure>_scale and _residual of the printed measures; misfit, p_value, verdict, told_apart
+        (from the best), exact (scored on every pixel).
     row : the published values. n_slices : slices scored. same_slices : whether they are the very
-        slices of the row.
+        slices of the row. df : degrees of freedom of the covariance over slices; infinite for the
+        same slices.
     """
 
     settings: pd.DataFrame
@@ -45,6 +47,17 @@ class Calibration:
     n_slices: int
     same_slices: bool
     variants: Mapping[str, SsimVariant]
+    df: float
+
+    @property
+    def spread_known(self) -> bool:
+        """False where the slices are others and too few to show how far their mean may be off."""
+        return self.df > len(self.row.values) - 1
+
+    @property
+    def limit(self) -> float:
+        """Misfit up to which a setting fits; needs a known spread."""
+        return float(np.sqrt(_limit(UNLIKELY, len(self.row.values), self.df)))
 
     @property
     def best(self) -> pd.Series:
@@ -54,6 +67,19 @@ class Calibration:
     def best_protocol(self, name: str) -> Protocol:
         """The best setting as a protocol."""
         return protocol_of(self.best, self.variants, name)
+
+    @property
+    def not_determined(self) -> list[str]:
+        """Choices of the best setting that its numbers do not depend on: the grid's first."""
+        measures = set(self.row.values)
+        lower = "window" if "psnr" not in measures else "lower bound of the window"
+        told = {
+            lower: "ssim" in measures or bool(self.best["clip"]),
+            "PSNR range": "psnr" in measures,
+            "SSIM": "ssim" in measures,
+            "averaging": measures != {"ssim"},
+        }
+        return [choice for choice, is_told in told.items() if not is_told]
 
     def best_by(self, columns: Sequence[str]) -> pd.DataFrame:
         """The best setting for each value of some columns, best first."""
@@ -65,24 +91,29 @@ def solve(
     row: PublishedRow,
     grid: Grid,
     *,
+    patients: Sequence[str] | None = None,
     same_slices: bool = False,
     seed: int = 0,
     workers: int = 1,
 ) -> Calibration:
     """Score the raw low dose under every setting of the grid and compare it with a published row.
 
-    pairs : LDCT and NDCT of every slice, HU.
+    pairs : LDCT and NDCT of every slice, HU, in the order of z.
+    patients : the patient of every slice, those of one together; all of one where not given.
     same_slices : True where these are the slices of the row: then the slices bring no uncertainty.
     seed : of the bootstrap over slices. workers : threads of the exact scoring.
 
-    Misfit = sqrt(sum of ((computed - printed) / scale)^2) over the printed measures; scale^2 =
-    tolerance^2 + rounding^2 + variance of the mean over slices (bootstrap; 0 for the same
-    slices). Under these scales misfit^2 has the chi-squared distribution with as many degrees as
-    measures: p_value; verdict "fits", "unlikely" (p <= 0.05) or "ruled out" (p <= 0.0027). A
-    setting is told apart from the best where its misfit^2 is larger by the 95 % point.
+    Misfit is the Mahalanobis distance of the computed values from the printed ones. Covariance:
+    tolerance^2 + rounding^2 of each measure, and the covariance of the means over slices
+    (bootstrap of patients and of blocks of neighbouring slices; 0 for the same slices). Misfit^2
+    then has Hotelling's T^2 distribution (chi-squared for the same slices), with as many dimensions
+    as measures: p_value; verdict "fits", "unlikely" (p <= 0.05) or "ruled out" (p <= 0.0027). A
+    setting is told apart from the best where its misfit^2 is larger by the 95 % point. Other
+    slices, too few to show a covariance, rule nothing out: verdict UNKNOWN, no p_value.
     Raises InputError where slices are smaller than an SSIM window, or all of them score perfectly.
     """
-    case = open_case(pairs, row, grid, same_slices, seed)
+    patients = patients or [""] * len(pairs)
+    case = open_case(pairs, patients, row, grid, same_slices, seed)
     cuts = grid.cuts()
     parts = [cuts[start : start + CUTS_AT_A_TIME] for start in range(0, len(cuts), CUTS_AT_A_TIME)]
     settings = pd.concat(
@@ -90,8 +121,8 @@ def solve(
     )
     settings = pd.concat([settings, refine(case, settings)], ignore_index=True)
     settings = score_exactly(case, _best_first(settings), workers)
-    settings = _judge(_best_first(settings), len(row.values))
-    return Calibration(settings, row, len(pairs), same_slices, case.variants)
+    settings = _judge(_best_first(settings), len(row.values), case.df)
+    return Calibration(settings, row, len(pairs), same_slices, case.variants, case.df)
 
 
 def _best_first(settings: pd.DataFrame) -> pd.DataFrame:
@@ -110,18 +141,36 @@ def _best_first(settings: pd.DataFrame) -> pd.DataFrame:
     return settings.loc[order.index].reset_index(drop=True)
 
 
-def _judge(settings: pd.DataFrame, degrees: int) -> pd.DataFrame:
+def _p_value(squares: pd.Series, measures: int, df: float) -> np.ndarray:
+    """Of squared misfits: chi-squared, or Hotelling's T^2 where the spread is an estimate."""
+    if np.isinf(df):
+        return chi2.sf(squares, measures)
+    rest = df - measures + 1
+    return f.sf(squares * rest / (measures * df), measures, rest)
+
+
+def _limit(p_value: float, measures: int, df: float) -> float:
+    """The squared misfit with a given p value."""
+    if np.isinf(df):
+        return float(chi2.isf(p_value, measures))
+    rest = df - measures + 1
+    return float(f.isf(p_value, measures, rest) * measures * df / rest)
+
+
+def _judge(settings: pd.DataFrame, measures: int, df: float) -> pd.DataFrame:
     squares = settings["misfit"] ** 2
     if not np.isfinite(squares.iloc[0]):
         raise InputError(
             "calibration: no setting has a finite misfit; expected low-dose images that differ "
             "from the full dose and are not constant"
         )
-    p_value = pd.Series(chi2.sf(squares.fillna(np.inf), degrees), settings.index)
+    if df <= measures - 1:
+        return settings.assign(p_value=np.nan, verdict=UNKNOWN, told_apart=squares.isna())
+    p_value = pd.Series(_p_value(squares.fillna(np.inf), measures, df), settings.index)
     return settings.assign(
         p_value=p_value,
         verdict=np.select(
             [p_value <= RULED_OUT, p_value <= UNLIKELY], ["ruled out", "unlikely"], "fits"
         ),
-        told_apart=~(squares - squares.iloc[0] <= chi2.ppf(1 - UNLIKELY, degrees)),
+        told_apart=~(squares - squares.iloc[0] <= _limit(UNLIKELY, measures, df)),
     )

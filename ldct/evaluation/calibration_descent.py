@@ -58,7 +58,7 @@ def refine(case: Case, settings: pd.DataFrame) -> pd.DataFrame:
 def likely_windows(case: Case, settings: pd.DataFrame) -> Iterator[Start]:
     """Places where the interpolated misfit of a combination of choices has its lowest minima.
 
-    The values are smooth in centre and log width, their misfit is not: a narrow valley of misfit
+    The residuals are smooth in centre and log width, their misfit is not: a narrow valley of misfit
     can pass between all points of the scan.
     """
     grid = case.grid
@@ -71,20 +71,12 @@ def likely_windows(case: Case, settings: pd.DataFrame) -> Iterator[Start]:
     fine_centres = np.linspace(centres[0], centres[-1], FINE)
     for _, rows in scanned.groupby(CHOICES, sort=False):
         squares = np.zeros((FINE, FINE))
-        for name, printed in case.row.values.items():
-            values, scales = (
-                rows.pivot_table(column, "width", "centre").to_numpy()
-                for column in (f"{name}_found", f"{name}_scale")
-            )
-            if values.shape != (len(widths), len(centres)) or not np.isfinite(values).all():
+        for name in case.row.values:
+            table = rows.pivot_table(f"{name}_residual", "width", "centre").to_numpy()
+            if table.shape != (len(widths), len(centres)) or not np.isfinite(table).all():
                 break
-            found, scale = (
-                RectBivariateSpline(np.log(widths), centres, table, **degrees)(
-                    np.log(fine_widths), fine_centres
-                )
-                for table in (values, scales)
-            )
-            squares += ((found - printed) / np.maximum(scale, scales.min())) ** 2
+            spline = RectBivariateSpline(np.log(widths), centres, table, **degrees)
+            squares += spline(np.log(fine_widths), fine_centres) ** 2
         else:
             lowest = np.argwhere(squares == minimum_filter(squares, 5))
             lowest = sorted(lowest, key=lambda place: squares[tuple(place)])[:STARTS]
@@ -102,9 +94,7 @@ def _descend(case: Case, start: Start) -> tuple[float, float]:
         centre, width = window
         cut = Cut(centre - width / 2, centre + width / 2, bool(start.choices["clip"]))
         row = score_cuts(narrow, [cut]).iloc[0]
-        found = [
-            (row[f"{name}_found"] - case.row.values[name]) / row[f"{name}_scale"] for name in names
-        ]
+        found = row[[f"{name}_residual" for name in names]].to_numpy(float)
         # A constant prediction has no SSIM: far off, so that the search turns back.
         return np.nan_to_num(found, nan=FAR, posinf=FAR, neginf=-FAR)
 

@@ -45,18 +45,19 @@ class Places:
     high: np.ndarray
 
 
-def load_pairs(test_folders: Sequence[Path]) -> list[Pair]:
+def load_pairs(test_folders: Sequence[Path]) -> tuple[list[Pair], list[str]]:
     """Slices of test-set folders (`quarter.npy`, `full.npy`), memory-mapped, in order.
 
+    Returns the pairs and the patient of every pair; slices of one patient stand together.
     Raises InputError where a file is missing or the two shapes differ.
     """
-    pairs: list[Pair] = []
-    for folder in test_folders:
-        volume = load_volume(folder)
-        pairs.extend(zip(volume.quarter, volume.full, strict=True))
+    volumes = [load_volume(folder) for folder in test_folders]
+    volumes.sort(key=lambda volume: volume.info["patient"])
+    pairs = [pair for each in volumes for pair in zip(each.quarter, each.full, strict=True)]
+    patients = [each.info["patient"] for each in volumes for _ in each.full]
     if not pairs:
         raise InputError("calibration: the test folders hold no slices")
-    return pairs
+    return pairs, patients
 
 
 def squared_errors(pairs: Sequence[Pair], cuts: Sequence[Cut]) -> np.ndarray:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import product
+from itertools import groupby, product
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,19 @@ from ldct.evaluation.calibration_scores import (
 )
 from ldct.evaluation.metrics import slice_scores
 from ldct.evaluation.protocol import Protocol, SsimWindow
+from ldct.evaluation.resampling import (
+    FEWEST_PATIENTS,
+    block_length,
+    degrees_of_freedom,
+    has_spread,
+    slice_weights,
+)
 
 RESAMPLES = 500
 
-# A value, and its standard deviation under resampling of slices.
-Estimate = tuple[float, float]
+# A value, and how far each resample deviates from it: [resample]. The product of two such arrays
+# is the covariance of two values over slices.
+Estimate = tuple[float, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,8 @@ class Case:
     places : SSIM window to the places at which it is taken; empty where the row has no SSIM.
     complete : whether these are all places, so that searching is exact.
     weights : share of every slice in every resample, [resample, slice]; None where the slices are
-        those of the row and bring no uncertainty.
+        those of the row and bring no uncertainty, and where they cannot show any.
+    df : degrees of freedom of the covariance over slices: infinite and 0 in these two cases.
     """
 
     pairs: Sequence[Pair]
@@ -45,12 +54,21 @@ class Case:
     places: Mapping[SsimWindow, Places]
     complete: bool
     weights: np.ndarray | None
+    df: float
 
 
 def open_case(
-    pairs: Sequence[Pair], row: PublishedRow, grid: Grid, same_slices: bool, seed: int
+    pairs: Sequence[Pair],
+    patients: Sequence[str],
+    row: PublishedRow,
+    grid: Grid,
+    same_slices: bool,
+    seed: int,
 ) -> Case:
-    """Take the places of SSIM and draw the resamples. Raises InputError on too small slices."""
+    """Take the places of SSIM and draw the resamples. Raises InputError on too small slices.
+
+    patients : the patient of every pair; slices of one patient stand together.
+    """
     with_ssim = "ssim" in row.values
     variants = {
         variant.describe(): variant for variant in (grid.ssim if with_ssim else grid.ssim[:1])
@@ -62,12 +80,27 @@ def open_case(
         == sum(int(np.prod(np.subtract(ldct.shape, window.side - 1))) for ldct, _ in pairs)
         for window, own in places.items()
     )
-    weights = None
-    if not same_slices:
-        count = len(pairs)
-        draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES)
-        weights = draws / count
-    return Case(pairs, row, grid, variants, places, complete, weights)
+    weights, df = (None, np.inf) if same_slices else _resamples(pairs, patients, seed)
+    return Case(pairs, row, grid, variants, places, complete, weights, df)
+
+
+def _resamples(
+    pairs: Sequence[Pair], patients: Sequence[str], seed: int
+) -> tuple[np.ndarray | None, float]:
+    """Shares of the slices in resamples of patients and of blocks of neighbouring slices; their df.
+
+    One length of blocks serves all settings: that of the errors without a window.
+    """
+    sizes = tuple(len(list(group)) for _, group in groupby(patients))
+    if not has_spread(sizes):
+        return None, 0.0
+    [squares] = squared_errors(pairs, [Cut(-1.0, 1.0, clip=False)])
+    series = np.split(10 * np.log10(np.maximum(squares, 1e-9)), np.cumsum(sizes)[:-1])
+    length = block_length(series)
+    weights = slice_weights(sizes, length, RESAMPLES, seed).astype(float)
+    many = len(sizes) >= FEWEST_PATIENTS
+    df = len(sizes) - 1.0 if many else degrees_of_freedom(sizes, length)
+    return weights / weights.sum(axis=1, keepdims=True), df
 
 
 def score_cuts(case: Case, cuts: Sequence[Cut]) -> pd.DataFrame:
@@ -140,19 +173,13 @@ def _setting(
 ) -> dict[str, Any]:
     """One row: what is set, what it gives, and how far that is from the published row."""
     psnr_range, variant, averaging = choices
-    level, spread = errors["level_db"]
+    level, deviations = errors["level_db"]
     found = {
-        "psnr": (level + 20 * np.log10(psnr_range * cut.width), spread),
+        "psnr": (level + 20 * np.log10(psnr_range * cut.width), deviations),
         "ssim": ssim,
         "rmse_hu": errors["rmse_hu"],
     }
-    squares = 0.0
-    scales = {}
-    for measure, printed in case.row.values.items():
-        value, spread = found[measure]
-        parts = (case.grid.tolerance[measure], case.row.rounding(measure), spread)
-        scales[f"{measure}_scale"] = float(np.linalg.norm(parts))
-        squares += ((value - printed) / scales[f"{measure}_scale"]) ** 2
+    scales, residuals = _residuals(case, found)
     return {
         "lower": cut.lower,
         "upper": cut.upper,
@@ -166,10 +193,26 @@ def _setting(
         "psnr_found": found["psnr"][0],
         "ssim_found": found["ssim"][0],
         "rmse_hu_found": found["rmse_hu"][0],
-        **scales,
-        "misfit": float(np.sqrt(squares)),
+        **{f"{name}_scale": scale for name, scale in zip(case.row.values, scales, strict=True)},
+        **{f"{name}_residual": each for name, each in zip(case.row.values, residuals, strict=True)},
+        "misfit": float(np.linalg.norm(residuals)),
         "exact": case.complete,
     }
+
+
+def _residuals(case: Case, found: Mapping[str, Estimate]) -> tuple[np.ndarray, np.ndarray]:
+    """Standard deviation of every measure; differences from the row, freed of their correlation.
+
+    Slices that are worse in one measure are worse in another: what the one says beyond the other
+    counts. Tolerance and rounding are independent. The norm of the residuals is the misfit.
+    """
+    names = list(case.row.values)
+    difference = np.array([found[name][0] - case.row.values[name] for name in names])
+    deviations = np.stack([found[name][1] for name in names])
+    own = [np.hypot(case.grid.tolerance[name], case.row.rounding(name)) for name in names]
+    covariance = deviations @ deviations.T + np.diag(np.square(own))
+    residuals = np.linalg.solve(np.linalg.cholesky(covariance), difference)
+    return np.sqrt(np.diag(covariance)), residuals
 
 
 def _ssim(case: Case, cuts: Sequence[Cut]) -> Iterator[dict[str, np.ndarray]]:
@@ -206,19 +249,27 @@ def _errors(case: Case, squares: np.ndarray, averaging: str) -> dict[str, Estima
             }
         mean, resampled = squares.mean(), _resample(case, squares)
         return {
-            "level_db": (float(-10 * np.log10(mean)), float(np.std(-10 * np.log10(resampled)))),
-            "rmse_hu": (float(np.sqrt(mean)), float(np.std(np.sqrt(resampled)))),
+            "level_db": (float(-10 * np.log10(mean)), _deviations(-10 * np.log10(resampled))),
+            "rmse_hu": (float(np.sqrt(mean)), _deviations(np.sqrt(resampled))),
         }
 
 
 def _mean(case: Case, values: np.ndarray) -> Estimate:
-    return float(values.mean()), float(np.std(_resample(case, values)))
+    return float(values.mean()), _deviations(_resample(case, values))
+
+
+def _deviations(resampled: np.ndarray) -> np.ndarray:
+    if not np.isfinite(resampled).all():  # identical images: there is no value to deviate from
+        return np.zeros_like(resampled)
+    return (resampled - resampled.mean()) / np.sqrt(max(1, len(resampled) - 1))
 
 
 def _resample(case: Case, values: np.ndarray) -> np.ndarray:
-    """Means of the resamples; one value where nothing is resampled (its spread is 0)."""
-    if case.weights is None or not np.isfinite(values).all():
+    """Means of the resamples; all the same where nothing is resampled (the spread is 0)."""
+    if case.weights is None:
         return np.ones(1)
+    if not np.isfinite(values).all():
+        return np.ones(RESAMPLES)
     return case.weights @ values
 
 

@@ -155,7 +155,7 @@ def scope_of(finding: Finding) -> str:
 def _scope(comparison: Comparison) -> str:
     if comparison.basis not in ("slices", "patients"):
         return {
-            "discs": "on discs inserted into the test slices",
+            "discs": "on discs inserted into the test slices, whose low dose this suite simulated",
             "repeats": "on repeats of one small benchmark on this machine",
             "one timing": "one timing each on this machine",
             "one measurement": "measured once on this machine",
@@ -167,6 +167,11 @@ def _scope(comparison: Comparison) -> str:
         return f"over {patients} patients, {slices} slices, {seeds}"
     whose = "this patient's" if patients == 1 else f"these {patients} patients'"
     return f"on {whose} {slices} slices, {seeds}"
+
+
+def on_simulated_discs(finding: Finding) -> bool:
+    """Whether a number is of inserted discs: their low dose is simulated whatever the data."""
+    return any(each.basis == "discs" for each in finding.comparisons)
 
 
 def metrics_of(claim: Mapping[str, Any]) -> list[str]:
@@ -209,7 +214,7 @@ def ledger(
                 "verdict": finding.verdict,
                 "leaning": finding.leaning,
                 "scope": scope_of(finding),
-                "simulated_dose": context["simulated"],
+                "simulated_dose": context["simulated"] or on_simulated_discs(finding),
                 "flagged_metrics": [name for name in metrics_of(finding.claim) if name in flagged],
                 "reason": finding.reason,
                 "p_value": finding.p_value,

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ldct.errors import InputError
+from ldct.evaluation.disc_detection import paired_change
 from ldct.evaluation.uncertainty import paired_difference
 from ldct.files import read_yaml
 from ldct.schema import validate
@@ -20,7 +21,6 @@ OF_SLICES = ("patient", "slice_index", "lesion")
 OF_DISCS = ("patient", "contrast_hu", "diameter_mm")
 # The observer of disc detection whose d' is judged; the other one is told by tables of its own.
 OBSERVER = "cho"
-NORMAL_95 = 1.959964
 
 Verdict = Literal["met", "violated", "undecided", "not measured"]
 
@@ -97,18 +97,21 @@ def judge(
 
 
 def goodness_rows(table: pd.DataFrame | None, metric: str, better: str) -> pd.DataFrame:
-    """Rows that have a value: keys, `value` as measured, and `goodness` (more is better)."""
+    """Rows that have a value: keys, `value` as measured, and `goodness` (more is better).
+
+    Rows of discs keep what `disc_detection.paired_change` compares two methods by.
+    """
     if table is None or metric not in table:
-        return pd.DataFrame(columns=["method", "value", "goodness", "error"])
+        return pd.DataFrame(columns=["method", "value", "goodness"])
     pairing = OF_DISCS if "observer" in table else OF_SLICES
     rows = table[table["observer"] == OBSERVER] if "observer" in table else table
     rows = rows[rows[metric].notna()]
     value = rows[metric].astype(float)
     distance = {"lower": value, "zero": value.abs(), "one": (value - 1).abs()}
     goodness = value if better == "higher" else -distance[better]
-    error = (rows["upper"] - rows["lower"]) / (2 * NORMAL_95) if "upper" in rows else np.nan
-    keys = [key for key in ("method", "seed", *pairing) if key in rows]
-    return rows[keys].assign(value=value, goodness=goodness, error=error).reset_index(drop=True)
+    keys = ("method", "seed", *pairing, "d_prime", "leave_one_out")
+    kept = rows[[key for key in keys if key in rows]]
+    return kept.assign(value=value, goodness=goodness).reset_index(drop=True)
 
 
 def flags(judgements: Sequence[Judgement]) -> dict[str, dict[str, Any]]:
@@ -204,10 +207,10 @@ def _difference(
     estimate = float(advantage.mean())
     if not np.isfinite(advantage).all():
         return estimate, nan, nan, advantage
-    if both["error"].notna().all():
-        variance = both["error"].to_numpy(float) ** 2 + both["error_other"].to_numpy(float) ** 2
-        half = NORMAL_95 * float(np.sqrt(variance.sum())) / len(both)
-        return estimate, estimate - half, estimate + half, advantage
+    if "leave_one_out" in rows:
+        # Both saw the same discs at the same places.
+        _, *bounds = paired_change(ours, theirs, options.get("confidence", 0.95))
+        return estimate, *map(float, bounds), advantage
     pair = rows[rows["method"].isin([better, worse])]
     interval = paired_difference(pair, "goodness", better, worse, **options).interval
     return estimate, float(interval.lower), float(interval.upper), advantage

@@ -152,15 +152,18 @@ def pair_of(
     return images[absent], images[crops.index[same]]
 
 
-def write_detectability(folder: Path, predictions: Sequence[Path], output: Path) -> None:
+def write_detectability(
+    folder: Path, predictions: Sequence[Path], output: Path, confidence: float = 0.95
+) -> None:
     """Measure every prediction of the discs, and both doses of the folder itself.
 
-    predictions : paths `.../<method>/<seed>/discs.npy`. Writes `<output>/<method>/<seed>.parquet`
-    with COLUMNS; the references are `ndct/fixed` and `ldct/fixed`.
+    predictions : paths `.../<method>/<seed>/discs.npy`. confidence : of all bounds. Writes
+    `<output>/<method>/<seed>.parquet` with COLUMNS; the references are `ndct/fixed` and
+    `ldct/fixed`.
     """
     for method, seed, path in image_files(folder, predictions, PATIENT):
         started = time.perf_counter()
-        frame = measure_discs(np.load(path), folder, method, seed_number(seed))
+        frame = measure_discs(np.load(path), folder, method, seed_number(seed), confidence)
         write_table(
             frame,
             output / method / f"{seed}.parquet",
@@ -169,6 +172,7 @@ def write_detectability(folder: Path, predictions: Sequence[Path], output: Path)
                 "method": method,
                 "seed": seed,
                 "observers": list(OBSERVERS),
+                "confidence": confidence,
                 "channels": observers.CHANNELS,
                 "channel_width_diameters": observers.CHANNEL_WIDTH_DIAMETERS,
                 "region_diameters": observers.REGION_DIAMETERS,

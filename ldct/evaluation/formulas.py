@@ -74,6 +74,9 @@ FORMULAS = {
     "d_prime": Formula(
         "d'", "", 2, "distance of an observer's two mean responses in standard deviations"
     ),
+    "change": Formula(
+        "change of d'", "", 2, "d' minus that of the low dose at the same places, as pairs"
+    ),
     "parameters": Formula("parameters", "", 0, "trainable numbers of all levels"),
     "multiply_adds_per_slice": Formula("multiply-adds", "", 0, "of one slice, all levels"),
     "training_seconds": Formula("training time", "s", 1, "of all stages together"),

@@ -1,7 +1,12 @@
 """VIF and GMSD of one slice: full-reference metrics beside PSNR and SSIM (docs/metrics.md)."""
 
+import importlib
+from types import ModuleType
+
 import numpy as np
 from scipy.ndimage import correlate1d
+
+from ldct.errors import InputError
 
 # VIF's visual noise (variance 2) and GMSD's constant (170) are made for grey values of 0 .. 255.
 GREY_LEVELS = 255.0
@@ -9,6 +14,17 @@ VIF_SMALLEST_SIDE = 41
 VIF_VISUAL_NOISE = 2.0
 GMSD_SMALLEST_SIDE = 4
 GMSD_CONSTANT = 170.0 / GREY_LEVELS**2
+
+
+def import_image_metrics() -> ModuleType:
+    """torchmetrics' image metrics, or InputError telling how to install them."""
+    try:
+        return importlib.import_module("torchmetrics.functional.image")
+    except ImportError as error:
+        raise InputError(
+            "metric VIF: the package torchmetrics is not installed (extra `metrics`); run: "
+            "pip install 'torchmetrics==1.9.0', or scripts/setup.sh"
+        ) from error
 
 
 def vif(prediction_unit: np.ndarray, ndct_unit: np.ndarray) -> float:
@@ -21,7 +37,6 @@ def vif(prediction_unit: np.ndarray, ndct_unit: np.ndarray) -> float:
     Source: Sheikh and Bovik, IEEE TIP 15:430-444, 2006 (pixel domain: their public code).
     """
     import torch
-    from torchmetrics.functional.image import visual_information_fidelity
 
     if min(ndct_unit.shape) < VIF_SMALLEST_SIDE:
         return float("nan")
@@ -30,7 +45,8 @@ def vif(prediction_unit: np.ndarray, ndct_unit: np.ndarray) -> float:
         torch.from_numpy(np.asarray((image - image.mean()) * GREY_LEVELS, np.float32))[None, None]
         for image in (prediction_unit, ndct_unit)
     ]
-    return float(visual_information_fidelity(*pair, sigma_n_sq=VIF_VISUAL_NOISE))
+    information = import_image_metrics().visual_information_fidelity
+    return float(information(*pair, sigma_n_sq=VIF_VISUAL_NOISE))
 
 
 def gmsd(prediction_unit: np.ndarray, ndct_unit: np.ndarray) -> float:

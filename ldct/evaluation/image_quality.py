@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ldct.errors import InputError
-from ldct.evaluation.full_reference import gmsd, vif
+from ldct.evaluation.full_reference import gmsd, import_image_metrics, vif
 from ldct.evaluation.protocol import Protocol
 from ldct.evaluation.tissues import TISSUES, blind_tissues, tissue_columns, tissue_fidelity
 from ldct.files import atomic_path, read_json
@@ -48,11 +48,13 @@ def measure_predictions(
     workers : threads; the result does not depend on their number.
     Columns: method, seed, patient, slice_index, z_mm, protocol, vif, gmsd, lpips, for each tissue
     <tissue>_bias_hu, <tissue>_slope, <tissue>_std_hu, and blind_tissues. NaN where a measure cannot
-    be taken (docs/metrics.md). Raises InputError where shapes differ or a value is not finite.
+    be taken (docs/metrics.md). Raises InputError where shapes differ, a value is not finite, or
+    torchmetrics is not installed.
     """
     import torch
 
     started = time.perf_counter()
+    import_image_metrics()  # a missing package is said before a slice is measured
     torch.set_num_threads(1)  # slices run side by side, and threads would add up in another order
     test_folder, prediction_path = Path(test_folder), Path(prediction_path)
     volume = read_json(test_folder / "volume.json")

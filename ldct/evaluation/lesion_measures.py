@@ -42,7 +42,8 @@ class LesionView:
     """One annotated lesion in one NDCT slice, ready to measure images of that slice.
 
     roi : crop (top, bottom, left, right). ndct_hu : the crop, clipped where the protocol clips.
-    masks, edge : or the reason why there are none. in_window : where NDCT lies in the window.
+    masks, edge : or the reason why there are none; an edge is one that can be fitted in NDCT, so
+    that all images are measured at the same edges. in_window : where NDCT lies in the window.
     """
 
     roi: Region
@@ -67,6 +68,8 @@ def lesion_view(
     edge: EdgeMap | str = "no lesion pixels"
     if isinstance(masks, LesionMasks):
         edge = edge_map(clipped, masks, lesion, info, corner)
+    if isinstance(edge, EdgeMap) and np.isnan(edge_width(clipped[edge.pixels], edge.distance_mm)):
+        edge = "no edge could be fitted in NDCT"
     in_window = (crop > protocol.window[0]) & (crop < protocol.window[1])
     return LesionView(roi, clipped, masks, edge, in_window)
 

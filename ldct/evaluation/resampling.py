@@ -20,7 +20,8 @@ def block_length(series: Sequence[np.ndarray]) -> int:
     White, 28:372-375, 2009) for the block bootstrap, on the mean autocovariance of the patients,
     but no less than the square root of a series: neighbouring slices are known to be correlated,
     also where a short series cannot show it (the rule alone covers 65 % instead of 95 % for 26
-    slices of correlation 0.8). Rounded up to one of LENGTHS; at most a third of the shortest one.
+    slices of correlation 0.8). Rounded up to one of LENGTHS; at most half of the shortest
+    one: from four slices on, blocks have two or more.
     """
     series = [values[np.isfinite(values)] for values in map(np.asarray, series)]
     series = [values - values.mean() for values in series if len(values) > 3]
@@ -30,7 +31,7 @@ def block_length(series: Sequence[np.ndarray]) -> int:
     least = sqrt(sum(map(len, series)) / len(series))
     length = max(least, _optimal_length(series, shortest))
     longer = [known for known in LENGTHS if known >= length]
-    return min(longer[0] if longer else LENGTHS[-1], max(1, shortest // 3))
+    return min(longer[0] if longer else LENGTHS[-1], max(1, shortest // 2))
 
 
 def _optimal_length(series: Sequence[np.ndarray], shortest: int) -> float:
@@ -63,6 +64,14 @@ def _last_correlated_lag(correlation: np.ndarray, steps: int, count: int) -> int
         if small[lag : lag + steps].all():
             return lag
     return len(small)
+
+
+def has_spread(sizes: Sequence[int]) -> bool:
+    """Whether resampling can show how far a mean over patients of these many slices may be off.
+
+    A single slice of a patient that is always drawn brings no spread, as if it were certain.
+    """
+    return len(sizes) >= FEWEST_PATIENTS or min(sizes, default=0) >= 2
 
 
 def degrees_of_freedom(sizes: Sequence[int], length: int) -> float:

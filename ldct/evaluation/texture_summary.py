@@ -1,6 +1,6 @@
 """Texture of a run: one entry per method with intervals, null levels, and mean spectra."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -62,12 +62,15 @@ class TextureSummary:
 
 
 def summarise_texture(
-    files: Sequence[Path], rows: Sequence[tuple[str, str, str]]
+    files: Sequence[Path],
+    rows: Sequence[tuple[str, str, str]],
+    options: Mapping[str, Any] | None = None,
 ) -> TextureSummary:
     """Collect what `write_texture` wrote for every method, seed and patient of a run.
 
     files : `.../<method>/<seed>/<patient>.parquet`, with the .npz beside each; "ndct" among them.
-    rows : (method, title, kind) in the order of the table.
+    rows : (method, title, kind) in the order of the table. options : confidence and resamples of
+        the intervals.
     Profiles of patients with different pixel sizes are brought to the frequencies of the first.
     """
     frame = pd.concat([pd.read_parquet(path) for path in files], ignore_index=True)
@@ -85,7 +88,9 @@ def summarise_texture(
     }
     return TextureSummary(
         methods=[
-            _method(*row, frame[frame["method"] == row[0]], of_method[row[0]], levels)
+            _method(
+                *row, frame[frame["method"] == row[0]], of_method[row[0]], levels, options or {}
+            )
             for row in rows
         ],
         null_levels=levels,
@@ -101,8 +106,13 @@ def _method(
     frame: pd.DataFrame,
     spectra: Sequence[Any],
     levels: dict[str, float],
+    options: Mapping[str, Any],
 ) -> MethodTexture:
-    intervals = {name: mean_interval(frame, name) for name in MEASURES if frame[name].notna().any()}
+    intervals = {
+        name: mean_interval(frame, name, **options)
+        for name in MEASURES
+        if frame[name].notna().any()
+    }
     pixel_mm = tuple(spectra[0]["pixel_mm"])
     frequency = spectra[0]["frequency"]
     power = _mean([own["power"] for own in spectra])

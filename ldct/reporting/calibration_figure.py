@@ -7,9 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import FixedLocator, NullFormatter, StrMethodFormatter
-from scipy.stats import chi2
 
-from ldct.evaluation.calibration import UNLIKELY, Calibration
+from ldct.evaluation.calibration import Calibration
 from ldct.evaluation.calibration_grid import CHOICES, Grid
 from ldct.reporting.figure_style import (
     DOUBLE_COLUMN_IN,
@@ -26,6 +25,9 @@ from ldct.reporting.figure_style import (
 HEIGHT_IN = 3.9
 LEAST, MOST = 0.3, 30.0  # misfits at the ends of the colour scale
 KEY = "White line: what fits at 95 %. Star: best fit. Rings: windows in use."
+KEY_WITHOUT_LINE = (
+    "Spread of the slices unknown: nothing is ruled out. Star: least misfit. Rings: windows in use."
+)
 WIDTH_TICKS = (200, 300, 400, 500, 700, 1000, 1500, 2000, 3000, 4000)
 
 
@@ -47,7 +49,8 @@ def draw_heatmap(
         "Best of all other choices": scanned,
         f"As the best fit, {_choices(found.best)}": scanned[like_best],
     }
-    limit = float(np.sqrt(chi2.ppf(1 - UNLIKELY, len(found.row.values))))
+    limit = found.limit if found.spread_known else 0.0  # no misfit is below 0: no line
+    key = KEY if found.spread_known else KEY_WITHOUT_LINE
     with figure_style():
         figure = new_figure(DOUBLE_COLUMN_IN, HEIGHT_IN)
         axes = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -61,7 +64,7 @@ def draw_heatmap(
         bar.ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         bar.ax.yaxis.set_minor_formatter(NullFormatter())
         bar.set_label("Misfit, standard deviations")
-        figure.supxlabel(wrap(f"{title} {KEY}", DOUBLE_COLUMN_IN, SMALL_PT), fontsize=SMALL_PT)
+        figure.supxlabel(wrap(f"{title} {key}", DOUBLE_COLUMN_IN, SMALL_PT), fontsize=SMALL_PT)
         if warning:
             figure.suptitle(warning, fontsize=TITLE_PT, color=VERMILION, fontweight="bold")
     return save_figure(figure, stem)

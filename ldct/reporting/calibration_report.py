@@ -11,12 +11,15 @@ from ldct.evaluation.calibration_tiles import TileCount
 from ldct.evaluation.protocol import protocol_text
 from ldct.files import write_json, write_text
 from ldct.reporting.calibration_sections import (
+    NO_SPREAD,
     by_choice,
     count_not_apart,
+    counted_slices,
     found_values,
     how_to_read,
     identifiability,
     named_windows,
+    not_determined,
     printed_values,
     runners_up,
     tile_text,
@@ -56,10 +59,11 @@ def protocol_comment(found: Calibration, context: dict[str, Any]) -> str:
     lines = [SIMULATED.upper()] if context["simulated"] else []
     lines += [
         f"Written by `python -m ldct calibrate` for: {printed_values(found)} ({found.row.source}).",
-        f"Data: {context['title']}, {found.n_slices} slices of {', '.join(context['patients'])}.",
+        f"Data: {context['title']}, {counted_slices(found)} of {', '.join(context['patients'])}.",
         f"Gives {found_values(found, best)}: misfit {best['misfit']:.2f} ({best['verdict']}).",
         f"{count_not_apart(found):,} of {len(found.settings):,} settings cannot be told "
         "apart from it.",
+        *filter(None, [not_determined(found)]),
     ]
     return "\n".join(lines)
 
@@ -77,7 +81,7 @@ def calibration_page(
         parts.append(f"> **{SIMULATED}** The row below was measured on other images.")
     parts.append(
         f"Published: {printed_values(found)} ({found.row.source}). Scored here: the raw low "
-        f"dose of {found.n_slices} slices of {', '.join(context['patients'])} "
+        f"dose of {counted_slices(found)} of {', '.join(context['patients'])} "
         f"({context['title']}), under {len(found.settings):,} settings."
     )
     parts.append("## Best fit")
@@ -86,8 +90,12 @@ def calibration_page(
         f"It gives {found_values(found, best)}: misfit {best['misfit']:.2f}, "
         f"**{best['verdict']}**. As a protocol file: `{protocol_name}.yaml`."
     )
+    if found.not_determined:
+        parts.append(not_determined(found))
     rivals = count_not_apart(found) - 1
-    if rivals and best["verdict"] != "ruled out":
+    if not found.spread_known:
+        parts.append(f"**{NO_SPREAD}**")
+    elif rivals and best["verdict"] != "ruled out":
         parts.append(
             f"It is one of {rivals + 1:,} settings that fit as well (below): it is an example of a "
             "protocol that gives this row, not *the* protocol of the row."
@@ -122,6 +130,9 @@ def calibration_summary(
         "n_slices": found.n_slices,
         "patients": list(context["patients"]),
         "same_slices": found.same_slices,
+        "spread_known": found.spread_known,
+        "misfit_that_fits": found.limit if found.spread_known else None,
+        "not_determined": found.not_determined,
         "protocol": protocol_name,
         "describe": found.best_protocol(protocol_name).describe(),
         "best": _plain(found.best),

@@ -9,11 +9,18 @@ import pandas as pd
 from ldct.evaluation.calibration import Calibration
 from ldct.evaluation.calibration_grid import CHOICES
 from ldct.evaluation.calibration_tiles import TileCount
+from ldct.evaluation.intervals import FEW_SLICES
+from ldct.evaluation.resampling import FEWEST_PATIENTS
 
 NAMES = {"psnr": "PSNR, dB", "ssim": "SSIM", "rmse_hu": "RMSE, HU"}
 DIGITS = {"psnr": 4, "ssim": 4, "rmse_hu": 3}
 RUNNERS_UP = 10
 GROUPS = 24  # combinations listed as not told apart
+NO_SPREAD = (
+    "Spread unknown: nothing is ruled out. So few slices or patients do not show how far the mean "
+    "of others may be off; misfits are given without verdicts. Take more slices, or --same-slices "
+    "where these are the very slices of the row."
+)
 
 
 def tile_text(tiles: TileCount, found: Calibration) -> str:
@@ -67,6 +74,8 @@ def runners_up(found: Calibration) -> str:
 
 def identifiability(found: Calibration) -> str:
     """Which settings give the row as well as the best one does."""
+    if not found.spread_known:
+        return NO_SPREAD
     close = found.settings[~found.settings["told_apart"].astype(bool)]
     first = (
         f"{len(close):,} of {len(found.settings):,} settings cannot be told apart from the best "
@@ -118,16 +127,23 @@ def how_to_read(found: Calibration) -> str:
     """What misfit, scales and verdicts mean."""
     best = found.best
     scales = ", ".join(f"{NAMES[name]} {best[f'{name}_scale']:.3g}" for name in found.row.values)
-    slices = (
-        "The slices are taken to be those of the published row and bring no uncertainty."
-        if found.same_slices
-        else "The slices are not those of the published row: the spread of their mean (bootstrap "
-        "over slices, which knows nothing of other patients) is part of the scales."
-    )
+    if found.same_slices:
+        slices = "The slices are taken to be those of the published row and bring no uncertainty."
+    elif not found.spread_known:
+        slices = NO_SPREAD
+    else:
+        slices = (
+            "The slices are not those of the published row: the spread of their mean is part of "
+            "the scales (bootstrap of blocks of neighbouring slices, and of patients where there "
+            f"are {FEWEST_PATIENTS} or more; with fewer it knows nothing of other patients, and "
+            f"{FEW_SLICES}). It is estimated itself, with {found.df:.1f} degrees of freedom, which "
+            f"the p values allow for (Hotelling's T²): misfits up to {found.limit:.2f} fit."
+        )
     return (
         "Misfit is the distance from the printed values in standard deviations, all printed "
-        f"measures together. Scales of the best fit: {scales}; each holds the rounding of the "
-        f"printed value and a tolerance for differences of data handling. {slices} *fits*: p above "
+        "measures together, freed of their correlation over slices (Mahalanobis). Scales of the "
+        f"best fit: {scales}; each holds the rounding of the printed value and a tolerance for "
+        f"differences of data handling. {slices} *fits*: p above "
         "0.05; *unlikely*: p at most 0.05; *ruled out*: p at most 0.0027 (three standard "
         "deviations). Not among the settings: a stretch of every slice by its own minimum and "
         "maximum, and other kernels or slice thicknesses than those of the data."
@@ -203,6 +219,17 @@ def found_values(found: Calibration, setting: pd.Series) -> str:
         f"({setting[f'{name}_found'] - found.row.values[name]:+.{DIGITS[name]}f})"
         for name in found.row.values
     )
+
+
+def counted_slices(found: Calibration) -> str:
+    """E.g. "26 slices"."""
+    return f"{found.n_slices} slice{'' if found.n_slices == 1 else 's'}"
+
+
+def not_determined(found: Calibration) -> str:
+    """What the row says nothing of, as a sentence; empty where it bears on every choice."""
+    choices = found.not_determined
+    return f"Not determined by this row, the grid's first: {', '.join(choices)}." * bool(choices)
 
 
 def count_not_apart(found: Calibration) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 from jinja2 import Environment
 
 from ldct.evaluation.formulas import formula_of
+from ldct.evaluation.intervals import scope_text
 from ldct.reporting.table1_formats import escape_markdown
 
 FLAG = "⚑"
@@ -157,8 +158,8 @@ def head_notes(context: Mapping[str, Any], rule: Mapping[str, Any]) -> list[str]
     if context["test_patients"] < 3:
         few = "One test patient" if context["test_patients"] == 1 else "Two test patients"
         data += (
-            f" {few}: intervals are over slices and say nothing of other patients, nor of other "
-            "trainings where there is one seed."
+            f" {few}: each interval is over {scope_text('slices', context['test_patients'])}. "
+            "Nothing is said of other trainings where there is one seed."
         )
     percent = f"{100 * rule['confidence']:g} %"
     how = (

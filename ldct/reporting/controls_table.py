@@ -144,6 +144,11 @@ def _notes(
         "yes: resolved by the interval of the paired difference; NO: resolved against, or too "
         "small; open: not resolved on these slices; empty: not asked of this metric."
     )
+    if found.get("d_prime", {}).get("measured"):
+        lines.append(
+            "d' is of discs inserted into the full dose, whose low dose this suite simulated, "
+            "whatever the data; pairs are compared at the same places."
+        )
     missing = [formula_of(m).title for m, entry in found.items() if not entry["measured"]]
     if missing:
         lines.append(f"Not measured in this run: {', '.join(missing)}.")

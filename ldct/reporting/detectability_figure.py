@@ -17,18 +17,22 @@ from ldct.reporting.dot_rows import grid_of_rows, say_nothing_measured
 
 REFERENCES = {"ndct": fs.BLACK, "ldct": fs.GREY}
 LEGEND = (
-    "Filled: d' differs from that of LDCT (the 95 % interval of the paired change leaves out 0; "
-    "not corrected for the number of comparisons); vermilion below, green above."
+    "Filled: d' differs from that of LDCT (the {percent:g} % interval of the paired change leaves "
+    "out 0; not corrected for the number of comparisons); vermilion below, green above."
 )
 
 
 def draw_detectability(
-    frame: pd.DataFrame, titles: Mapping[str, str], notes: Sequence[str], stem: Path
+    frame: pd.DataFrame,
+    titles: Mapping[str, str],
+    notes: Sequence[str],
+    stem: Path,
+    confidence: float = 0.95,
 ) -> list[Path]:
     """Draw d' with its interval, for every method, disc and observer; returns PNG and PDF.
 
     frame : rows of `ldct.evaluation.disc_detection`. titles : method to title, in order.
-    notes : sentences printed below.
+    notes : sentences printed below. confidence : of the intervals in `frame`.
     """
     values = detectability_summary(frame, titles)
     signals = signals_of(values)
@@ -37,7 +41,8 @@ def draw_detectability(
         for observer, title in TITLES.items()
     ]
     with fs.figure_style():
-        figure, grid = grid_of_rows(titles, heads, [LEGEND, *notes] if signals else notes)
+        legend = [LEGEND.format(percent=100 * confidence)] if signals else []
+        figure, grid = grid_of_rows(titles, heads, [*legend, *notes])
         for observer, line in zip(TITLES, grid, strict=True):
             for axes, signal in zip(line, signals or [None], strict=True):
                 own = values[values["observer"] == observer]

@@ -66,10 +66,10 @@ def detectability_summary(frame: pd.DataFrame, titles: Mapping[str, str]) -> pd.
     return table.sort_values("method", key=lambda names: names.map(order), kind="stable")
 
 
-def detectability_notes(discs: Mapping[str, Any], note: str) -> list[str]:
+def detectability_notes(discs: Mapping[str, Any], note: str, confidence: float = 0.95) -> list[str]:
     """What must be known beside the table and the figure.
 
-    discs : content of discs.json. note : data, dose and budget.
+    discs : content of discs.json. note : data, dose and budget. confidence : of the bounds.
     """
     if discs["problem"]:
         return [f"{note}.", f"No discs were inserted: {discs['problem']}."]
@@ -83,9 +83,10 @@ def detectability_notes(discs: Mapping[str, Any], note: str) -> list[str]:
         "full dose, as measured in the patient's own quarter dose).",
         f"Signal and place known exactly. CHO: {CHANNELS} Laguerre-Gauss channels of "
         f"{CHANNEL_WIDTH_DIAMETERS:g} disc diameter; NPW: the disc as NDCT shows it; both see "
-        f"{REGION_DIAMETERS:g} diameters and no mean level. Brackets and bars: 95 % jackknife "
-        "intervals over the places, so they say nothing of other patients. LDCT is shared by all "
-        "rows: judge a method by its change, not by whether two bars overlap.",
+        f"{REGION_DIAMETERS:g} diameters and no mean level. Brackets and bars: "
+        f"{100 * confidence:g} % jackknife intervals over the places, so they say nothing of other "
+        "patients. LDCT is shared by all rows: judge a method by its change, not by whether two "
+        "bars overlap.",
         *filter(None, [few]),
     ]
 

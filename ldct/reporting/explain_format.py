@@ -57,35 +57,56 @@ def _heading(found: Mapping[str, Any]) -> list[str]:
 
 
 def _number(found: Mapping[str, Any]) -> list[str]:
-    value, formula = found["value"], found["formula"]
+    value = found["value"]
+    if "conditions" in value:
+        lines = _conditions(value, len(found["seeds"]) > 1)
+    elif value["estimate"] is None:
+        lines = [f"no value: {value['why']}"]
+    else:
+        lines = _mean(value, found["formula"])
+    return _indent([*lines, *_source(found)])
+
+
+def _mean(value: Mapping[str, Any], formula: Mapping[str, Any]) -> list[str]:
     unit = f" {formula['unit']}" if formula["unit"] else ""
     digits = formula["digits"] + 2
-    if "conditions" in value:
-        return _indent(_conditions(value["conditions"]), False)
-    if value["estimate"] is None:
-        return _indent([f"no value: {value['why']}"])
-    percent = f"{100 * value['confidence']:g} %"
     lines = [
         f"{value['estimate']:.{digits}f}{unit}   "
-        f"[{value['lower']:.{digits}f}, {value['upper']:.{digits}f}] {percent} interval",
-        f"{value['n_slices']} slices of {value['n_patients']} patient(s), seeds: "
-        f"{', '.join(found['seeds'])}",
+        f"[{value['lower']:.{digits}f}, {value['upper']:.{digits}f}] "
+        f"{100 * value['confidence']:g} % interval",
+        f"{value['n_slices']} slices of {value['n_patients']} patient(s)",
         f"interval over {value['note']}",
     ]
     if value["rows_left_out"]:
         lines.append(f"{value['rows_left_out']} undefined rows are left out")
-    dose = " (simulated dose)" if found["simulated_dose"] else ""
-    lines.append(f"data: {found['dataset']}{dose}; {found['budget']}")
-    return _indent(lines)
-
-
-def _conditions(conditions: Sequence[Mapping[str, Any]]) -> list[str]:
-    lines = ["contrast HU  diameter mm  observer      d'   interval"]
-    for row in conditions:
-        place = f"{row['contrast_hu']:>11g}  {row['diameter_mm']:>11g}  {row['observer']:<8}"
-        value = f"{row['d_prime']:>8.2f}   [{row['lower']:.2f}, {row['upper']:.2f}]"
-        lines.append(place + (value if isfinite(row["d_prime"]) else f"{'–':>8}   not measured"))
     return lines
+
+
+def _conditions(value: Mapping[str, Any], several_seeds: bool) -> list[str]:
+    """A line for each disc and observer, and for each seed where there are several."""
+    lines = [
+        "contrast HU  diameter mm  observer" + "  seed" * several_seeds + "    value   interval"
+    ]
+    for row in value["conditions"]:
+        place = f"{row['contrast_hu']:>11g}  {row['diameter_mm']:>11g}  {row['observer']:<8}"
+        place += f"  {row['seed']:>4}" * several_seeds
+        number = f"{row['value']:>9.2f}   [{row['lower']:.2f}, {row['upper']:.2f}]"
+        lines.append(place + (number if isfinite(row["value"]) else f"{'–':>9}   not measured"))
+    return [
+        *lines,
+        f"{100 * value['confidence']:g} % jackknife intervals over {value['n_places']} places of "
+        "one patient: they say nothing of other patients",
+    ]
+
+
+def _source(found: Mapping[str, Any]) -> list[str]:
+    """Data, dose, budget and seeds: what any number of the run holds for."""
+    dose = " (simulated dose)" if found["simulated_dose"] else ""
+    discs = "low dose of the discs simulated; " if found["simulated_discs"] else ""
+    return [
+        f"data: {found['dataset']}{dose}; {discs}{found['budget']}",
+        f"seeds: {', '.join(found['seeds'])}",
+    ]
 
 
 def _computation(found: Mapping[str, Any]) -> list[str]:

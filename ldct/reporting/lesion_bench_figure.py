@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 
 from ldct.reporting import figure_style as fs
 from ldct.reporting.dot_rows import grid_of_rows, say_nothing_measured
-from ldct.reporting.lesion_bench_table import HEADS
+from ldct.reporting.lesion_bench_table import HEADS, counts_of, failures_of
 
 PANELS = ("cnr", "contrast_retention", "edge_width_mm", "noise_std_hu")
 COLOURS = (fs.BLUE, fs.ORANGE, fs.GREEN, fs.PURPLE, fs.SKY, fs.VERMILION)
-LEGEND = "Dots: lesion slices, a colour per lesion; bar: their mean; dashed: NDCT."
+LEGEND = "Dots: lesion slices{colours}; bar: their mean; dashed: NDCT."
 
 
 def draw_lesion_bench(
@@ -25,10 +25,29 @@ def draw_lesion_bench(
     """
     with fs.figure_style():
         heads = [[HEADS[measure][0] for measure in PANELS]]
-        figure, ((*line,),) = grid_of_rows(titles, heads, [LEGEND, *notes])
+        counts = counts_of(frame, titles)
+        several = max(counts[measure][1] for measure in PANELS) > 1
+        legend = LEGEND.format(colours=", a colour per lesion" if several else "")
+        figure, ((*line,),) = grid_of_rows(titles, heads, [legend, *notes])
         for axes, measure in zip(line, PANELS, strict=True):
             _draw_panel(axes, frame[frame[measure].notna()], measure, titles)
+            for y, count in enumerate(failures_of(frame, titles, measure).values()):
+                if count:
+                    _say_failed(axes, y, count)
+            axes.set_xlabel(_count(*counts[measure]), labelpad=1, fontsize=fs.SMALL_PT)
         return fs.save_figure(figure, stem)
+
+
+def _count(slices: int, lesions: int) -> str:
+    if not slices:
+        return ""
+    return f"{slices} slice{'s' * (slices > 1)} of {lesions} lesion{'s' * (lesions > 1)}"
+
+
+def _say_failed(axes: Axes, y: int, count: int) -> None:
+    """At the right end of a row: in how many slices the measure failed; its mean lacks them."""
+    place = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "bottom"}
+    axes.text(1, y + 0.45, f"{count} failed", **place, fontsize=fs.SMALL_PT, color=fs.GREY)
 
 
 def _draw_panel(axes: Axes, frame: pd.DataFrame, measure: str, titles: Mapping[str, str]) -> None:

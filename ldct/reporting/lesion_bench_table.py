@@ -23,6 +23,8 @@ HEADS = {
     "crop_psnr": ("crop PSNR (dB)", 2),
     "crop_ssim": ("crop SSIM", 4),
 }
+# Differences from NDCT, which has none from itself.
+AGAINST_NDCT = ("noise_std_hu", "mean_frequency")
 OUTSIDE_SHARE = 0.5
 
 
@@ -32,15 +34,20 @@ def write_lesion_table(
     notes: Sequence[str],
     stem: Path,
     inputs: Sequence[Path],
+    options: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `<stem>.{csv,md,html}`.
 
-    frame : rows of the lesion bench. titles : method to title, in the order of the rows.
+    frame : rows of the lesion bench. titles : method to title, in the order of the rows. options :
+        confidence and resamples of the intervals.
     """
-    values = lesion_summary(frame, titles)
-    sections = [_means(values, titles), *_per_lesion(frame, titles)]
-    brackets = f"Brackets: 95 % intervals of the mean over {_scope(values)}."
-    notes = [*notes[:1], brackets, *notes[1:]]
+    values = lesion_summary(frame, titles, options)
+    sections = [_means(values, counts_of(frame, titles), titles), *_per_lesion(frame, titles)]
+    brackets = [
+        f"Brackets: {100 * confidence:g} % intervals of the mean over {_scope(values)}."
+        for confidence in values["confidence"].dropna().unique()
+    ]
+    notes = [*notes[:1], *brackets, *notes[1:]]
     write_tables(stem, "Annotated lesions", sections, values, notes, inputs)
 
 
@@ -51,26 +58,66 @@ def _scope(values: pd.DataFrame) -> str:
     return "neighbouring lesion slices, not over patients"
 
 
-def lesion_summary(frame: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
-    """Mean of every measure over lesion slices, then seeds, with its 95 % interval.
+def lesion_summary(
+    frame: pd.DataFrame, titles: Mapping[str, str], options: Mapping[str, Any] | None = None
+) -> pd.DataFrame:
+    """Mean of every measure over lesion slices, then seeds, with its interval.
 
-    One row per method and measure: method, measure, mean, lower, upper, unit (what the interval
-    generalises to), n_slices, n_patients, n_seeds.
+    options : confidence and resamples of the intervals. One row per method and measure: method,
+    measure, mean, lower, upper, confidence, unit (what the interval generalises to), n_slices,
+    n_lesions, n_patients, n_seeds, n_failed (`failures_of`).
     """
     rows = []
+    failures = {measure: failures_of(frame, titles, measure) for measure in MEASURES}
     for method in titles:
         own = frame[frame["method"] == method]
         for measure in MEASURES:
             row: dict[str, Any] = {"method": method, "measure": measure}
             known = own[own[measure].notna()]
+            row["n_lesions"] = len({key[:2] for key in _keys(known)})
+            row["n_failed"] = failures[measure][method]
             if len(known):
-                found = mean_interval(known, measure)
+                found = mean_interval(known, measure, **(options or {}))
+                row["confidence"] = found.confidence
                 row |= {"mean": found.estimate, "lower": found.lower, "upper": found.upper}
                 row |= {"unit": found.unit, "n_slices": found.n_slices}
                 row |= {"n_patients": found.n_patients, "n_seeds": found.n_seeds}
             rows.append(row)
-    columns = ("method", "measure", "mean", "lower", "upper", "unit")
-    return pd.DataFrame(rows, columns=[*columns, "n_slices", "n_patients", "n_seeds"])
+    columns = ["method", "measure", "mean", "lower", "upper", "confidence", "unit"]
+    counts = ["n_slices", "n_lesions", "n_patients", "n_seeds", "n_failed"]
+    return pd.DataFrame(rows, columns=columns + counts)
+
+
+def counts_of(frame: pd.DataFrame, titles: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+    """Measure to the number of lesion slices, and of lesions, that have it in any of the images."""
+    places = {measure: _places(frame, titles, measure) for measure in MEASURES}
+    return {
+        measure: (len(found), len({key[:2] for key in found})) for measure, found in places.items()
+    }
+
+
+def failures_of(frame: pd.DataFrame, titles: Mapping[str, str], measure: str) -> dict[str, int]:
+    """Method to the number of lesion slices that it lacks a measure in which other images have."""
+    measurable = _places(frame, titles, measure)
+    found = {}
+    for method in titles:
+        own = frame[(frame["method"] == method) & frame[measure].isna()]
+        # NDCT has no difference from itself: nothing failed.
+        nothing = method == "ndct" and measure in AGAINST_NDCT
+        found[method] = 0 if nothing else len(measurable & set(_keys(own)))
+    return found
+
+
+def _places(
+    frame: pd.DataFrame, titles: Mapping[str, str], measure: str
+) -> set[tuple[str, str, int]]:
+    shown = frame[frame["method"].isin(titles)]
+    return set(_keys(shown[shown[measure].notna()]))
+
+
+def _keys(rows: pd.DataFrame) -> list[tuple[str, str, int]]:
+    """Patient, lesion and slice of each row."""
+    return list(zip(rows["patient"], rows["lesion"], rows["slice_index"], strict=True))
 
 
 def lesion_notes(
@@ -92,7 +139,8 @@ def lesion_notes(
     few = "" if patients >= FEWEST_PATIENTS else "; they say nothing of other patients"
     lines.append(
         f"{len(measured)} slices of {lesions} lesion{'s' if lesions > 1 else ''} of "
-        f"{patients} patient{'s' if patients > 1 else ''}{few}."
+        f"{patients} patient{'s' if patients > 1 else ''}{few}. Not every measure can be taken in "
+        "all of them: the number stands with each."
     )
     if protocol.clip:
         outside = int((measured["outside_window"] > OUTSIDE_SHARE).sum())
@@ -122,17 +170,26 @@ def _counts(reasons: pd.Series) -> pd.Series:
     return reasons.str.replace(r" \(.*\)$", "", regex=True).value_counts()
 
 
-def _means(values: pd.DataFrame, titles: Mapping[str, str]) -> PlainTable:
+def _means(
+    values: pd.DataFrame, counts: Mapping[str, tuple[int, int]], titles: Mapping[str, str]
+) -> PlainTable:
     cells = values.set_index(["method", "measure"])
-    rows = []
+    rows = [["n slices / n lesions", *("{} / {}".format(*counts[measure]) for measure in HEADS)]]
     for method, title in titles.items():
         row = [title]
         for measure, (_, digits) in HEADS.items():
             found = cells.loc[(method, measure)]
-            row.append(with_bounds(found["mean"], found["lower"], found["upper"], digits))
+            text = with_bounds(found["mean"], found["lower"], found["upper"], digits)
+            row.append(text + _failures(measure, found["n_failed"]))
         rows.append(row)
     head = ["Method", *(name for name, _ in HEADS.values())]
     return PlainTable("Mean over lesion slices", head, rows)
+
+
+def _failures(measure: str, count: int) -> str:
+    if not count:
+        return ""
+    return f" ({count} without {'an edge' if measure == 'edge_width_mm' else 'a value'})"
 
 
 def _per_lesion(frame: pd.DataFrame, titles: Mapping[str, str]) -> list[PlainTable]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ldct.evaluation.formulas import formula_of
 from ldct.evaluation.image_quality import BLIND, FULL_REFERENCE, without_blind_values
+from ldct.evaluation.intervals import scope_text
 from ldct.evaluation.tissues import MEASURES, TISSUES, tissue_columns
 from ldct.evaluation.uncertainty import Interval, mean_interval
 from ldct.files import write_text
@@ -149,16 +150,12 @@ def _cell(interval: Interval | None, metric: str) -> str:
 
 def _intro(summary: pd.DataFrame, context: Mapping[str, str]) -> list[str]:
     first = summary.iloc[0]
-    if first["unit"] == "patients":
-        scope = f"of patients (n = {first['n_patients']})"
-    else:
-        count = {1: "one patient", 2: "two patients"}.get(first["n_patients"], "no patient")
-        scope = f"of the slices of {count}, which say nothing of other patients"
+    scope = scope_text(first["unit"], first["n_patients"])
     return [
         f"{context['note']}.",
         f"Image metrics under {context['protocol']}; tissues in HU without a window.",
-        f"Intervals: {first['confidence']:.0%}, {scope} (n = {first['n_slices']}); training seeds: "
-        f"{summary['n_seeds'].max()}.",
+        f"Intervals: {first['confidence']:.0%} over {scope}; slices: {first['n_slices']}; "
+        f"training seeds: {summary['n_seeds'].max()}.",
     ]
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 NOT_COUNTED = (
-    "Not counted: reading DICOM, dose simulation, metrics and figures (minutes), and slices added "
-    "for lesions."
+    "Not counted: reading DICOM, dose simulation, metrics and figures (minutes), validation during "
+    "training, and slices added for lesions."
 )
 ACCURACY = (
     "From timings of seconds on made-up images: expect the real run within a third, more on a busy "
@@ -20,6 +20,8 @@ def plan_text(plan: Mapping[str, Any], comparison: Mapping[str, Any] | None = No
         f"Plan of run {plan['run']}: {plan['dataset']}; {plan['budget']}; seeds: {plan['seeds']}",
         f"{plan['tiles']:,} training tiles ({plan['tiles_from']}); {plan['test_slices']:,} test "
         f"slices; device {plan['device']}; {plan['cores']} cores",
+        f"Training in {', '.join([plan['precision'], *plan['engine']])}; inference in "
+        f"{plan['inference_precision']}",
         "",
         *aligned(stage_rows(plan, comparison)),
         "",
@@ -29,6 +31,8 @@ def plan_text(plan: Mapping[str, Any], comparison: Mapping[str, Any] | None = No
         f"{plan['cores']} cores about {duration(total['clock_hours'] * 3600)}, using up to "
         f"{total['peak_memory_mb'] / 1024:.1f} GiB of memory.",
         *memory_warning(total),
+        *request_warning(plan),
+        *processes_note(plan),
         NOT_COUNTED,
         ACCURACY,
     ]
@@ -47,6 +51,35 @@ def memory_warning(total: Mapping[str, float]) -> list[str]:
     return [
         f"This machine has {total['machine_memory_mb'] / 1024:.1f} GiB: run fewer jobs at a time "
         f"(--cores), or limit their memory (--resources mem_mb={total['machine_memory_mb']:.0f})."
+    ]
+
+
+def request_warning(plan: Mapping[str, Any]) -> list[str]:
+    """A line where stages need more memory than the rule `train` asks for them.
+
+    On a GPU the peak is the GPU's, and the rule asks for that of the machine.
+    """
+    if plan["device"] != "cpu":
+        return []
+    short = {
+        name: stage["peak_memory_mb"]
+        for name, stage in plan["stages"].items()
+        if stage["peak_memory_mb"] > stage["requested_memory_mb"]
+    }
+    if not short:
+        return []
+    return [
+        f"Warning: more memory than the rule train asks for: {', '.join(short)}; where memory is "
+        f"limited run with --set-resources train:mem_mb={max(short.values()) * 1.1:.0f}."
+    ]
+
+
+def processes_note(plan: Mapping[str, Any]) -> list[str]:
+    """A line where each training is shared among processes, which no timing shows."""
+    if plan["processes"] == 1:
+        return []
+    return [
+        f"Trainings are timed as one process each; the run shares each among {plan['processes']}."
     ]
 
 

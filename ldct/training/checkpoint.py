@@ -2,14 +2,13 @@
 
 import hashlib
 import io
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ldct.files import atomic_path
+from ldct.files import atomic_path, write_durably
 
 DIGEST_BYTES = hashlib.sha256().digest_size
 # The newest, and the one before it, for the case that the newest is damaged.
@@ -36,18 +35,37 @@ def keep_checkpoint(folder: Path, state: dict[str, Any]) -> bool:
 
 
 def newest_checkpoint(folder: Path, fingerprint: str) -> dict[str, Any] | None:
-    """The newest checkpoint of this training that is whole; None where there is none."""
+    """The newest checkpoint of this training that is whole; None where there is none.
+
+    Says on standard error which one is taken, or why one that lies there is not.
+    """
     for name in (NEWEST, PREVIOUS):
-        state = load_checkpoint(folder / name, fingerprint)
+        path = folder / name
+        state = load_checkpoint(path, fingerprint)
         if state is not None:
+            print(f"{path}: going on after {state['step']} steps", file=sys.stderr)
             return state
+        if path.is_file():
+            print(
+                f"{path}: not used: damaged, or of another training (its settings, data or code)",
+                file=sys.stderr,
+            )
     return None
 
 
-def remove_checkpoints(folder: Path) -> None:
-    """Remove what a finished training needs no more."""
-    for name in (NEWEST, PREVIOUS):
-        (folder / name).unlink(missing_ok=True)
+def remove_superseded(folder: Path) -> None:
+    """Remove what a finished training needs no more: all but the checkpoint of its last step.
+
+    That one stays, so that a job that fails after its training (a full disk, a signal) or whose
+    results are not taken over need not train again.
+    """
+    (folder / PREVIOUS).unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files of killed jobs; only for the one process that works in `folder`."""
+    for path in folder.glob(".*.tmp*"):
+        path.unlink(missing_ok=True)
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -60,11 +78,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     torch.save(state, buffer)
     content = buffer.getvalue()
     with atomic_path(path) as temporary:
-        with temporary.open("wb") as stream:
-            stream.write(hashlib.sha256(content).digest())
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        write_durably(temporary, hashlib.sha256(content).digest(), content)
         if path.is_file():
             path.replace(path.with_name(PREVIOUS))
 

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from ldct.training.losses import least_squares
 from ldct.training.networks import build_network
+from ldct.training.parallel import ALONE, WHOLE, Group, Part, add_up, with_common_statistics
 from ldct.training.recipe import make_optimizer
 
 # Keeps the random numbers of the gradient penalty apart from those of the batches.
@@ -40,16 +41,23 @@ class Critic:
 
 
 def make_critic(
-    stage: Mapping[str, Any], seed: int, device: torch.device, fused: bool | None = None
+    stage: Mapping[str, Any],
+    seed: int,
+    device: torch.device,
+    fused: bool | None = None,
+    group: Group = ALONE,
 ) -> Critic | None:
     """The discriminator that a stage's adversarial loss names; None for a stage without one.
 
-    fused : of its optimiser (see `make_optimizer`).
+    fused : of its optimiser (see `make_optimizer`). group : processes that train it together.
     """
     adversarial = stage["loss"].get("adversarial")
     if adversarial is None:
         return None
     network = build_network(adversarial["discriminator"], seed, stage["model"] + "/critic")
+    if adversarial.get("kind") != "wasserstein":
+        # Batch norm over processes has no second derivatives, which the gradient penalty needs.
+        network = with_common_statistics(network, group, device)
     network = network.to(device, memory_format=torch.channels_last).train()
     return Critic(
         network=network,
@@ -72,38 +80,46 @@ def generator_term(critic: Critic, prediction: Tensor, condition: Tensor) -> Ten
 
 
 def critic_step(
-    critic: Critic, real: Tensor, fake: Tensor, condition: Tensor, number: int
+    critic: Critic,
+    real: Tensor,
+    fake: Tensor,
+    condition: Tensor,
+    number: int,
+    part: Part = WHOLE,
 ) -> dict[str, Tensor]:
     """One critic step; returns its terms.
 
     real, fake, condition : [batch, 1, tile, tile]: NDCT, prediction (no gradient), LDCT.
     number : of this step since the training began; the penalty's random points follow from it.
+    part : rows of the batch that the tiles are.
     """
     if critic.kind == "wasserstein":
-        return _wasserstein_step(critic, real, fake, condition, number)
-    return _least_squares_step(critic, real, fake, condition)
+        return _wasserstein_step(critic, real, fake, condition, number, part)
+    return _least_squares_step(critic, real, fake, condition, part)
 
 
 def _least_squares_step(
-    critic: Critic, real: Tensor, fake: Tensor, condition: Tensor
+    critic: Critic, real: Tensor, fake: Tensor, condition: Tensor, part: Part
 ) -> dict[str, Tensor]:
     """Two updates, on the real batch and then on the fake one, as in the authors' code."""
     real_loss = least_squares(critic.network(real, condition), critic.targets["real"])
-    descend(critic.optimizer, real_loss)
+    descend(critic.network, critic.optimizer, real_loss, part)
     fake_loss = least_squares(critic.network(fake, condition), critic.targets["fake"])
-    descend(critic.optimizer, fake_loss)
-    return {"critic_real": real_loss.detach(), "critic_fake": fake_loss.detach()}
+    descend(critic.network, critic.optimizer, fake_loss, part)
+    return part.weigh({"critic_real": real_loss.detach(), "critic_fake": fake_loss.detach()})
 
 
 def _wasserstein_step(
-    critic: Critic, real: Tensor, fake: Tensor, condition: Tensor, number: int
+    critic: Critic, real: Tensor, fake: Tensor, condition: Tensor, number: int, part: Part
 ) -> dict[str, Tensor]:
     """One update on D(fake) - D(real) + weight * gradient penalty (Gulrajani et al. 2017)."""
-    share = interpolation_shares(critic.seed, number, len(real)).to(real.device)
+    # Drawn for the whole batch: a tile's random point does not depend on who computes it.
+    shares = interpolation_shares(critic.seed, number, part.total or len(real))
+    share = shares[part.rows].to(real.device)
     distance = critic.network(real, condition).mean() - critic.network(fake, condition).mean()
     penalty = gradient_penalty(critic.network, real, fake, condition, share)
-    descend(critic.optimizer, critic.gradient_penalty * penalty - distance)
-    return {"critic_distance": distance.detach(), "critic_penalty": penalty.detach()}
+    descend(critic.network, critic.optimizer, critic.gradient_penalty * penalty - distance, part)
+    return part.weigh({"critic_distance": distance.detach(), "critic_penalty": penalty.detach()})
 
 
 def gradient_penalty(
@@ -128,8 +144,11 @@ def interpolation_shares(seed: int, number: int, batch: int) -> Tensor:
     return torch.from_numpy(shares)[:, None, None, None]
 
 
-def descend(optimizer: Optimizer, total: Tensor) -> None:
-    """One optimiser step down the gradient of `total`."""
+def descend(network: nn.Module, optimizer: Optimizer, total: Tensor, part: Part) -> None:
+    """One step of a network's optimiser down the gradient of `total`, a mean over `part`."""
     optimizer.zero_grad(set_to_none=True)
+    if part.group.several:
+        total = total * part.share
     total.backward()
+    add_up(network, part)
     optimizer.step()

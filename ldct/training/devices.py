@@ -4,37 +4,66 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 
-from ldct.device_slots import held_slot, lock_folder
+from ldct.device_slots import Slot, held_slots, lock_folder
 from ldct.errors import InputError
+from ldct.training.parallel import ALONE, Group
 
 
 @contextmanager
-def hold_device(wish: str, gpus: int, jobs_per_gpu: int = 1) -> Iterator[torch.device]:
+def hold_device(
+    wish: str, gpus: int, jobs_per_gpu: int = 1, group: Group = ALONE
+) -> Iterator[torch.device]:
     """Device for a wish "auto", "cpu" or "cuda", held for the block where it is a GPU.
 
     gpus : number of GPUs the workflow granted; 0 means CPU, whatever the machine has.
     jobs_per_gpu : jobs that may share one GPU; waits while every GPU has so many.
+    group : processes that train together, each on a GPU of its own. The first one of each machine
+        holds all of them, taken together or not at all.
     Of the GPUs that CUDA_VISIBLE_DEVICES leaves visible, a free one is taken. "auto" falls back to
     the CPU where there is none, which needs no holding: Snakemake counts cores. Says on standard
     error which device it is. Raises InputError where "cuda" is asked for and cannot be had.
     """
     if not uses_gpu(wish, gpus):
-        print("running on the CPU", file=sys.stderr)
+        print(f"{_process(group)}running on the CPU", file=sys.stderr)
         yield torch.device("cpu")
         return
+    if gpus < group.local_size:
+        raise InputError(
+            f"the workflow grants {gpus} GPU for {group.local_size} processes, expected one for "
+            f"each; run with --resources gpu={group.local_size}, or lower engine.processes"
+        )
     devices = [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
     names = [gpu_identity(device) for device in devices]
-    with held_slot(names, jobs_per_gpu, lock_folder()) as slot:
+    with ExitStack() as stack:
+        slots = []
+        if group.local_rank == 0:
+            held = held_slots(names, jobs_per_gpu, lock_folder(), group.local_size)
+            slots = stack.enter_context(held)
+        slot = share_slots(slots, group)
         device = devices[slot.device]
         torch.cuda.set_device(device)
         place = f"slot {slot.number + 1} of {jobs_per_gpu}"
-        print(f"running on {describe_device(device)}, {place}", file=sys.stderr)
+        print(f"{_process(group)}running on {describe_device(device)}, {place}", file=sys.stderr)
         yield device
+
+
+def share_slots(slots: list[Slot], group: Group) -> Slot:
+    """This process's slot of those that the first process of its machine holds."""
+    told = [0] * 2 * group.size
+    for place, slot in enumerate(slots):
+        told[2 * (group.rank + place)] = slot.device
+        told[2 * (group.rank + place) + 1] = slot.number
+    found = group.largest(told)
+    return Slot(*found[2 * group.rank : 2 * group.rank + 2])
+
+
+def _process(group: Group) -> str:
+    return f"process {group.rank + 1} of {group.size}: " if group.several else ""
 
 
 def uses_gpu(wish: str, gpus: int) -> bool:

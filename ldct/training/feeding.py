@@ -16,6 +16,7 @@ from ldct.data.tiles import COLUMN, ROW, SLICE, VOLUME, gather_tiles, release_pa
 from ldct.data.volumes import Volume
 from ldct.scaling import Scaling
 from ldct.training.chain import Level, apply_levels, stack_inputs
+from ldct.training.parallel import ALONE, Group, part_of
 from ldct.training.sampling import STREAMS, BatchSampler
 from ldct.training.steps import Batch
 
@@ -43,6 +44,7 @@ def batch_reader(
     *,
     on_device: bool = False,
     workers: int = 0,
+    group: Group = ALONE,
 ) -> Callable[[str, int], Batch]:
     """Make the function (stream, number) -> (network input, training target) in network units.
 
@@ -50,12 +52,18 @@ def batch_reader(
     or input minus NDCT where the stage predicts the residual (docs/methods.md, readings 1 and 14).
     on_device : hold all volumes on `device` and gather there.
     workers : threads that gather batches ahead; 0 gathers when a batch is asked for.
+    group : processes that share every batch: this one reads its part alone.
     """
     batch_size, size = stage["recipe"]["batch"], stage["tile_size"]
     samplers = {stream: BatchSampler(len(tiles), batch_size, seed, stream) for stream in STREAMS}
     make_cutter = device_cutter if on_device else host_cutter
     cut = make_cutter(volumes, size, device)
-    draw = read_ahead(lambda stream, n: np.asarray(tiles[samplers[stream].rows(n)]), cut, workers)
+
+    def rows_of(stream: str, number: int) -> np.ndarray:
+        rows = samplers[stream].rows(number)
+        return np.asarray(tiles[rows[part_of(group, len(rows)).rows]])
+
+    draw = read_ahead(rows_of, cut, workers)
 
     def read(stream: str, number: int) -> Batch:
         low, normal = (to_unit(tile_hu, scaling, device) for tile_hu in draw(stream, number))
@@ -108,7 +116,10 @@ def device_cutter(volumes: Sequence[Volume], size: int, device: torch.device) ->
     offsets = torch.arange(size, device=device)
 
     def cut(rows: np.ndarray) -> tuple[Tensor, Tensor]:
-        table = torch.from_numpy(rows.astype(np.int64)).to(device)
+        table = torch.from_numpy(rows.astype(np.int64))
+        if device.type == "cuda":
+            # From pageable memory the copy would wait for all that the device still has to do.
+            table = table.pin_memory().to(device, non_blocking=True)
         volume, width = table[:, VOLUME], widths[table[:, VOLUME]]
         line = table[:, SLICE] * heights[volume] + table[:, ROW]
         corner = starts[volume] + line * width + table[:, COLUMN]

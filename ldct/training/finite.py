@@ -8,8 +8,8 @@ from torch import Tensor
 from ldct.errors import InputError
 
 REMEDY = (
-    "expected a finite number; lower recipe.learning_rate or use precision fp32 (the last good "
-    "checkpoint is kept)"
+    "expected a finite number; lower recipe.learning_rate or use precision fp32 (a changed setting "
+    "trains from step 0; until then the checkpoint of the last good step stays)"
 )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ldct.errors import InputError
 from ldct.training.finite import FiniteWatch
+from ldct.training.parallel import ALONE, Group
 from ldct.training.state import Training
 from ldct.training.validation import Validation
 
@@ -23,7 +24,8 @@ class Observer:
     """Keeps the history, the time and the search for values that are not finite.
 
     training : brought up to date in place. batch : tiles of a generator step. total : steps.
-    events : from `event_writer`, or None.
+    events : from `event_writer`, or None. group : the processes that train together; the first
+        one validates, and the processor time is that of all.
     """
 
     def __init__(
@@ -34,12 +36,14 @@ class Observer:
         total: int,
         validation: Validation | None,
         events: Any,
+        group: Group = ALONE,
     ) -> None:
         self.training = training
         self.batch = batch
         self.total = total
         self.validation = validation
         self.events = events
+        self.group = group
         self.watch = FiniteWatch(model)
         self.first = training.step
         self.before = training.seconds, training.cpu_seconds
@@ -60,7 +64,7 @@ class Observer:
             return None
         self.watch.check()
         row = {"step": step, **take_means(self.training, terms)}
-        if validate:
+        if validate and self.group.is_first:
             row |= self.validation.score(self.training.network)
         self.training.history.append(row)
         if self.events is not None:
@@ -70,10 +74,11 @@ class Observer:
         return shown | {"tiles/s": f"{speed:.0f}"}
 
     def take_time(self) -> float:
-        """Bring the training's seconds up to date; returns those of this process."""
+        """Bring the training's seconds up to date; returns those on the clock since the start."""
         seconds = time.perf_counter() - self.started[0]
         self.training.seconds = self.before[0] + seconds
-        self.training.cpu_seconds = self.before[1] + time.process_time() - self.started[1]
+        processor = self.group.total(time.process_time() - self.started[1])
+        self.training.cpu_seconds = self.before[1] + processor
         return seconds
 
 

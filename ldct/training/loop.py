@@ -1,6 +1,7 @@
 """Training of one stage, from the tile table to weights: read it top to bottom."""
 
 import sys
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -17,8 +18,9 @@ from ldct.files import read_json, write_json, write_text
 from ldct.progress import track
 from ldct.scaling import Scaling
 from ldct.training.chain import Level
-from ldct.training.checkpoint import keep_checkpoint, newest_checkpoint, remove_checkpoints
+from ldct.training.checkpoint import keep_checkpoint, newest_checkpoint, remove_superseded
 from ldct.training.critics import Critic, make_critic
+from ldct.training.devices import describe_device
 from ldct.training.engine import Engine, compile_network, engine_settings, resolve_engine
 from ldct.training.feeding import batch_reader, volumes_fit
 from ldct.training.finite import check_state
@@ -26,9 +28,28 @@ from ldct.training.history import Observer, as_csv, event_writer
 from ldct.training.losses import Features, weight_of
 from ldct.training.matching import MATCHED_BATCHES, match_gradients, wants_matching
 from ldct.training.networks import build_network, save_weights
+from ldct.training.parallel import (
+    ALONE,
+    WHOLE,
+    Group,
+    Part,
+    add_up_terms,
+    backend_of,
+    check_batch,
+    part_of,
+    with_common_statistics,
+)
 from ldct.training.perceptual import load_features
 from ldct.training.recipe import learning_rate_at, make_optimizer, set_learning_rate, total_steps
-from ldct.training.state import Training, random_state, restore, snapshot, state_tensors
+from ldct.training.sampling import batch_length
+from ldct.training.state import (
+    Training,
+    random_state,
+    restore,
+    seed_step,
+    snapshot,
+    state_tensors,
+)
 from ldct.training.steps import Batch, adversarial_step, content_step
 from ldct.training.stopping import stop_on_signal
 from ldct.training.validation import Validation
@@ -52,6 +73,7 @@ def train_stage(
     perceptual_weights: Path | None = None,
     engine: Engine | None = None,
     validation: Validation | None = None,
+    group: Group = ALONE,
 ) -> nn.Module:
     """Train one stage; write `weights.safetensors`, `history.csv` and `training.json` to `folder`.
 
@@ -64,49 +86,58 @@ def train_stage(
     fingerprint : digest of everything that defines this training.
     perceptual_weights : safetensors file of the network behind a perceptual loss.
     validation : scores on whole slices, added to the history.
+    group : processes that call this function together, each with its own device. Each computes
+        its part of every batch; the first one writes.
     Raises InputError on a non-finite loss, naming term and step.
     """
     engine = resolve_engine(engine or Engine(), device)
     recipe, model = stage["recipe"], stage["model"]
     total = total_steps(recipe, len(tiles))
+    check_batch(recipe["batch"], group.size, model)
     with ExitStack() as stack:
         stack.enter_context(engine_settings(engine, device))
         stack.enter_context(random_state(seed, model, device))
-        training = start_training(stage, seed, device, engine)
+        training = start_training(stage, seed, device, engine, group)
         on_device = engine.volumes_on_device
         if on_device == "auto":
             on_device = volumes_fit(volumes, device)
-        batches = batch_reader(
-            *(stage, volumes, tiles, scaling, upstream, seed, device),
-            on_device=on_device,
-            workers=engine.workers,
-        )
+        source = (stage, volumes, tiles, scaling, upstream, seed, device)
+        batches = batch_reader(*source, on_device=on_device, workers=engine.workers, group=group)
         features = load_features(stage["loss"], perceptual_weights, device, model)
-        stage = with_matched_weights(stage, batches, features)
+        # Norms of gradients are no means over tiles: every process takes the whole batches.
+        whole_batches = batch_reader(*source) if group.several else batches
+        stage = with_matched_weights(stage, whole_batches, features)
         restore(training, newest_checkpoint(folder, fingerprint), device)
+        make_equal(training, fingerprint, group)
         events = None
-        if engine.tensorboard:
+        if engine.tensorboard and group.is_first:
             events = event_writer(folder / "events", training.step)
             stack.callback(events.close)
-        observer = Observer(training, model, recipe["batch"], total, validation, events)
+        observer = Observer(training, model, recipe["batch"], total, validation, events, group)
+
+        def part_of_batch(number: int) -> Part:
+            return part_of(group, batch_length(len(tiles), recipe["batch"], number))
 
         def take_step(step: int) -> dict[str, Tensor]:
             set_learning_rate(training.optimizers, learning_rate_at(recipe, step, total))
+            if group.several:
+                seed_step(seed, model, step, group.rank)
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-                return train_step(
+                terms = train_step(
                     *(stage, training.network, training.optimizer, training.critic),
-                    *(batches, step, features),
+                    *(batches, step, features, part_of_batch),
                 )
+            return add_up_terms(terms, group)
 
         def save() -> None:
             observer.watch.check()
             check_state(state_tensors(training), model, training.step)
             observer.take_time()
-            keep_checkpoint(folder, snapshot(training, fingerprint, device))
+            if group.is_first:
+                keep_checkpoint(folder, snapshot(training, fingerprint, device))
 
-        run_steps(training, model, total, checkpoint_every, take_step, observer, save)
-        check_state(state_tensors(training), model, training.step)
-        observer.take_time()
+        run_steps(training, model, total, checkpoint_every, take_step, observer, save, group)
+        save()
     record = {
         "fingerprint": fingerprint,
         "steps": training.step,
@@ -115,24 +146,41 @@ def train_stage(
         "restarts": training.restarts,
         "device": str(device),
         "engine": {**asdict(engine), "volumes_on_device": on_device},
+        "processes": group.size,
+        "devices": group.texts(describe_device(device)),
+        "backend": backend_of(device.type == "cuda") if group.several else None,
     }
-    write_results(folder, stage, training, record)
+    if group.is_first:
+        write_results(folder, stage, training, record)
     return training.network
 
 
 def start_training(
-    stage: Mapping[str, Any], seed: int, device: torch.device, engine: Engine
+    stage: Mapping[str, Any],
+    seed: int,
+    device: torch.device,
+    engine: Engine,
+    group: Group = ALONE,
 ) -> Training:
     """Network, critic and optimisers before the first step."""
     network = build_network(stage["network"], seed, stage["model"])
+    network = with_common_statistics(network, group, device)
     network = network.to(device, memory_format=torch.channels_last).train()
-    critic = make_critic(stage, seed, device, engine.fused_optimizer)
+    critic = make_critic(stage, seed, device, engine.fused_optimizer, group)
     compile_network(network, engine)
     if critic is not None and critic.kind != "wasserstein":
         # The gradient penalty needs second derivatives, which compiled networks do not have.
         compile_network(critic.network, engine)
     optimizer = make_optimizer(network, stage["recipe"], engine.fused_optimizer)
     return Training(network, optimizer, critic)
+
+
+def make_equal(training: Training, fingerprint: str, group: Group) -> None:
+    """Give all processes the same weights; InputError where they are not at the same point."""
+    digest = zlib.crc32(f"{fingerprint}/{training.step}".encode())
+    group.check_same(digest, "settings, files, code or checkpoint")
+    networks = [training.network] + ([training.critic.network] if training.critic else [])
+    group.share_first([value for network in networks for value in network.state_dict().values()])
 
 
 def run_steps(
@@ -143,21 +191,31 @@ def run_steps(
     take_step: Callable[[int], dict[str, Tensor]],
     observer: Observer,
     save: Callable[[], None],
+    group: Group = ALONE,
 ) -> None:
-    """Train from `training.step` to `total`; exits after a checkpoint where a signal says so."""
+    """Train from `training.step` to `total`; exits after a checkpoint where a signal says so.
+
+    Of several processes all stop after the same step, whichever got the signal.
+    """
     first = training.step
-    with stop_on_signal() as stop, track(range(first, total), model, total, first) as progress:
+    with (
+        stop_on_signal(patient=group.several) as stop,
+        track(range(first, total), model, total, first, group.is_first) as progress,
+    ):
         for step in progress:
             terms = take_step(step)
             training.step = step + 1
-            shown = observer.see(step, terms)
-            if shown is not None:
-                progress.set_postfix(shown, refresh=False)
+            seen = observer.see(step, terms)
+            if seen is not None:
+                progress.set_postfix(seen, refresh=False)
+            (signal,) = group.largest([stop["signal"]])
             due = training.step % checkpoint_every == 0 and training.step < total
-            if due or stop["signal"]:
+            if due or signal:
                 save()
-            if stop["signal"]:
-                raise SystemExit(128 + stop["signal"])
+            if signal:
+                # Until the file is whole: torchrun ends all when one has ended.
+                group.wait()
+                raise SystemExit(128 + signal)
 
 
 def train_step(
@@ -168,20 +226,27 @@ def train_step(
     batches: Callable[[str, int], Batch],
     step: int,
     features: Features | None = None,
+    part_of_batch: Callable[[int], Part] = lambda _: WHOLE,
 ) -> dict[str, Tensor]:
-    """Step number `step` (0, 1, ...) of the stage; returns its unweighted loss terms."""
-    batch = batches("generator", step)
+    """Step number `step` (0, 1, ...) of the stage; returns its unweighted loss terms.
+
+    part_of_batch : what of a batch, by its number, `batches` gives.
+    """
+    batch, part = batches("generator", step), part_of_batch(step)
     if critic is None:
-        return content_step(network, optimizer, batch, stage["loss"], features)
+        return content_step(network, optimizer, batch, stage["loss"], features, part)
+    first_critic_step = step * critic.steps
     return adversarial_step(
         network,
         optimizer,
         critic,
         batch,
-        lambda number: batches("critic", step * critic.steps + number),
+        lambda number: batches("critic", first_critic_step + number),
         stage["loss"],
         features,
-        first_critic_step=step * critic.steps,
+        first_critic_step=first_critic_step,
+        part=part,
+        critic_part=lambda number: part_of_batch(first_critic_step + number),
     )
 
 
@@ -203,7 +268,7 @@ def with_matched_weights(
 def write_results(
     folder: Path, stage: Mapping[str, Any], training: Training, record: Mapping[str, Any]
 ) -> None:
-    """Write history, record and, last, weights; then remove the checkpoints.
+    """Write history, record and, last, weights.
 
     Raises InputError where they cannot be written: the checkpoints stay then.
     """
@@ -216,7 +281,7 @@ def write_results(
             f"{folder}: results of {stage['model']} not written: {error.strerror or error}; make "
             "room and start again: the training goes on from its last checkpoint"
         ) from None
-    remove_checkpoints(folder)
+    remove_superseded(folder)
 
 
 def is_trained(folder: Path, fingerprint: str) -> bool:

@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ldct.errors import InputError
-from ldct.files import atomic_path
+from ldct.files import atomic_path, write_durably
 
 
 def import_file(path: str | Path) -> ModuleType:
@@ -50,7 +50,7 @@ def save_weights(path: Path, network: nn.Module, description: Mapping[str, Any])
     with atomic_path(path) as temporary:
         # save_file would make a file that only its owner can read.
         metadata = {"stage": json.dumps(description, sort_keys=True)}
-        temporary.write_bytes(save(state, metadata))
+        write_durably(temporary, save(state, metadata))
 
 
 def load_weights(path: Path, network: nn.Module) -> nn.Module:

@@ -11,6 +11,12 @@ def steps_per_epoch(tiles: int, batch: int) -> int:
     return -(-tiles // batch)
 
 
+def batch_length(tiles: int, batch: int, step: int) -> int:
+    """Tiles in batch `step` (0, 1, ...): `batch`, but for the last one of each epoch."""
+    place = step % steps_per_epoch(tiles, batch)
+    return min(batch, tiles - place * batch)
+
+
 class BatchSampler:
     """Batches of tile rows; each epoch is one permutation of all tiles.
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -90,6 +91,12 @@ def random_state(seed: int, purpose: str, device: torch.device) -> Iterator[None
     with torch.random.fork_rng(devices):
         torch.manual_seed(zlib.crc32(f"{seed}/{purpose}/steps".encode()))
         yield
+
+
+def seed_step(seed: int, purpose: str, step: int, rank: int) -> None:
+    """Start PyTorch's random numbers of one step and process of several: nothing to be saved."""
+    key = [seed, zlib.crc32(purpose.encode()), step, rank]
+    torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
 
 
 def state_tensors(training: Training) -> list[Tensor]:

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 
 from ldct.training.critics import Critic, critic_step, descend, generator_term
 from ldct.training.losses import Features, content_loss
+from ldct.training.parallel import WHOLE, Part
 
 # (network input [batch, inputs, tile, tile], target [batch, 1, tile, tile]) in network units. The
 # first channel of the input is the image that the stage is to improve.
@@ -21,12 +22,13 @@ def content_step(
     batch: Batch,
     loss: Mapping[str, Any],
     features: Features | None = None,
+    part: Part = WHOLE,
 ) -> dict[str, Tensor]:
-    """One step on content losses alone; returns the terms."""
+    """One step on content losses alone; returns the terms. part : what of a batch `batch` is."""
     inputs, target = batch
     total, terms = content_loss(network(inputs), target, loss, features)
-    descend(optimizer, total)
-    return terms
+    descend(network, optimizer, total, part)
+    return part.weigh(terms)
 
 
 def adversarial_step(
@@ -38,27 +40,32 @@ def adversarial_step(
     loss: Mapping[str, Any],
     features: Features | None = None,
     first_critic_step: int = 0,
+    part: Part = WHOLE,
+    critic_part: Callable[[int], Part] = lambda _: WHOLE,
 ) -> dict[str, Tensor]:
     """`critic.steps` critic steps, then one generator step; returns the terms of the last of each.
 
     critic_batch : gives the batch of the k-th critic step, k = 0 .. critic.steps - 1.
     first_critic_step : critic steps made since the training began.
+    part, critic_part : what of a batch `batch` is, and that of the k-th critic step.
     """
     terms: dict[str, Tensor] = {}
     for number in range(critic.steps):
         inputs, target = critic_batch(number)
         fake = _predict(generator, inputs)
-        terms = critic_step(critic, target, fake, inputs[:, :1], first_critic_step + number)
+        step = first_critic_step + number
+        terms = critic_step(critic, target, fake, inputs[:, :1], step, critic_part(number))
     inputs, target = batch
     prediction = generator(inputs)
     total, content_terms = content_loss(prediction, target, loss, features)
     critic.network.requires_grad_(False)
     critic.network.eval()
     adversarial = generator_term(critic, prediction, inputs[:, :1])
-    descend(optimizer, total + critic.weight * adversarial)
+    descend(generator, optimizer, total + critic.weight * adversarial, part)
     critic.network.requires_grad_(True)
     critic.network.train()
-    return {**content_terms, "adversarial": adversarial.detach(), **terms}
+    own = part.weigh({**content_terms, "adversarial": adversarial.detach()})
+    return own | terms
 
 
 def _predict(generator: nn.Module, inputs: Tensor) -> Tensor:

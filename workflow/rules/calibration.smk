@@ -25,8 +25,10 @@ if SETTINGS["calibration_file"]:
             grid=SETTINGS["calibration_file"],
             code=code(
                 "ldct/evaluation/calibration*.py",
+                "ldct/evaluation/intervals.py",
                 "ldct/evaluation/metrics.py",
                 "ldct/evaluation/protocol.py",
+                "ldct/evaluation/resampling.py",
                 "ldct/reporting/calibration*.py",
                 "ldct/reporting/figure_style.py",
                 "ldct/commands/calibration.py",

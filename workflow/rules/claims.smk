@@ -15,6 +15,7 @@ rule judge_claims:
             "ldct/evaluation/disc_detection.py",
             "ldct/evaluation/formulas.py",
             "ldct/evaluation/intervals.py",
+            "ldct/evaluation/observers.py",
             "ldct/evaluation/protocol.py",
             "ldct/evaluation/resampling.py",
             "ldct/evaluation/run_*.py",

@@ -9,7 +9,13 @@ from ldct.evaluation.completeness import finished_scores
 from ldct.evaluation.run_files import files_of_claims, table_files
 from ldct.files import read_yaml
 from ldct.registry import find_methods
-from ldct.stages import network_files, perceptual_network, resolve_models
+from ldct.stages import (
+    network_files,
+    perceptual_network,
+    requested_memory_mb,
+    resolve_models,
+)
+from ldct.torch_build import built_for_cuda
 
 DATASET = SETTINGS["dataset"]
 DATA = f"data/{DATASET['name']}"
@@ -52,7 +58,8 @@ def gpus():
     """GPUs one job asks for: 1 where networks may run on one, else 0."""
     if SETTINGS["device"] == "cpu":
         return 0
-    return 1 if SETTINGS["device"] == "cuda" or shutil.which("nvidia-smi") else 0
+    found = shutil.which("nvidia-smi") and built_for_cuda()
+    return 1 if SETTINGS["device"] == "cuda" or found else 0
 
 
 def as_json(content):
@@ -91,6 +98,32 @@ def engine_options():
     """Options of trainings that may change the last bits of the weights."""
     names = ("compile", "cuda_graphs", "tf32", "fused_optimizer", "deterministic")
     return {name: SETTINGS["engine"][name] for name in names}
+
+
+def training_start():
+    """How a training's process is started: plainly, or as several that torchrun looks after."""
+    engine = SETTINGS["engine"]
+    if engine["processes"] == 1 and not engine["torchrun"]:
+        return "python -m ldct"
+    machines = engine["torchrun"] or ["--standalone"]
+    # Time for a step and a checkpoint after SIGTERM.
+    options = [f"--nproc-per-node={engine['processes']}", "--shutdown-timeout=120"]
+    given = " ".join(map(shlex.quote, [*machines, *options]))
+    # Without "--" torchrun takes options of ours for abbreviations of its own.
+    return f"python -m torch.distributed.run {given} -m -- ldct"
+
+
+def processes_of_training():
+    """What the bits of weights depend on: processes of a machine, and machines."""
+    machines = [
+        text for text in SETTINGS["engine"]["torchrun"] if text.startswith("--nnodes")
+    ]
+    return [SETTINGS["engine"]["processes"], *machines]
+
+
+def training_memory_mb(wildcards):
+    stage = SETTINGS["models"][wildcards.model]
+    return requested_memory_mb(stage, SETTINGS["engine"]["processes"])
 
 
 def validation_options():

@@ -103,8 +103,11 @@ if CONTROLS:
             protocol=SETTINGS["protocol_file"],
             code=code(
                 "ldct/evaluation/control_expectations.py",
+                "ldct/evaluation/disc_detection.py",
                 "ldct/evaluation/formulas.py",
                 "ldct/evaluation/intervals.py",
+                "ldct/evaluation/observers.py",
+                "ldct/evaluation/protocol.py",
                 "ldct/evaluation/resampling.py",
                 "ldct/evaluation/uncertainty.py",
                 "ldct/reporting/controls_table.py",

@@ -20,7 +20,7 @@ rule micro_benchmark:
                 for file in network_files(MICRO_MODELS, model)
             }
         ),
-        code=code("ldct/micro_benchmark.py", "ldct/probes.py"),
+        code=TRAINING_CODE + code("ldct/micro_benchmark.py", "ldct/probes.py"),
     output:
         f"{RUN}/tables/micro_benchmark.json",
     log:
@@ -40,11 +40,16 @@ rule micro_benchmark:
         rounds=SETTINGS["micro_benchmark"]["rounds"],
         batch=SETTINGS["micro_benchmark"]["batch"],
         side=SETTINGS["micro_benchmark"]["side"],
+        precision=SETTINGS["precision"],
+        inference_precision=SETTINGS["inference"]["precision"],
+        engine=as_json(engine_options()),
     message:
         "Timing loss terms and levels in turns"
     shell:
         "python -m ldct --log {log} micro-benchmark --plan {input.plan} --models {params.models:q}"
         " --rounds {params.rounds} --batch {params.batch} --side {params.side}"
+        " --precision {params.precision} --inference-precision {params.inference_precision}"
+        " --engine {params.engine:q}"
         " --device {resources.device} --gpus {resources.gpu}"
         " --jobs-per-gpu {resources.jobs_per_gpu} --threads {threads} --output {output}"
 
@@ -67,6 +72,7 @@ rule cost:
         micro=f"{RUN}/tables/micro_benchmark.json",
         code=code(
             "ldct/evaluation/cost.py",
+            "ldct/probes.py",
             "ldct/reporting/cost_formats.py",
             "ldct/denoising/network_*.py",
             "ldct/commands/cost.py",

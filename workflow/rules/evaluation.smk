@@ -62,6 +62,7 @@ rule table1:
             "ldct/evaluation/scores.py",
             "ldct/evaluation/protocol.py",
             "ldct/evaluation/intervals.py",
+            "ldct/evaluation/metrics.py",
             "ldct/evaluation/resampling.py",
             "ldct/evaluation/statistics.py",
             "ldct/evaluation/uncertainty.py",
@@ -69,6 +70,7 @@ rule table1:
             "ldct/reporting/paired.py",
             "ldct/reporting/score_tables.py",
             "ldct/commands/evaluation.py",
+            "ldct/scaling.py",
         ),
     output:
         table=report(

@@ -25,7 +25,9 @@ if LPIPS:
                 if file == "data/weights/vgg16.safetensors"
             ][:1],
             code=code(
-                "ldct/evaluation/lpips_weights.py", "ldct/data/weights_archives.py"
+                "ldct/evaluation/lpips_weights.py",
+                "ldct/evaluation/perceptual_metric.py",
+                "ldct/data/weights_archives.py",
             ),
         output:
             LPIPS_WEIGHTS,
@@ -97,8 +99,11 @@ rule metrics_table:
         protocol=SETTINGS["protocol_file"],
         code=code(
             "ldct/evaluation/formulas.py",
+            "ldct/evaluation/image_quality.py",
             "ldct/evaluation/intervals.py",
+            "ldct/evaluation/protocol.py",
             "ldct/evaluation/resampling.py",
+            "ldct/evaluation/tissues.py",
             "ldct/evaluation/uncertainty.py",
             "ldct/reporting/metrics_table.py",
             "ldct/reporting/plain_table.py",

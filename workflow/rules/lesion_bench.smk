@@ -85,6 +85,7 @@ rule draw_lesion_bench:
         code=BENCH_CODE
         + code(
             "ldct/reporting/lesion_bench_*.py",
+            "ldct/evaluation/lesion_measures.py",
             "ldct/evaluation/uncertainty.py",
             "ldct/evaluation/intervals.py",
             "ldct/evaluation/resampling.py",
@@ -116,6 +117,7 @@ rule draw_lesion_bench:
         gpu=0,
     params:
         titles=BENCH_TITLES,
+        statistics=as_json(interval_options()),
         scaling=as_json(SETTINGS["scaling"]),
         note=BENCH_NOTE,
         credit=DATASET.get("credit", f"{DATASET['title']}."),
@@ -126,7 +128,7 @@ rule draw_lesion_bench:
     shell:
         "python -m ldct --log {log} draw-lesion-bench --measured {input.measured}"
         " --titles {params.titles:q} --protocol {input.protocol} --scaling {params.scaling:q}"
-        " --note {params.note:q} --credit {params.credit:q}"
+        " --statistics {params.statistics:q} --note {params.note:q} --credit {params.credit:q}"
         " --tables {params.tables} --figure {params.figure}"
 
 
@@ -206,12 +208,14 @@ if SETTINGS.get("detectability"):
             gpu=0,
         params:
             discs=subpath(input[0], parent=True),
+            statistics=as_json(interval_options()),
             folder=subpath(output[0], ancestor=2),
         message:
             "Measuring how well model observers find the discs in the images of all methods"
         shell:
             "python -m ldct --log {log} detectability --discs {params.discs}"
-            " --predictions {input.predictions} --output {params.folder}"
+            " --predictions {input.predictions} --statistics {params.statistics:q}"
+            " --output {params.folder}"
 
     rule draw_detectability:
         """Detectability as table and figure."""
@@ -246,6 +250,7 @@ if SETTINGS.get("detectability"):
             gpu=0,
         params:
             titles=BENCH_TITLES,
+            statistics=as_json(interval_options()),
             note=BENCH_NOTE,
             credit=DATASET.get("credit", f"{DATASET['title']}."),
             tables=subpath(output.csv, strip_suffix=".csv"),
@@ -254,5 +259,5 @@ if SETTINGS.get("detectability"):
             "Drawing the detectability of the discs"
         shell:
             "python -m ldct --log {log} draw-detectability --measured {input.measured}"
-            " --discs {input.discs} --titles {params.titles:q} --note {params.note:q}"
-            " --credit {params.credit:q} --tables {params.tables} --figure {params.figure}"
+            " --discs {input.discs} --titles {params.titles:q} --statistics {params.statistics:q}"
+            " --note {params.note:q} --credit {params.credit:q} --tables {params.tables} --figure {params.figure}"

@@ -2,6 +2,12 @@
 
 # Settings that do not change the result (device, checkpoint_every, workers) reach commands as resources:
 # as params, or written into the command, a new value would retrain everything.
+TRAINING_CODE = code("ldct/training/*.py", "ldct/scaling.py", "ldct/data/tiles.py")
+VALIDATION_CODE = (
+    code("ldct/evaluation/metrics.py", "ldct/evaluation/protocol.py")
+    if SETTINGS["validation_protocol_file"]
+    else []
+)
 
 
 rule train:
@@ -19,7 +25,7 @@ rule train:
         networks=lambda wildcards: network_files(SETTINGS["models"], wildcards.model),
         perceptual=lambda wildcards: perceptual_weights(wildcards.model),
         protocol=SETTINGS["validation_protocol_file"] or [],
-        code=code("ldct/training/*.py", "ldct/scaling.py", "ldct/data/tiles.py"),
+        code=TRAINING_CODE + VALIDATION_CODE,
     output:
         weights=f"{RUN}/models/{{model}}/{{seed}}/weights.safetensors",
         history=f"{RUN}/models/{{model}}/{{seed}}/history.csv",
@@ -32,10 +38,12 @@ rule train:
     priority: 5
     conda:
         ENVIRONMENT
-    threads: 1
+    # One for each process.
+    threads: SETTINGS["engine"]["processes"]
     resources:
-        mem_mb=2500,
-        gpu=gpus(),
+        mem_mb=training_memory_mb,
+        gpu=gpus() * SETTINGS["engine"]["processes"],
+        start=training_start(),
         device=SETTINGS["device"],
         jobs_per_gpu=SETTINGS["jobs_per_gpu"],
         checkpoint_every=SETTINGS["checkpoint_every"],
@@ -49,6 +57,7 @@ rule train:
         scaling=SCALING,
         precision=SETTINGS["precision"],
         engine=as_json(engine_options()),
+        processes=processes_of_training(),
         validation=validation_options(),
         perceptual=lambda wildcards, input: (
             f"--perceptual-weights {input.perceptual}" if input.perceptual else ""
@@ -57,7 +66,7 @@ rule train:
     message:
         "Training {wildcards.model}, seed {wildcards.seed}"
     shell:
-        "python -m ldct --log {log} train --stage {params.stage:q} --upstream {params.upstream:q}"
+        "{resources.start} --log {log} train --stage {params.stage:q} --upstream {params.upstream:q}"
         " --upstream-weights {input.upstream} {params.perceptual} --volumes {params.volumes} --tiles {input.tiles}"
         " --seed {wildcards.seed} {params.scaling} --precision {params.precision}"
         " --engine {params.engine:q} {params.validation}"

@@ -106,6 +106,7 @@ rule texture_report:
         facts=f"{TEXTURE}/squares.json",
         code=TEXTURE_CODE
         + code(
+            "ldct/evaluation/intervals.py",
             "ldct/evaluation/texture_summary.py",
             "ldct/evaluation/uncertainty.py",
             "ldct/evaluation/resampling.py",
@@ -152,6 +153,7 @@ rule texture_report:
                 ),
             ]
         ),
+        statistics=as_json(interval_options()),
         note=lambda wildcards: FIGURE_NOTE,
         credit=DATASET.get("credit", f"{DATASET['title']}."),
         tables=subpath(output.csv, parent=True),
@@ -160,5 +162,6 @@ rule texture_report:
         "Table and figures of texture"
     shell:
         "python -m ldct --log {log} texture-report --measured {input.measured}"
-        " --facts {input.facts} --rows {params.rows:q} --note {params.note:q}"
+        " --facts {input.facts} --rows {params.rows:q}"
+        " --statistics {params.statistics:q} --note {params.note:q}"
         " --credit {params.credit:q} --tables {params.tables} --figures {params.figures}"
