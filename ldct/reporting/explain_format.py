@@ -41,8 +41,8 @@ def to_text(found: Mapping[str, Any]) -> str:
         ["Files behind it, from the number back", *_files(found["files"])],
         ["Check of these files", *_indent(found["problems"] or [_all_well(found["files"])], False)],
         [
-            "Make it again (add --forceall to make everything behind it anew; delete the stages under "
-            "models/ to train them from the first step)",
+            "Make it again (--forceall: everything behind it, too; to train from the first step, delete "
+            "the stages under models/)",
             *_indent([found["rebuild"]], False),
         ],
     ]
