@@ -41,7 +41,7 @@ def to_text(found: Mapping[str, Any]) -> str:
         ["Files behind it, from the number back", *_files(found["files"])],
         ["Check of these files", *_indent(found["problems"] or [_all_well(found["files"])], False)],
         [
-            "Make it again (--forceall: everything behind it, too; to train from the first step, delete "
+            "Make it again (--forceall: all behind it, too; to train from the first step, delete "
             "the stages under models/)",
             *_indent([found["rebuild"]], False),
         ],
