@@ -153,6 +153,7 @@ def test_two_processes_train_as_one_does(material, tmp_path):
     assert log.count("25/25") == 1
     assert sorted(path.name for path in (tmp_path / "two").iterdir()) == [
         ".lock",
+        "checkpoint.pt",
         "history.csv",
         "training.json",
         "weights.safetensors",

@@ -79,4 +79,3 @@ def test_jobs_per_gpu_makes_nothing_anew_and_precision_only_predictions(copy_of_
     jobs = pending(run, "bf16.yaml")
     assert f"denoise/drl/0/{PATIENT}" in jobs
     assert not any(job.startswith(("train/", "data/")) for job in jobs)
-    assert "micro_benchmark" not in jobs

@@ -11,6 +11,7 @@ from workflow_runs import METHODS, edit_yaml, plans
 from ldct.evaluation.disc_detection import COLUMNS as DISC_COLUMNS
 from ldct.evaluation.lesion_bench import COLUMNS as LESION_COLUMNS
 
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
 PATIENT = "L903"
 
 

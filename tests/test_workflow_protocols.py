@@ -12,6 +12,8 @@ from ldct.evaluation.protocol import load_protocol
 from ldct.files import read_json
 from ldct.reporting.calibration_report import SIMULATED
 
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
+
 
 @pytest.fixture(scope="module")
 def run(finished_run):

@@ -10,6 +10,7 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
 LEARNED = ["drl", "lsgan", "drl_drl", "proposed"]
 MODELS = ["drl", "lsgan", "drl_drl_level2", "proposed_level2"]
 UNSEEDED = ["low_dose", "bm3d", "bm3d_psd"]
+CONTROLS = [f"control_{name}" for name in ("oracle", "blur", "blur_noise", "shift_20", "shuffled")]
 # Jobs that cost something; all others render tables and figures.
 COMPUTING = ("data/", "select_test_slices/", "tune_classical/", "train/", "denoise/", "score/")
 
@@ -28,6 +29,11 @@ def evaluation(*methods: str, kinds: tuple[str, ...] = ("denoise", "score")) -> 
     return {f"{kind}/{name}/{seed}/L903" for name, seed in seeds.items() for kind in kinds}
 
 
+def discs(*methods: str) -> set[str]:
+    """Predictions of the inserted discs."""
+    return {job.replace("/L903", "/discs") for job in evaluation(*methods, kinds=("denoise",))}
+
+
 def edit_recipe(card: str, folder, level: int | None = None) -> None:
     path = folder / f"methods/{card}/method.yaml"
     content = yaml.safe_load(path.read_text())
@@ -38,6 +44,9 @@ def edit_recipe(card: str, folder, level: int | None = None) -> None:
 
 def append(path, text: str) -> None:
     path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+
+LEARNING = training(*MODELS) | evaluation(*LEARNED) | discs(*LEARNED)
 
 
 def test_nothing_is_pending_in_a_copy_of_the_run(copy_of_run):
@@ -59,7 +68,11 @@ def test_recipe_of_drl_retrains_drl_and_the_cascade_on_it(copy_of_run):
     folder = copy_of_run()
     edit_recipe("drl", folder)
     found = pending(folder)
-    assert computing(found) == training("drl", "drl_drl_level2") | evaluation("drl", "drl_drl")
+    assert computing(found) == (
+        training("drl", "drl_drl_level2")
+        | evaluation("drl", "drl_drl")
+        | discs("drl", "drl_drl")
+    )
     assert {"table1", "draw_comparison", "draw_lesion_panels", "save_configuration"} <= found
     assert not {"draw_network", "draw_cascade"} & found
 
@@ -68,7 +81,9 @@ def test_recipe_of_the_second_level_keeps_the_first(copy_of_run):
     folder = copy_of_run()
     edit_recipe("proposed", folder, level=2)
     found = pending(folder)
-    assert computing(found) == training("proposed_level2") | evaluation("proposed")
+    assert computing(found) == (
+        training("proposed_level2") | evaluation("proposed") | discs("proposed")
+    )
     assert {"table1", "draw_comparison", "draw_lesion_panels", "draw_cascade"} <= found
 
 
@@ -76,8 +91,10 @@ def test_discriminator_retrains_what_it_judged(copy_of_run):
     folder = copy_of_run()
     append(folder / "methods/lsgan/discriminator.py", "\n# changed\n")
     found = pending(folder)
-    assert computing(found) == training("lsgan", "proposed_level2") | evaluation(
-        "lsgan", "proposed"
+    assert computing(found) == (
+        training("lsgan", "proposed_level2")
+        | evaluation("lsgan", "proposed")
+        | discs("lsgan", "proposed")
     )
     assert "draw_network" not in found
 
@@ -86,21 +103,21 @@ def test_network_retrains_all_that_use_it_and_redraws_its_figures(copy_of_run):
     folder = copy_of_run()
     append(folder / "methods/drl/network.py", "\n# changed\n")
     found = pending(folder)
-    assert computing(found) == training(*MODELS) | evaluation(*LEARNED)
+    assert computing(found) == LEARNING
     assert {"table1", "draw_network", "draw_cascade", "draw_comparison"} <= found
 
 
 def test_training_code_retrains_networks_only(copy_of_run):
     folder = copy_of_run()
     append(folder / "ldct/training/loop.py", "\n# changed\n")
-    assert computing(pending(folder)) == training(*MODELS) | evaluation(*LEARNED)
+    assert computing(pending(folder)) == LEARNING
 
 
 def test_classical_method_is_tuned_again_when_its_code_changes(copy_of_run):
     folder = copy_of_run()
     append(folder / "methods/bm3d/denoise.py", "\n# changed\n")
     found = pending(folder)
-    assert computing(found) == {"tune_classical/bm3d"} | evaluation("bm3d")
+    assert computing(found) == {"tune_classical/bm3d"} | evaluation("bm3d") | discs("bm3d")
     assert {"table1", "draw_lesion_panels"} <= found
 
 
@@ -108,7 +125,7 @@ def test_protocol_scores_again_and_trains_nothing(copy_of_run):
     folder = copy_of_run()
     edit_yaml(folder / "config/protocols/abdomen.yaml", window=[-150, 250])
     found = pending(folder)
-    assert computing(found) == evaluation(*LEARNED, *UNSEEDED, kinds=("score",))
+    assert computing(found) == evaluation(*LEARNED, *UNSEEDED, *CONTROLS, kinds=("score",))
     assert {"table1", "draw_comparison", "draw_lesion_panels"} <= found
 
 
@@ -132,7 +149,11 @@ def test_more_test_slices_train_nothing(copy_of_run):
     folder = copy_of_run()
     write_yaml(folder / "overlay.yaml", {"test": "all"})
     found = pending(folder, "overlay.yaml")
-    assert computing(found) == {"select_test_slices/L903"} | evaluation(*LEARNED, *UNSEEDED)
+    assert computing(found) == (
+        {"select_test_slices/L903"}
+        | evaluation(*LEARNED, *UNSEEDED)
+        | evaluation(*CONTROLS, kinds=("score",))
+    )
 
 
 def test_other_lesions_change_the_test_set_and_train_nothing(copy_of_run):
@@ -156,14 +177,20 @@ def test_budget_retrains_networks_only(copy_of_run):
     folder = copy_of_run()
     write_yaml(folder / "overlay.yaml", {"budget": {"steps": 3}})
     found = pending(folder, "overlay.yaml")
-    assert computing(found) == training(*MODELS) | evaluation(*LEARNED)
+    assert computing(found) == LEARNING
     assert "table1" in found
 
 
-@pytest.mark.parametrize(
-    "name", ["ldct/data/demo.py", "ldct/data/aapm_writer.py", "ldct/data/projector.py"]
-)
+@pytest.mark.parametrize("name", ["ldct/data/demo.py", "ldct/data/aapm_writer.py"])
 def test_code_that_only_makes_demo_data_changes_nothing_on_other_data(copy_of_run, name):
     folder = copy_of_run()
     append(folder / name, "\n# changed\n")
     assert pending(folder) == set()
+
+
+def test_code_that_simulates_dose_only_makes_the_discs_anew(copy_of_run):
+    folder = copy_of_run()
+    append(folder / "ldct/data/projector.py", "\n# changed\n")
+    found = pending(folder)
+    assert computing(found) == discs(*LEARNED, *UNSEEDED)
+    assert {"insert_discs", "measure_detectability"} <= found

@@ -41,8 +41,8 @@ def to_text(found: Mapping[str, Any]) -> str:
         ["Files behind it, from the number back", *_files(found["files"])],
         ["Check of these files", *_indent(found["problems"] or [_all_well(found["files"])], False)],
         [
-            "Make it again (--forceall: all behind it, too; to train from the first step, delete "
-            "the stages under models/)",
+            "Make it again (with --forceall: all that is behind it, too; trainings start from",
+            "step 0 only where their folders under models/ are deleted)",
             *_indent([found["rebuild"]], False),
         ],
     ]
