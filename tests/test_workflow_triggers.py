@@ -69,9 +69,7 @@ def test_recipe_of_drl_retrains_drl_and_the_cascade_on_it(copy_of_run):
     edit_recipe("drl", folder)
     found = pending(folder)
     assert computing(found) == (
-        training("drl", "drl_drl_level2")
-        | evaluation("drl", "drl_drl")
-        | discs("drl", "drl_drl")
+        training("drl", "drl_drl_level2") | evaluation("drl", "drl_drl") | discs("drl", "drl_drl")
     )
     assert {"table1", "draw_comparison", "draw_lesion_panels", "save_configuration"} <= found
     assert not {"draw_network", "draw_cascade"} & found
