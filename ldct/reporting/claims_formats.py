@@ -165,7 +165,8 @@ def head_notes(context: Mapping[str, Any], rule: Mapping[str, Any]) -> list[str]
     how = (
         f"Intervals hold {percent}; verdicts pass Holm's correction over all claims that have a p "
         f"value. Protocol: {context['protocol']}. The rule stands at the end; it, the readings "
-        "and the margins were fixed before any interval was computed (config/claims.yaml)."
+        "and the margins were fixed before any interval was computed, but for the claims on "
+        "periodic patterns, which are exploratory (config/claims.yaml)."
     )
     return [data, how]
 
