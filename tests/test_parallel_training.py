@@ -20,6 +20,7 @@ from workflow_runs import (
     copy_checkout,
     job_environment,
     snakemake,
+    wait_for_new_checkpoint,
     write_inputs,
     write_yaml,
 )
@@ -198,15 +199,6 @@ def test_batch_norm_of_two_machines_costs_less_than_another_seed(material, tmp_p
         assert status == 0, printed[-2000:]
     two = psnr_of(tmp_path / "two", material)
     assert abs(two - single[0]) < max(single) - min(single)
-
-
-def wait_for_new_checkpoint(checkpoint: Path, process: subprocess.Popen) -> None:
-    before = checkpoint.stat().st_ino if checkpoint.is_file() else None
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if checkpoint.is_file() and checkpoint.stat().st_ino != before:
-            return
-        time.sleep(0.01)
 
 
 def children(process: subprocess.Popen) -> list[int]:

@@ -16,6 +16,7 @@ from workflow_runs import (
     copy_checkout,
     job_environment,
     snakemake,
+    wait_for_new_checkpoint,
     write_inputs,
     write_yaml,
 )
@@ -69,16 +70,6 @@ def uninterrupted(material, tmp_path_factory) -> dict[str, str]:
 
 def results(folder: Path) -> dict[str, str]:
     return {name: sha256_of_file(folder / name) for name in ("weights.safetensors", "history.csv")}
-
-
-def wait_for_new_checkpoint(checkpoint: Path, process: subprocess.Popen) -> None:
-    """Until the running training has written a checkpoint of its own, or has ended."""
-    before = checkpoint.stat().st_ino if checkpoint.is_file() else None
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if checkpoint.is_file() and checkpoint.stat().st_ino != before:
-            return
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(

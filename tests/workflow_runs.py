@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -135,3 +136,13 @@ def job_of(log: str) -> str:
 def pending(folder: Path, *overlays: str) -> set[str]:
     """Jobs that `snakemake` would run (see `plans`)."""
     return {job for job, runs in plans(folder, *overlays).items() if runs}
+
+
+def wait_for_new_checkpoint(checkpoint: Path, process: subprocess.Popen) -> None:
+    """Until the running training has written a checkpoint of its own, or has ended."""
+    before = checkpoint.stat().st_ino if checkpoint.is_file() else None
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if checkpoint.is_file() and checkpoint.stat().st_ino != before:
+            return
+        time.sleep(0.01)
