@@ -36,6 +36,7 @@ except InputError as error:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/stages.smk"
 
 
 include_rules_of_methods()
@@ -44,6 +45,7 @@ for name, problem in SETTINGS["broken"].items():
 
 
 include: "workflow/rules/data.smk"
+include: "workflow/rules/weights.smk"
 include: "workflow/rules/methods.smk"
 include: "workflow/rules/controls.smk"
 include: "workflow/rules/evaluation.smk"
