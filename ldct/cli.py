@@ -4,7 +4,8 @@ import argparse
 import os
 import sys
 import traceback
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -25,7 +26,7 @@ from ldct.commands import (
     training,
 )
 from ldct.errors import InputError
-from ldct.progress import Tee
+from ldct.progress import Tee, warning_of_log
 from ldct.ranks import rank_and_size
 
 # In the order in which `--help` lists them.
@@ -53,12 +54,7 @@ def main(arguments: list[str]) -> int:
     standard error is also written to the log file.
     """
     options = _parser().parse_args(arguments)
-    with ExitStack() as stack:
-        if options.log is not None:
-            options.log.parent.mkdir(parents=True, exist_ok=True)
-            log = stack.enter_context(_open_log(options.log))
-            stack.callback(setattr, sys, "stderr", sys.stderr)
-            sys.stderr = Tee(sys.stderr, log)
+    with _logged(options.log):
         try:
             options.run(options)
         except InputError as error:
@@ -83,8 +79,30 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+@contextmanager
+def _logged(path: Path | None) -> Iterator[None]:
+    """Write all that is shown on standard error to a log file too, where it can be written."""
+    if path is None:
+        yield
+        return
+    shown = sys.stderr
+    try:
+        tee = Tee(shown, _open_log(path))
+    except OSError as error:
+        print(warning_of_log(path, error), file=shown)
+        yield
+        return
+    sys.stderr = tee
+    try:
+        yield
+    finally:
+        sys.stderr = shown
+        tee.close_log()
+
+
 def _open_log(path: Path) -> TextIO:
     """The log file, begun anew; processes of torchrun add their lines to one file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     rank, size = rank_and_size()
     if size == 1:
         return path.open("w", encoding="utf-8")

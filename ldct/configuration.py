@@ -5,10 +5,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ldct.errors import InputError
 from ldct.files import read_yaml
+from ldct.published import read_published
 from ldct.registry import find_methods, method_folder, read_card
 from ldct.schema import validate
 from ldct.stages import LEARNED, describe_budget, resolve_models
@@ -57,7 +56,7 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     for key in ("methods", "controls"):
         for name in config.get(key, []):
             method_folder(name, folders, f"configuration: key '{key}'")
-    published = read_yaml(repository / "config/published.yaml")["rows"]
+    published = read_published(repository / "config/published.yaml")["rows"]
     cards, models, chains, broken = _resolve_methods(config, folders, published)
     controls = _resolve_controls(config, folders, published, cards, broken)
     _check_processes(config, models)
@@ -282,12 +281,7 @@ def _calibration_file(config: Mapping[str, Any], repository: Path) -> str | None
 
 
 def _name_in_protocol(path: str) -> str:
-    try:
-        content = read_yaml(path)
-    except yaml.YAMLError as error:
-        raise InputError(
-            f"protocol file {path}: not valid YAML: {' '.join(str(error).split())}"
-        ) from None
+    content = read_yaml(path)
     validate(content, "protocol", f"protocol file {path}")
     return content["name"]
 

@@ -45,23 +45,6 @@ def lock_folder() -> Path:
 
 
 @contextmanager
-def held_slot(
-    devices: Sequence[str], jobs_per_device: int, folder: Path, timeout: float | None = None
-) -> Iterator[Slot]:
-    """Hold one slot of one device; wait while all are taken.
-
-    devices : names that mean the same device in every process on this machine (a GPU's UUID).
-    jobs_per_device : slots of each device; all processes must agree on it.
-    folder : where the lock files are, on a local file system.
-    timeout : seconds to wait at most; None waits for ever.
-    The first slots of all devices are taken before the second of any. Where the system has no file
-    locks (Windows) the first slot is always free. Raises InputError where the time is over.
-    """
-    with held_slots(devices, jobs_per_device, folder, 1, timeout) as slots:
-        yield slots[0]
-
-
-@contextmanager
 def held_slots(
     devices: Sequence[str],
     jobs_per_device: int,
@@ -71,8 +54,14 @@ def held_slots(
 ) -> Iterator[list[Slot]]:
     """Hold one slot of each of `count` devices; wait, holding none, until there are so many.
 
-    Two jobs that each hold one device and wait for the other's cannot come about. Arguments and
-    errors as for `held_slot`; InputError too where there are fewer devices.
+    devices : names that mean the same device in every process on this machine (a GPU's UUID).
+    jobs_per_device : slots of each device; all processes must agree on it.
+    folder : where the lock files are, on a local file system.
+    timeout : seconds to wait at most; None waits for ever.
+    Two jobs that each hold one device and wait for the other's cannot come about. The first slots
+    of all devices are taken before the second of any. Where the system has no file locks (Windows)
+    the first slots are always free.
+    Raises InputError where the time is over, or there are fewer devices than `count`.
     """
     if len(devices) < count:
         raise InputError(

@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from ldct.errors import InputError
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -54,13 +56,19 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read one JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read one JSON file. Raises InputError where it is none."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:  # of the text's encoding as well
+        raise InputError(f"{path}: not valid JSON: {' '.join(str(error).split())}") from None
 
 
 def read_yaml(path: str | Path) -> Any:
-    """Read one YAML file with the safe loader."""
-    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    """Read one YAML file with the safe loader. Raises InputError where it is none."""
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def sha256_of_file(path: str | Path) -> str:

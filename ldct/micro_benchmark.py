@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import stats
 
 from ldct import probes
 from ldct.errors import InputError
@@ -20,7 +21,6 @@ from ldct.progress import track
 from ldct.training.engine import Engine, resolve_engine
 
 CONFIDENCE = 0.95
-RESAMPLES = 2000
 MEMORY_STEPS = 2
 
 
@@ -56,14 +56,18 @@ def measure_pairs(
     """Time and memory ratio of every pair of the plan (config/micro_benchmark.yaml).
 
     models : resolved stages that the variants name.
-    batch : tiles per step; side : pixels of a slice's side; rounds : timings of each variant.
+    batch : tiles per step; side : pixels of a slice's side; rounds : timings of each variant, two
+        or more.
     precision, inference_precision : "fp32" or "bf16", of steps and of slices.
     Returns pair name to variant_a, variant_b (their titles), time_ratio a / b with the bounds
-    `lower` and `upper` of its 95 % bootstrap interval over rounds, memory_ratio of the peaks,
-    added_memory_ratio of what the peaks add to an idle process, seconds and peaks of both, n and
-    conditions.
+    `lower` and `upper` of its 95 % interval over rounds (`ratio_interval`) and its degrees of
+    freedom `df`, memory_ratio of the peaks, added_memory_ratio of what the peaks add to an idle
+    process, mean seconds and peaks of both, n rounds and conditions. Raises InputError where the
+    plan names what is not there, or with one round.
     """
     check_plan(plan, models)
+    if rounds < 2:
+        raise InputError(f"rounds: found {rounds}, expected 2 or more: one timing has no interval")
     variants = plan["variants"]
     engine = resolve_engine(engine or Engine(), device)
     setup = Setup(batch, side, device, precision, inference_precision, engine)
@@ -75,6 +79,7 @@ def measure_pairs(
         {name: work_of(variant, models, setup) for name, variant in variants.items()},
         rounds,
         device,
+        probes.warm_up_calls(engine, device),
     )
     clock = "processor time, one thread" if device.type == "cpu" else "time on the clock"
     found = {}
@@ -99,6 +104,7 @@ def measure_pairs(
             "peak_memory_mb_a": memory[a]["peak_mb"],
             "peak_memory_mb_b": memory[b]["peak_mb"],
             "n": rounds,
+            "df": rounds - 1,
             "confidence": CONFIDENCE,
             "conditions": ", ".join([what, device.type, clock, *how, "random weights", "in turns"]),
         }
@@ -145,11 +151,12 @@ def without_terms(stage: Mapping[str, Any], terms: Sequence[str]) -> dict[str, A
 
 
 def time_in_turns(
-    works: Mapping[str, Callable[[], None]], rounds: int, device: torch.device
+    works: Mapping[str, Callable[[], None]], rounds: int, device: torch.device, warm_up: int = 1
 ) -> dict[str, list[float]]:
-    """Seconds of every work in every round; each is called once before, untimed."""
+    """Seconds of every work in every round; each is called `warm_up` times before, untimed."""
     for work in works.values():
-        work()
+        for _ in range(warm_up):
+            work()
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in track(range(rounds), "timing in turns", rounds):
         for name, work in works.items():
@@ -157,16 +164,16 @@ def time_in_turns(
     return seconds
 
 
-def ratio_interval(
-    a: Sequence[float], b: Sequence[float], resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[float, float, float]:
-    """Ratio of mean times and its percentile bootstrap interval; rounds are drawn whole."""
-    pairs = np.array([a, b])
-    drawn = np.random.default_rng(seed).integers(0, len(a), (resamples, len(a)))
-    means = pairs[:, drawn].mean(axis=2)
-    tail = (1 - CONFIDENCE) / 2
-    lower, upper = np.quantile(means[0] / means[1], [tail, 1 - tail])
-    return float(pairs[0].mean() / pairs[1].mean()), float(lower), float(upper)
+def ratio_interval(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float]:
+    """Geometric mean of the rounds' ratios a / b, and its 95 % interval over rounds.
+
+    a, b : seconds of two variants, paired by round, two rounds or more. Ratios of paired rounds,
+    so that what slows a whole round cancels; their logarithms' mean plus and minus Student's t
+    (n - 1 degrees of freedom) times s / sqrt(n), taken back. Returns (ratio, lower, upper).
+    """
+    logs = np.log(a) - np.log(b)
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, logs.size - 1) * stats.sem(logs)
+    return tuple(float(np.exp(logs.mean() + by)) for by in (0, -half, half))
 
 
 def _peak(variant: dict[str, Any], models: dict[str, Any], setup: Setup) -> dict[str, float]:

@@ -7,32 +7,28 @@ are needed: pixels are made up, and where there is no tile table the number of t
 
 import json
 import os
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from ldct import probes
-from ldct.data.tiles import VOLUME
+from ldct import plan_probes, probes
 from ldct.errors import InputError
+from ldct.plan_counts import MEBI, SIDE, expected_slices, expected_tiles, expected_volume_mb
 from ldct.progress import track
 from ldct.schedule import Job, run_on
 from ldct.stages import requested_memory_mb
-from ldct.training.engine import CHANGE_BITS, Engine, resolve_engine
+from ldct.training.engine import Engine, resolve_engine
+from ldct.training.feeding import DEVICE_SHARE
+from ldct.training.options import CHANGE_BITS
 from ldct.training.recipe import total_steps
 
-# Of the tiles of the challenge's training slices the paper kept 281,660 of 325,888.
-KEPT_SHARE = 281_660 / 325_888
-SIDE = 512
 # Batches of the timings on a CPU: time per tile hardly depends on the batch, memory grows with it.
 SMALL_BATCH, LARGE_BATCH = 2, 8
 # Peaks of real trainings were this much above those of their steps alone: the tiles' pages of the
 # memory-mapped volumes, and libraries.
-DATA_MB = 130
-TIMED_STEPS = 2
+DATA_MB = 200
 LEARNED_KINDS = ("network", "cascade")
 
 
@@ -43,14 +39,18 @@ def make_plan(
 
     settings : of `ldct.configuration.resolve_run`.
     data : data folder of the data set; need not exist.
-    cores : of `snakemake --cores`; gpus : jobs that may run on GPUs at once.
+    cores : of `snakemake --cores`; gpus : GPUs that the run may use.
+    device : what is measured on; a GPU is held by the caller.
+    Raises InputError where a training's processes have no GPU each.
     """
+    check_processes(settings, gpus, device)
     tiles, tiles_from = expected_tiles(settings, data)
     slices = expected_slices(settings)
-    stages = plan_stages(settings, tiles, device)
+    held_mb = held_volume_mb(settings, data, device)
+    stages = plan_stages(settings, tiles, cores, held_mb, device)
     methods = plan_methods(settings, sum(slices.values()), device)
     jobs = list_jobs(settings, stages, methods, slices, cores, device)
-    clock, memory = run_on(jobs, cores, gpus)
+    course = run_on(jobs, cores, gpus, settings["jobs_per_gpu"])
     return {
         "run": settings["run"],
         "dataset": settings["dataset"]["title"],
@@ -60,8 +60,12 @@ def make_plan(
         "precision": settings["precision"],
         "engine": probes.options_on(engine_of(settings, device)),
         "processes": settings["engine"]["processes"],
+        "torchrun": list(settings["engine"]["torchrun"]),
+        "volumes_on_device_mb": held_mb,
         "inference_precision": settings["inference"]["precision"],
         "cores": cores,
+        "gpus": gpus if device.type == "cuda" else 0,
+        "jobs_per_gpu": settings["jobs_per_gpu"],
         "tiles": tiles,
         "tiles_from": tiles_from,
         "test_slices": sum(slices.values()),
@@ -69,16 +73,47 @@ def make_plan(
         "methods": methods,
         "total": {
             "job_hours": sum(job.seconds * job.cores for job in jobs) / 3600,
-            "clock_hours": clock / 3600,
-            "peak_memory_mb": memory,
+            "clock_hours": course.seconds / 3600,
+            "peak_memory_mb": course.memory_mb,
             "machine_memory_mb": machine_memory_mb(),
+            "peak_gpu_memory_mb": course.gpu_memory_mb if device.type == "cuda" else None,
+            "gpu_memory_mb": gpu_memory_mb(device),
         },
     }
 
 
 def machine_memory_mb() -> float:
     """Memory of this machine in MiB."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / probes.MEBI
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / MEBI
+
+
+def gpu_memory_mb(device: torch.device) -> float | None:
+    """Memory of a GPU in MiB; None for a CPU."""
+    if device.type != "cuda":
+        return None
+    return torch.cuda.get_device_properties(device).total_memory / MEBI
+
+
+def check_processes(settings: Mapping[str, Any], gpus: int, device: torch.device) -> None:
+    """Raise InputError where there are fewer GPUs than processes of one training."""
+    processes = settings["engine"]["processes"]
+    if device.type == "cuda" and gpus < processes:
+        raise InputError(
+            f"--gpus: found {gpus} for engine.processes: {processes}, expected one GPU for each; "
+            f"say --gpus {processes}, or lower engine.processes"
+        )
+
+
+def held_volume_mb(settings: Mapping[str, Any], data: Path, device: torch.device) -> float:
+    """MiB of the volumes that each process of a training copies to its device; 0 where none."""
+    wish = settings["engine"]["volumes_on_device"]
+    volumes = expected_volume_mb(settings, data)
+    if wish == "auto":
+        if device.type != "cuda":
+            return 0.0
+        free, _ = torch.cuda.mem_get_info(device)
+        wish = volumes * MEBI <= DEVICE_SHARE * free
+    return volumes if wish else 0.0
 
 
 def engine_of(settings: Mapping[str, Any], device: torch.device) -> Engine:
@@ -87,57 +122,42 @@ def engine_of(settings: Mapping[str, Any], device: torch.device) -> Engine:
     return resolve_engine(Engine(**wishes), device)
 
 
-def expected_tiles(settings: Mapping[str, Any], data: Path) -> tuple[int, str]:
-    """Number of training tiles, and where the number is from; without the validation patient's."""
-    held_out = settings["validation"]["patient"]
-    table = data / "tiles.npy"
-    if table.is_file():
-        tiles = np.load(table, mmap_mode="r")
-        if held_out is None:
-            return len(tiles), str(table)
-        number = settings["train_patients"].index(held_out)
-        return int((tiles[:, VOLUME] != number).sum()), f"{table} without {held_out}"
-    size, stride = settings["tiles"]["size"], settings["tiles"]["stride"]
-    patients = settings["dataset"]["patients"]
-    trained_on = [name for name in settings["train_patients"] if name != held_out]
-    slices = sum(patients[name].get("slices") or 0 for name in trained_on)
-    per_slice = ((SIDE - size) // stride + 1) ** 2
-    reason = f"estimate: {slices} training slices, {KEPT_SHARE:.1%} of their tiles hold tissue"
-    return round(slices * per_slice * KEPT_SHARE), reason
-
-
-def expected_slices(settings: Mapping[str, Any]) -> dict[str, int]:
-    """Test patient to number of slices; those that are added for lesions are not known."""
-    every = 1 if settings["test"] == "all" else settings["test"]["every"]
-    patients = settings["dataset"]["patients"]
-    return {
-        name: -(-(patients[name].get("slices") or 0) // every) for name in settings["test_patients"]
-    }
-
-
 def plan_stages(
-    settings: Mapping[str, Any], tiles: int, device: torch.device
+    settings: Mapping[str, Any], tiles: int, cores: int, held_mb: float, device: torch.device
 ) -> dict[str, dict[str, Any]]:
-    """Steps, seconds and memory of every stage; stages that differ in nothing are timed once."""
-    models = settings["models"]
+    """Steps, seconds and memory of every stage; stages that differ in nothing are timed once.
+
+    held_mb : of volumes on the device, for each process.
+    Of several processes one is timed, with its part of the batch. On a CPU with fewer cores they
+    take turns. Memory of the machine is that of all processes, memory of a GPU that of one.
+    """
+    models, processes = settings["models"], settings["engine"]["processes"]
+    lanes = processes if device.type == "cuda" else min(processes, cores)
     kinds = {name: kind_of(stage, models) for name, stage in models.items()}
     examples = {kind: name for name, kind in reversed(kinds.items())}
-    engine = engine_of(settings, device)
+    how = (device, settings["precision"], engine_of(settings, device))
     measured = {
-        kind: probe_stage(models[name], models, device, settings["precision"], engine)
+        kind: probe_stage(models[name], models, processes, *how)
         for kind, name in track(examples.items(), "timing stages", len(examples))
     }
+    host_mb, gpu_mb = (0.0, held_mb) if device.type == "cuda" else (held_mb, 0.0)
     planned = {}
     for name, stage in models.items():
         probe, batch = measured[kinds[name]], stage["recipe"]["batch"]
+        part = batch // processes
         steps = total_steps(stage["recipe"], tiles)
+        per_step = probe["seconds_per_tile"] * part * processes / lanes
+        on_host = probe["memory_mb"] + probe["memory_mb_per_tile"] * part + host_mb
+        on_gpu = probe["gpu_memory_mb"]
         planned[name] = {
             "steps": steps,
             "batch": batch,
-            "seconds_per_step": probe["seconds_per_tile"] * batch,
-            "seconds": probe["seconds_per_tile"] * steps * batch,
-            "peak_memory_mb": probe["memory_mb"] + probe["memory_mb_per_tile"] * batch,
-            "requested_memory_mb": requested_memory_mb(stage, settings["engine"]["processes"]),
+            "cores": lanes,
+            "seconds_per_step": per_step,
+            "seconds": per_step * steps,
+            "peak_memory_mb": on_host * processes,
+            "peak_gpu_memory_mb": None if on_gpu is None else on_gpu + gpu_mb,
+            "requested_memory_mb": requested_memory_mb(stage, processes),
         }
     return planned
 
@@ -153,23 +173,29 @@ def kind_of(stage: Mapping[str, Any], models: Mapping[str, Any]) -> str:
 def probe_stage(
     stage: Mapping[str, Any],
     models: Mapping[str, Any],
+    processes: int,
     device: torch.device,
     precision: str,
     engine: Engine,
-) -> dict[str, float]:
-    """Seconds per tile and memory of one stage, from steps of two batch sizes."""
-    batch = stage["recipe"]["batch"]
-    large = batch if device.type == "cuda" else min(batch, LARGE_BATCH)
+) -> dict[str, Any]:
+    """Seconds per tile and memory of one process of a stage, from steps of two batch sizes.
+
+    gpu_memory_mb : with the process's part of the batch; None on a CPU.
+    """
+    part = stage["recipe"]["batch"] // processes
+    large = part if device.type == "cuda" else min(part, LARGE_BATCH)
     small = min(SMALL_BATCH, large)
     upstream = {name: models[name] for name in stage["upstream"]}
-    how = (TIMED_STEPS, str(device), precision, engine)
-    found = probes.in_fresh_process(probes.steps_of_two_sizes, stage, upstream, small, large, *how)
-    data_mb = DATA_MB if device.type == "cpu" else 0
-    slope = (found["peak_large"] - found["peak_small"]) / max(large - small, 1)
+    found = probes.in_fresh_process(
+        plan_probes.steps_of_two_sizes,
+        *(stage, upstream, small, large, str(device), precision, engine),
+    )
+    slope = max((found["peak_large"] - found["peak_small"]) / max(large - small, 1), 0.0)
     return {
         "seconds_per_tile": found["seconds_per_step"] / large,
-        "memory_mb_per_tile": max(slope, 0.0),
-        "memory_mb": found["peak_large"] - max(slope, 0.0) * large + data_mb,
+        "memory_mb_per_tile": slope,
+        "memory_mb": found["peak_large"] - slope * large + DATA_MB,
+        "gpu_memory_mb": found["peak_gpu"],
     }
 
 
@@ -186,11 +212,14 @@ def plan_methods(
         if card["kind"] in LEARNED_KINDS:
             key = json.dumps([[level["network"], level["inputs"]] for level in levels])
             if key not in chains:
-                how = (SIDE, str(device), settings["inference"]["precision"])
-                chains[key] = probes.in_fresh_process(probes.one_slice, levels, *how)
+                inference = settings["inference"]
+                how = (SIDE, str(device), inference["precision"], inference["tile"])
+                chains[key] = probes.in_fresh_process(plan_probes.one_slice, levels, *how)
             found |= chains[key]
         elif card["kind"] in ("classical", "network_finetuned"):
             found |= probe_classical(settings["folders"][name], card.get("settings", {}), levels)
+            if levels and device.type == "cuda":
+                found["note"] = found["note"] or "timed on the CPU"
         elif card["kind"] == "identity":
             found["seconds_per_slice"] = 0.0
         else:
@@ -207,7 +236,7 @@ def probe_classical(
     """Seconds per slice and of tuning, from a small image; a note where the method fails on it."""
     try:
         return probes.in_fresh_process(
-            probes.small_image, folder, dict(card_settings), list(levels), SIDE
+            plan_probes.small_image, folder, dict(card_settings), list(levels), SIDE
         )
     except InputError:
         raise
@@ -230,8 +259,10 @@ def list_jobs(
             f"{name}/{seed}",
             stage["seconds"],
             tuple(f"{model}/{seed}" for model in settings["models"][name]["upstream"]),
-            gpus=gpus,
-            memory_mb=stage["peak_memory_mb"],
+            min(stage["cores"], cores),
+            gpus * settings["engine"]["processes"],
+            stage["peak_memory_mb"],
+            stage["peak_gpu_memory_mb"] or 0.0,
         )
         for name, stage in stages.items()
         for seed in settings["seeds"]
@@ -247,50 +278,8 @@ def list_jobs(
             for patient, count in slices.items():
                 seconds = method["seconds_per_slice"] * count / wide
                 after = (*tuning, *(f"{model}/{seed}" for model in chain))
-                memory = method.get("peak_memory_mb") or 0.0
-                own = gpus if chain else 0
+                memory = (method.get("peak_memory_mb") or 0.0) * wide
+                own, on_gpu = (gpus if chain else 0), method.get("peak_gpu_memory_mb") or 0.0
                 job = f"denoise/{name}/{seed}/{patient}"
-                jobs.append(Job(job, seconds, after, wide, own, memory * wide))
+                jobs.append(Job(job, seconds, after, wide, own, memory, on_gpu))
     return jobs
-
-
-def compare_plan(plan: Mapping[str, Any], cost: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Foretold over measured of training time and memory and inference time, for what both know.
-
-    Each is a mapping of stage or method to ratio, with "median" beside.
-    cost : of `ldct.evaluation.cost.collect_cost` of a finished run of the same configuration.
-    """
-    pairs = {
-        "training_time": [
-            (name, stage["seconds"], training_seconds(cost["stages"].get(name, {})))
-            for name, stage in plan["stages"].items()
-        ],
-        "training_memory": [
-            (name, stage["peak_memory_mb"], cost["stages"].get(name, {}).get("peak_memory_mb"))
-            for name, stage in plan["stages"].items()
-        ],
-        "inference_time": [
-            (
-                name,
-                method["seconds_per_slice"],
-                cost["methods"].get(name, {}).get("inference_seconds_per_slice"),
-            )
-            for name, method in plan["methods"].items()
-        ],
-    }
-    ratios = {
-        what: {name: foretold / found for name, foretold, found in rows if foretold and found}
-        for what, rows in pairs.items()
-    }
-    return {
-        what: {**rows, "median": statistics.median(rows.values())}
-        for what, rows in ratios.items()
-        if rows
-    }
-
-
-def training_seconds(stage: Mapping[str, Any]) -> float | None:
-    """Processor time of a training on a CPU; time on the clock on a GPU, or without a record."""
-    on_cpu = str(stage.get("device", "cpu")).startswith("cpu")
-    processor = stage.get("training_cpu_seconds") if on_cpu else None
-    return processor or stage.get("training_seconds")

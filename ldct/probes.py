@@ -4,7 +4,6 @@ Weights and pixels are random: neither time nor memory depends on them. Peak mem
 own figure of a process that does nothing else; on a GPU it is the allocator's.
 """
 
-import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,27 +12,21 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import Any
 
-import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
-from ldct.denoising.classical import load_denoiser
 from ldct.denoising.network import InferencePlan, inference_settings, tiled_levels
 from ldct.denoising.network_cost import multiply_adds
 from ldct.denoising.network_facts import count_parameters
 from ldct.errors import InputError
-from ldct.scaling import Scaling
 from ldct.training.chain import Level, apply_levels, stack_inputs
-from ldct.training.devices import limit_threads
-from ldct.training.engine import Engine, engine_settings, resolve_engine
+from ldct.training.engine import Engine, engine_settings, resolve_engine, step_settings
 from ldct.training.loop import start_training, train_step
 from ldct.training.matching import wants_matching
 from ldct.training.networks import build_network
 from ldct.training.vgg import FeatureStack
 
 MEBI = 2**20
-SMALL_SIDE = 128
 
 
 def training_step(
@@ -66,10 +59,7 @@ def training_step(
         return stack_inputs(stage["inputs"], previous, low), target
 
     def step() -> None:
-        with (
-            engine_settings(engine, device),
-            torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
-        ):
+        with engine_settings(engine, device), step_settings(engine, device, precision):
             state = (training.network, training.optimizer, training.critic)
             train_step(stage, *state, batches, 0, features)
 
@@ -80,12 +70,21 @@ def inference(
     levels: Sequence[Mapping[str, Any]], side: int, device: torch.device, precision: str = "fp32"
 ) -> Callable[[], None]:
     """A function that denoises one image of side x side pixels with untrained levels."""
-    apply = tiled_levels(random_levels(levels, device), InferencePlan(precision=precision))
-    image = torch.rand(1, 1, side, side, generator=torch.Generator().manual_seed(0)).to(device)
+    plan = InferencePlan(precision=precision)
+    return planned_inference(random_levels(levels, device), side, device, plan)
+
+
+def planned_inference(
+    levels: Sequence[Level], side: int, device: torch.device, plan: InferencePlan
+) -> Callable[[], None]:
+    """A function that denoises the images of one batch of a plan, of side x side pixels."""
+    apply = tiled_levels(levels, plan)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(plan.batch, 1, side, side, generator=generator).to(device)
 
     def denoise() -> None:
         with inference_settings(device), torch.inference_mode():
-            apply(image)
+            apply(images)
 
     return denoise
 
@@ -144,6 +143,14 @@ def options_on(engine: Engine) -> list[str]:
     return [name for name, value in engine.result_options().items() if value is True]
 
 
+def warm_up_calls(engine: Engine, device: torch.device) -> int:
+    """Calls of a step after which all take the same time: kernels chosen, compiled, recorded.
+
+    A CUDA graph is recorded at the second call of each function and replayed from the third.
+    """
+    return 3 if device.type == "cuda" or engine.compile or engine.cuda_graphs else 1
+
+
 def timed(work: Callable[[], None], device: torch.device) -> float:
     """Seconds of one call: processor time on the CPU, time on the clock on a GPU."""
     clock = time.process_time if device.type == "cpu" else time.perf_counter
@@ -164,6 +171,12 @@ def peak_memory_mb(device: torch.device) -> float:
     return peak / (MEBI if sys.platform == "darwin" else 1024)
 
 
+def enter_device(device: torch.device) -> None:
+    """Make a GPU this process's own; the counters of its memory exist only then."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+
+
 def start_probe(device: torch.device) -> float:
     """Make this process ready to be measured, with one thread; returns its memory in MiB.
 
@@ -171,80 +184,8 @@ def start_probe(device: torch.device) -> float:
     keeps varies by a quarter from run to run.
     """
     torch.set_num_threads(1)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+    enter_device(device)
     return peak_memory_mb(device)
-
-
-def steps_of_two_sizes(
-    stage: Mapping[str, Any],
-    models: Mapping[str, Any],
-    small: int,
-    large: int,
-    timed_steps: int,
-    device_name: str,
-    precision: str,
-    engine: Engine,
-) -> dict[str, float]:
-    """Seconds per step at the large batch, and peak memory in MiB after each of both batches."""
-    device = torch.device(device_name)
-    limit_threads(1)
-    training_step(stage, models, small, device, precision, engine)()
-    peak_small = peak_memory_mb(device)
-    if engine.compile or engine.cuda_graphs:
-        # Else the second batch size would be compiled for any batch, unlike in a training.
-        torch.compiler.reset()
-    step = training_step(stage, models, large, device, precision, engine)
-    step()
-    seconds = [timed(step, device) for _ in range(timed_steps)]
-    return {
-        "seconds_per_step": statistics.fmean(seconds),
-        "peak_small": peak_small,
-        "peak_large": peak_memory_mb(device),
-    }
-
-
-def one_slice(
-    levels: Sequence[Mapping[str, Any]], side: int, device_name: str, precision: str
-) -> dict[str, float]:
-    """Seconds and peak memory in MiB of one slice of side x side pixels."""
-    device = torch.device(device_name)
-    limit_threads(1)
-    apply = inference(levels, side, device, precision)
-    apply()
-    return {"seconds_per_slice": timed(apply, device), "peak_memory_mb": peak_memory_mb(device)}
-
-
-def small_image(
-    folder: str, settings: Mapping[str, Any], levels: Sequence[Mapping[str, Any]], side: int
-) -> dict[str, float]:
-    """Seconds per slice, seconds of tuning, and memory of a method with a `denoise.py`.
-
-    Measured on a made-up image of 128 x 128 pixels (64 x 64 with networks), times its share of a
-    slice; tuning on one such pair, times the card's number and size of crops.
-    """
-    limit_threads(1)
-    module = load_denoiser(folder)
-    size = SMALL_SIDE // 2 if levels else SMALL_SIDE
-    rng = np.random.default_rng(0)
-    full = 40 + 60 * gaussian_filter(rng.standard_normal((size, size)), 4) * 8
-    quarter = full + rng.normal(0, 30, full.shape)
-    pair = (quarter.astype(np.float32), full.astype(np.float32))
-    cpu = torch.device("cpu")
-    parameters, tuning = {**settings, "pixel_mm": [0.7, 0.7]}, 0.0
-    if hasattr(module, "tune"):
-        given = {**settings, "pixel_mm": [[0.7, 0.7]]}
-        module.tune([pair], given)
-        seconds = timed(lambda: parameters.update(module.tune([pair], given)), cpu)
-        area = (settings.get("tuning_crop", size) / size) ** 2
-        tuning = seconds * area * settings.get("tuning_slices", 1)
-    extra = (random_levels(levels, cpu), Scaling(-160.0, 240.0, clip=True)) if levels else ()
-    seconds = timed(lambda: module.denoise(pair[0], parameters, *extra), cpu)
-    return {
-        "seconds_per_slice": seconds * (side / size) ** 2,
-        "tuning_seconds": tuning,
-        "peak_memory_mb": peak_memory_mb(cpu),
-    }
 
 
 def in_fresh_process(measure: Callable[..., Any], *arguments: Any) -> Any:

@@ -1,12 +1,16 @@
 """Progress that a person sees: a bar on a terminal, a line now and then everywhere else."""
 
+import errno
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TextIO
 
 from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 10.0
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def track(
@@ -54,24 +58,66 @@ class _LineStream:
 
 
 class Tee:
-    """A text stream that writes to two streams; used to keep a log of what a person saw."""
+    """A text stream that writes to a stream and to a log file, to keep what a person saw.
 
-    def __init__(self, first: TextIO, second: TextIO) -> None:
-        self.first = first
-        self.second = second
+    A log that cannot be written (a full disk) is given up, which the stream says once. Where the
+    stream is itself a file on a full disk, its lines are lost: neither ends what is logged.
+    """
+
+    def __init__(self, stream: TextIO, log: TextIO) -> None:
+        self.stream = stream
+        self.log: TextIO | None = log
 
     def write(self, text: str) -> int:
-        self.first.write(text)
-        self.second.write(text)
-        self.second.flush()
+        with _losing_what_has_no_room():
+            self.stream.write(text)
+        if self.log is not None:
+            try:
+                self.log.write(text)
+                # Not earlier: a warning would stand in the middle of a line.
+                if text.endswith("\n"):
+                    self.log.flush()
+            except OSError as error:
+                self._give_up(error)
         return len(text)
 
     def flush(self) -> None:
-        self.first.flush()
-        self.second.flush()
+        with _losing_what_has_no_room():
+            self.stream.flush()
 
     def isatty(self) -> bool:
         return False
 
     def fileno(self) -> int:
-        return self.first.fileno()
+        return self.stream.fileno()
+
+    def close_log(self) -> None:
+        """Close the log file; later lines go to the stream alone."""
+        if self.log is None:
+            return
+        try:
+            self.log.close()
+        except OSError as error:
+            self._give_up(error)
+        self.log = None
+
+    def _give_up(self, error: OSError) -> None:
+        log, self.log = self.log, None
+        with suppress(OSError):
+            log.close()
+        print(warning_of_log(log.name, error), file=self)
+
+
+@contextmanager
+def _losing_what_has_no_room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+
+
+def warning_of_log(name: str | Path, error: OSError) -> str:
+    """One line about a log file that cannot be written."""
+    reason = error.strerror or error
+    return f"warning: {name}: log not written ({reason}); the job goes on without"

@@ -5,8 +5,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ldct.errors import InputError
 from ldct.files import read_yaml
 from ldct.schema import validate
@@ -45,10 +43,6 @@ def method_folder(name: str, methods: dict[str, Path], where: str) -> Path:
 
 def read_card(folder: Path) -> dict[str, Any]:
     """Read and check one `method.yaml`; InputError naming file and key."""
-    try:
-        card = read_yaml(folder / CARD)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        problem = " ".join(str(error).split())
-        raise InputError(f"{folder / CARD}: not YAML in UTF-8: {problem}") from None
+    card = read_yaml(folder / CARD)
     validate(card, "method", str(folder / CARD))
     return card

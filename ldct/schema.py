@@ -1,5 +1,6 @@
 """Validation of YAML files against the schemas in workflow/schemas, with messages for people."""
 
+import json
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,27 @@ from jsonschema.exceptions import ValidationError, best_match
 
 from ldct.errors import InputError
 from ldct.files import read_yaml
+
+TYPES = {
+    "object": "a mapping (keys with values)",
+    "array": "a list",
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+}
+RULES = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "exclusiveMinimum": "above {}",
+    "exclusiveMaximum": "below {}",
+    "multipleOf": "a multiple of {}",
+    "minItems": "at least {} of them",
+    "maxItems": "at most {} of them",
+    "uniqueItems": "each once",
+    "const": "{}",
+}
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "workflow" / "schemas"
 
@@ -32,8 +54,16 @@ def _explain(error: ValidationError) -> str:
     if error.validator == "required":
         missing = [name for name in error.validator_value if name not in error.instance]
         return f"key '{key}': missing {', '.join(missing)}"
-    expected = error.schema.get("description") or _expectation(error)
-    return f"key '{key}': found {error.instance!r}, expected {expected}"
+    expected = _description(error) or _expectation(error)
+    return f"key '{key}': found {_as_yaml(error.instance)}, expected {expected}"
+
+
+def _description(error: ValidationError) -> str | None:
+    """What the schema says of the key: of one alternative of an `anyOf`, or of all of them."""
+    found, parent = error.schema.get("description"), error.parent
+    if found is None and parent is not None and parent.absolute_path == error.absolute_path:
+        return _description(parent)
+    return found
 
 
 def _explain_unknown_key(error: ValidationError, key: str) -> str:
@@ -46,8 +76,22 @@ def _explain_unknown_key(error: ValidationError, key: str) -> str:
 
 
 def _expectation(error: ValidationError) -> str:
-    if error.validator == "enum":
-        return "one of " + ", ".join(str(value) for value in error.validator_value)
-    if error.validator == "type":
-        return f"a value of type {error.validator_value}"
-    return f"{error.validator} {error.validator_value}"
+    """What a rule without a description asks for, in words."""
+    rule, value = error.validator, error.validator_value
+    if rule == "enum":
+        return "one of " + ", ".join(map(_plain, value))
+    if rule == "type":
+        names = [value] if isinstance(value, str) else value
+        return " or ".join(TYPES[name] for name in names)
+    return RULES[rule].format(_plain(value)) if rule in RULES else f"{rule} {_plain(value)}"
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else _as_yaml(value)
+
+
+def _as_yaml(value: Any) -> str:
+    """A value as it can stand in a YAML file, on one line; texts in quotes."""
+    if isinstance(value, str):
+        return repr(value)
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,19 +1,22 @@
 """Steps of generator and critic, by hand where a formula exists; resuming with every critic."""
 
 import copy
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from training_inputs import METHODS, TILE, write_training_data
+from training_inputs import METHODS, TILE, killed_at_step, write_training_data
 
 from ldct.data.volumes import load_volume
 from ldct.registry import find_methods
 from ldct.scaling import Scaling
 from ldct.stages import resolve_models
-from ldct.training import loop
+from ldct.training import loop, steps
 from ldct.training.critics import Critic, critic_step, gradient_penalty, interpolation_shares
+from ldct.training.engine import Engine, step_settings
 from ldct.training.steps import adversarial_step
 
 
@@ -44,8 +47,8 @@ def tiles(seed: int, count: int = 3) -> tuple[torch.Tensor, ...]:
     return tuple(torch.rand(count, 1, 8, 8, generator=generator) for _ in range(3))
 
 
-def critic_of(network: nn.Module, **settings) -> Critic:
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+def critic_of(network: nn.Module, rate: float = 0.1, **settings) -> Critic:
+    optimizer = torch.optim.SGD(network.parameters(), lr=rate)
     settings = {"weight": 1.0, "targets": {}, "steps": 1} | settings
     return Critic(network=network, optimizer=optimizer, **settings)
 
@@ -158,8 +161,76 @@ def test_critic_steps_leave_the_generator_alone_and_the_generator_step_the_criti
     assert all(parameter.requires_grad for parameter in critic.network.parameters())
 
 
+class Reusing(nn.Module):
+    """Does what CUDA graphs do: the next call of a network overwrites outputs without gradient."""
+
+    given: ClassVar[list[torch.Tensor]] = []
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *images):
+        while self.given:
+            self.given.pop().fill_(torch.nan)
+        output = self.network(*images)
+        if not output.requires_grad:
+            self.given.append(output)
+        return output
+
+
+@pytest.mark.parametrize("kind", ["least_squares", "wasserstein"])
+def test_fakes_outlive_and_gradients_leave_the_memory_of_cuda_graphs(kind):
+    """Kept gradients would be overwritten too, and keep every later graph from starting anew."""
+    targets = {"real": -1.0, "fake": 1.0, "generator": -1.0}
+    settings = {"kind": kind, "targets": targets, "steps": 2, "gradient_penalty": 10.0}
+    real, _, condition = tiles(6)
+    batch = (condition, real)
+    found = []
+    for wrap in (nn.Sequential, Reusing):
+        torch.manual_seed(6)
+        critic, generator = critic_of(Pair(), **settings), wrap(nn.Conv2d(1, 1, 3, padding=1))
+        if kind == "least_squares" and wrap is Reusing:
+            # A Wasserstein critic is never compiled.
+            critic = replace(critic, network=Reusing(critic.network))
+        optimizer = torch.optim.SGD(generator.parameters(), lr=0.1)
+        terms = adversarial_step(generator, optimizer, critic, batch, lambda _: batch, {"mae": 1.0})
+        found.append({name: float(value) for name, value in terms.items()})
+        for network in (generator, critic.network):
+            assert all(parameter.grad is None for parameter in network.parameters())
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("kind", ["least_squares", "wasserstein"])
+def test_critic_under_bf16_sees_its_own_updates(kind, monkeypatch):
+    """Its terms over five updates of one step are float32's up to the rounding of bfloat16."""
+    found = []
+
+    def recorded(*arguments):
+        terms = critic_step(*arguments)
+        found.append({name: float(value) for name, value in terms.items()})
+        return terms
+
+    monkeypatch.setattr(steps, "critic_step", recorded)
+    targets = {"real": -1.0, "fake": 1.0, "generator": -1.0}
+    real, _, condition = tiles(5)
+    batch = (condition, real)
+    for precision in ("fp32", "bf16"):
+        torch.manual_seed(5)
+        settings = {"kind": kind, "targets": targets, "steps": 5, "gradient_penalty": 10.0}
+        critic, generator = critic_of(Pair(), 0.03, **settings), nn.Conv2d(1, 1, 3, padding=1)
+        optimizer = torch.optim.SGD(generator.parameters(), lr=0.1)
+        with step_settings(Engine(), torch.device("cpu"), precision):
+            adversarial_step(generator, optimizer, critic, batch, lambda _: batch, {"mae": 1.0})
+    exact, rounded = found[:5], found[5:]
+    for wanted, terms in zip(exact, rounded, strict=True):
+        assert terms == pytest.approx(wanted, rel=0.02, abs=0.003)
+    for name in exact[0]:
+        assert len({terms[name] for terms in rounded}) == 5
+
+
 @pytest.mark.parametrize("method", ["lsgan", "wgan_vgg"])
-def test_resumed_training_ends_in_the_same_bits(method, tmp_path, monkeypatch):
+def test_resumed_training_ends_in_the_same_bits(method, tmp_path):
     folders, table = write_training_data(tmp_path / "data")
     models, _ = resolve_models([method], find_methods([METHODS]), {"steps": 4}, TILE)
     stage = models[method]
@@ -183,16 +254,7 @@ def test_resumed_training_ends_in_the_same_bits(method, tmp_path, monkeypatch):
         return (folder / "weights.safetensors").read_bytes()
 
     whole = train(tmp_path / "whole")
-    real_step = loop.train_step
-
-    def killed_at_step_3(*arguments):
-        if arguments[5] == 3:
-            raise KeyboardInterrupt
-        return real_step(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "train_step", killed_at_step_3)
-        with pytest.raises(KeyboardInterrupt):
-            train(tmp_path / "resumed")
+    with killed_at_step(3):
+        train(tmp_path / "resumed")
     assert (tmp_path / "resumed/checkpoint.pt").is_file()
     assert train(tmp_path / "resumed") == whole

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import gaussian_filter
@@ -23,6 +23,7 @@ from ldct.evaluation.calibration_grid import (
     published_row,
 )
 from ldct.evaluation.calibration_scores import (
+    load_pairs,
     prediction_ranges,
     squared_errors,
     ssim_of_cuts,
@@ -327,6 +328,7 @@ def protocol_changes(found, setting) -> dict:
 
 
 @settings(max_examples=30, deadline=None)
+@example(lower=0, width=2614, clip=True, window=UNIFORM, data_range="prediction")
 @given(
     st.integers(-1100, 300),
     st.integers(20, 4000),
@@ -436,7 +438,7 @@ def test_verb_writes_table_page_map_and_a_protocol_file_that_loads(tmp_path, gri
     status = calibrate(
         folder,
         *("--psnr", f"{own['psnr']:.4f}", "--ssim", f"{own['ssim']:.4f}", "--same-slices"),
-        *("--grid", str(grid_file), "--output", str(output)),
+        *("--no-simulated", "--grid", str(grid_file), "--output", str(output)),
     )
     assert status == 0
     assert "[-160, 240]" in capsys.readouterr().out
@@ -459,11 +461,12 @@ def test_verb_writes_table_page_map_and_a_protocol_file_that_loads(tmp_path, gri
 
 def test_simulated_dose_is_said_in_every_file_and_in_the_winners_name(tmp_path, grid_file):
     folder = write_folder(tmp_path / "L506")
+    training = write_folder(tmp_path / "L067", patient="L067")
     output = tmp_path / "out"
     status = calibrate(
         folder,
         *("--published", str(CONFIG / "published.yaml"), "--simulated", "--grid", str(grid_file)),
-        *("--tile-folders", str(folder), "--tile-size", "16", "--tile-stride", "16"),
+        *("--tile-folders", str(training), "--tile-size", "16", "--tile-stride", "16"),
         *("--output", str(output)),
     )
     assert status == 0
@@ -476,6 +479,10 @@ def test_simulated_dose_is_said_in_every_file_and_in_the_winners_name(tmp_path, 
     assert "25.4247" in page
     assert "281,660: they are not its volumes" in page
     assert read_json(output / "calibration.json")["simulated"] is True
+    record = read_json(output / "calibration.md.provenance.json")
+    assert record["settings"]["tiles"] == {"published": 281660, "size": 16, "stride": 16}
+    for name in ("full.npy", "quarter.npy", "volume.json"):
+        assert {str(folder / name), str(training / name)} <= set(record["inputs"])
 
 
 def test_all_slices_of_the_paper_bring_no_spread_of_slices(tmp_path, grid_file):
@@ -484,7 +491,7 @@ def test_all_slices_of_the_paper_bring_no_spread_of_slices(tmp_path, grid_file):
     published = tmp_path / "row.json"
     write_json(published, row)
     common = ("--published", str(published), "--grid", str(grid_file), "--output")
-    assert calibrate(folder, *common, str(tmp_path / "a")) == 0
+    assert calibrate(folder, *common, str(tmp_path / "a"), "--no-simulated") == 0
     assert read_json(tmp_path / "a/calibration.json")["same_slices"] is True
     assert calibrate(folder, *common, str(tmp_path / "b"), "--simulated") == 0
     assert read_json(tmp_path / "b/calibration.json")["same_slices"] is False
@@ -499,8 +506,9 @@ def test_all_slices_of_the_paper_bring_no_spread_of_slices(tmp_path, grid_file):
         (["--psnr", "25", "--published", "{published}"], ["one or the other"]),
         (["--published", "none.yaml"], ["none.yaml", "not found"]),
         (["--published", "{published}", "--row", "gan"], ["no row 'gan'", "low_dose"]),
-        (["--psnr", "25", "--tiles", "281660"], ["--tile-folders"]),
-        (["--psnr", "25", "--tile-folders", "{folder}"], ["--tiles"]),
+        (["--psnr", "25", "--simulated", "--tiles", "281660"], ["--tile-folders"]),
+        (["--psnr", "25", "--simulated", "--tile-folders", "{folder}"], ["--tiles"]),
+        (["--psnr", "25"], ["{folder}", "--simulated or --no-simulated"]),
         (["--psnr", "25", "--grid", "none.yaml"], ["none.yaml", "not found"]),
         (["--psnr", "25", "--grid", "{published}"], ["published.yaml", "unknown key"]),
         (["--psnr", "25", "--test-folders", "nowhere"], ["nowhere", "not found"]),
@@ -515,8 +523,75 @@ def test_a_mistake_ends_in_one_line(tmp_path, capsys, arguments, parts):
     assert message.startswith("error: ")
     assert "\n" not in message
     for part in parts:
-        assert part in message
+        assert part.format(**places) in message
     assert not (tmp_path / "out").exists()
+
+
+def write_discs(path: Path) -> Path:
+    """A folder as that of the run's inserted discs."""
+    write_folder(path, patient="discs")
+    write_json(path / "discs.json", {"crops": []})
+    return path
+
+
+def test_discs_beside_the_patients_are_no_slices(tmp_path, capsys):
+    """`test/*` of a run names them too: they would be scored as slices."""
+    folder, discs = write_folder(tmp_path / "L506"), write_discs(tmp_path / "discs")
+    arguments = ("--test-folders", str(discs), str(folder), "--psnr", "25", "--no-simulated")
+    assert main(["calibrate", *arguments, "--output", str(tmp_path / "out")]) == 1
+    message = capsys.readouterr().err
+    assert str(discs) in message
+    assert "inserted discs" in message
+    assert "leave this folder out" in message
+    (discs / "discs.json").unlink()
+    with pytest.raises(InputError, match="inserted discs"):
+        load_pairs([folder, discs])
+
+
+@pytest.mark.parametrize("second", ["L506", "again"])
+def test_a_patient_counts_once(tmp_path, second):
+    folder = write_folder(tmp_path / "L506")
+    other = folder if second == "L506" else write_folder(tmp_path / second)
+    with pytest.raises(InputError, match=r"found patient L506, whom .*L506 holds already"):
+        load_pairs([folder, other])
+    with pytest.raises(InputError, match="expected each patient once"):
+        count_tiles([folder, other], 5, 16, 16)
+
+
+def write_run(path: Path, simulated: bool) -> Path:
+    """A run with one test patient; returns the patient's folder."""
+    (path / "test").mkdir(parents=True)
+    folder = write_folder(path / "test" / "L506")
+    write_json(folder / "volume.json", read_json(folder / "volume.json") | {"dataset": "own"})
+    dataset = {"name": "own", "simulated": simulated}
+    (path / "config.yaml").write_text(yaml.safe_dump({"dataset": dataset}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("of_run", "option", "expected"),
+    [
+        (True, [], True),
+        (False, [], False),
+        (True, ["--no-simulated"], False),
+        (False, ["--simulated"], True),
+    ],
+)
+def test_the_run_says_whether_the_dose_is_simulated(tmp_path, grid_file, of_run, option, expected):
+    folder = write_run(tmp_path / "run", of_run)
+    output = tmp_path / "out"
+    common = ("--psnr", "30", "--grid", str(grid_file), "--output", str(output))
+    assert calibrate(folder, *common, *option) == 0
+    assert read_json(output / "calibration.json")["simulated"] is expected
+    assert (output / "calibrated_simulated_dose.yaml").exists() is expected
+
+
+@pytest.mark.parametrize("content", ["dataset: other", "dataset: {name: other, simulated: true}"])
+def test_a_configuration_of_something_else_says_nothing(tmp_path, capsys, content):
+    folder = write_run(tmp_path / "run", simulated=True)
+    (tmp_path / "run" / "config.yaml").write_text(content)
+    assert calibrate(folder, "--psnr", "30", "--output", str(tmp_path / "out")) == 1
+    assert "give --simulated or --no-simulated" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -563,6 +638,24 @@ def test_the_published_row_is_read_with_its_decimals():
     assert row.decimals == {"psnr": 4, "ssim": 4}
     assert counts["training_tiles"] == 281660
     assert row.rounding("psnr") == pytest.approx(1e-4 / np.sqrt(12))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("rows: [1]", r"key 'rows': found \[1\], expected a mapping"),
+        ("rows: {low_dose: 25.4}", r"row 'low_dose': found 25\.4"),
+        ("psnr: 25.4\ncounts: 844", "key 'counts': found 844"),
+        ("run: demo", r"no psnr, ssim or rmse_hu"),
+        ("psnr: [", "not valid YAML"),
+    ],
+)
+def test_a_mistake_in_the_published_row_is_named(tmp_path, content, message):
+    path = tmp_path / "row.yaml"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message) as caught:
+        load_published(path)
+    assert str(path) in str(caught.value)
 
 
 def test_tiles_are_counted_as_the_training_tiles_are(tmp_path):

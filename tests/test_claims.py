@@ -1,6 +1,7 @@
 """The claim ledger: readings of the paper, verdicts by the rule, and what a reader sees of them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,23 +14,35 @@ from scipy import stats
 
 from ldct.cli import main
 from ldct.errors import InputError
-from ldct.evaluation.claims import judge_claims, ledger, load_claims, place_interval, weigh
+from ldct.evaluation.claims import (
+    judge_claims,
+    ledger,
+    load_claims,
+    place_interval,
+    scope_of,
+    weigh,
+)
+from ldct.evaluation.claims_measures import compare
 from ldct.evaluation.claims_types import Comparison, Source
+from ldct.evaluation.formulas import formula_of
 from ldct.evaluation.protocol import load_protocol
+from ldct.evaluation.run_files import IMAGES
 from ldct.evaluation.uncertainty import holm
 from ldct.files import read_json, write_json
+from ldct.micro_benchmark import ratio_interval
 from ldct.schema import validate
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROTOCOL = REPOSITORY / "config/protocols/abdomen.yaml"
 METHODS = ("better", "worse", "reference", "noisy")
+SEEDS = {name: ["0"] for name in METHODS} | {"untrained": ["fixed"]}
 SETTINGS = {
     "run": "made-up",
     "dataset": {"title": "made-up images", "simulated": True},
     "budget_text": "no training",
     "seeds": [0],
     "test_patients": ["L1"],
-    "method_seeds": {name: ["0"] for name in METHODS},
+    "method_seeds": SEEDS,
     "cards": {name: {"title": name.title(), "kind": "network"} for name in METHODS},
     "control_cards": {},
     "broken": {},
@@ -72,6 +85,28 @@ def write_scores(run: Path, slices: int = 24) -> Path:
     return run
 
 
+def write_image_quality(run: Path, means: dict[str, float], slices: int = 24) -> Path:
+    """LPIPS and the shape of the error of methods, with these means over slices."""
+    chance = np.random.default_rng(6).normal(0, 0.05, slices)
+    for name, mean in means.items():
+        frame = pd.DataFrame(
+            {
+                "method": name,
+                "seed": 0,
+                "patient": "L1",
+                "slice_index": range(slices),
+                "z_mm": np.arange(slices, dtype=float),
+                "protocol": "abdomen",
+                "lpips": mean + chance,
+                "soft_tissue_error_excess_kurtosis": mean + chance,
+            }
+        )
+        path = run / f"image_quality/{name}/{SETTINGS['method_seeds'][name][0]}/L1.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.to_parquet(path)
+    return run
+
+
 def claim(*parts: dict, **changes) -> dict:
     named = {"id": "a_claim", "quotation": "It is so.", "place": "Section I", "reading": "As said."}
     return named | {"parts": list(parts)} | changes
@@ -83,8 +118,11 @@ def above(method: str, *references: str, **changes) -> dict:
 
 
 def judge(run: Path, *claims: dict, settings: dict = SETTINGS, published: dict | None = None):
-    source = Source(run, settings, load_protocol(PROTOCOL), published or {}, 0.95, 500, 0)
-    return judge_claims({"claims": claims}, source)
+    return judge_claims({"claims": claims}, source_of(run, settings, published))
+
+
+def source_of(run: Path, settings: dict = SETTINGS, published: dict | None = None) -> Source:
+    return Source(run, settings, load_protocol(PROTOCOL), published or {}, 0.95, 500, 0)
 
 
 def compared(outcome: str, p_value: float | None = 0.001) -> Comparison:
@@ -116,8 +154,16 @@ def test_methods_of_the_claims_exist():
     folders = {path.name for path in (REPOSITORY / "methods").iterdir()}
     for each in load_claims(REPOSITORY / "config/claims.yaml")["claims"]:
         for part in each["parts"]:
-            named = {part.get("method"), *part.get("references", [])} - {None, "ndct"}
+            named = {part.get("method"), *part.get("references", [])} - {None, *IMAGES}
             assert named <= folders, each["id"]
+
+
+def test_every_metric_of_the_claims_has_a_title():
+    for each in load_claims(REPOSITORY / "config/claims.yaml")["claims"]:
+        for part in each["parts"]:
+            name = part.get("metric", part.get("quantity", "d_prime"))
+            name = {"training_time": "training_seconds"}.get(name, name)
+            assert formula_of(name, part.get("table")).text != "not described", each["id"]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +218,7 @@ def test_verdicts_follow_planted_differences(tmp_path):
         "not measured",
     ]
     assert "missing is no method of this run" in findings[4].reason
-    assert "ssim of better is undefined" in findings[5].reason
+    assert "SSIM of better is undefined" in findings[5].reason
     assert "image_quality/better/0/L1.parquet was not made" in findings[6].reason
     assert findings[0].comparisons[0].estimate == pytest.approx(1.0, abs=0.05)
 
@@ -218,6 +264,17 @@ def test_all_parts_must_hold_and_one_refutes(tmp_path):
     assert one.verdict == "not supported"
     assert ranked.verdict == "supported"
     assert place_interval(ranked) == [2, 2]
+
+
+def test_a_measure_that_is_switched_off_says_so_and_by_which_key(tmp_path):
+    run = write_image_quality(tmp_path, {"better": np.nan, "reference": np.nan})
+    lpips = above("better", "reference", table="image_quality", metric="lpips")
+    off, on = (
+        judge(run, claim(lpips), settings={**SETTINGS, "image_quality": {"lpips": network}})[0]
+        for network in (None, "alex")
+    )
+    assert off.reason == "switched off: image_quality.lpips in the configuration"
+    assert on.reason == "LPIPS of better is undefined in every row of table image_quality"
 
 
 def test_ratio_of_noise_is_a_geometric_mean(tmp_path):
@@ -348,7 +405,15 @@ def test_cost_claims_read_the_cost_table(tmp_path):
             },
             "stages": {"better": {"device": "cpu"}},
             "micro": {
-                "slow": {"time_ratio": 1.5, "lower": 1.4, "upper": 1.6, "memory_ratio": 1.05}
+                "slow": {
+                    "time_ratio": 1.5,
+                    "lower": 1.5 / 1.1,
+                    "upper": 1.5 * 1.1,
+                    "confidence": 0.95,
+                    "df": 5,
+                    "memory_ratio": 1.05,
+                },
+                "old": {"time_ratio": 1.5, "lower": 1.4, "upper": 1.6},
             },
         },
     )
@@ -363,17 +428,74 @@ def test_cost_claims_read_the_cost_table(tmp_path):
         claim(micro | {"quantity": "time_ratio"}),
         claim(micro | {"quantity": "memory_ratio"}),
         claim(micro | {"pair": "fast", "quantity": "time_ratio"}),
+        claim(micro | {"pair": "old", "quantity": "time_ratio"}),
     )
     assert [each.verdict for each in found] == [
         "supported",
-        "not supported",
+        "undecided",
         "not supported",
         "not measured",
         "supported",
         "not supported",
         "not measured",
+        "not measured",
     ]
     assert found[0].comparisons[0].metric == "training_cpu_seconds"
+    assert "make tables/micro_benchmark.json" in found[7].reason
+
+
+@pytest.mark.parametrize(
+    ("better", "ratio", "verdict"),
+    [
+        ("lower", 0.85, "supported"),
+        ("lower", 0.95, "undecided"),
+        ("lower", 1.02, "undecided"),
+        ("lower", 1.15, "not supported"),
+        ("higher", 1.15, "supported"),
+        ("higher", 0.95, "undecided"),
+        ("higher", 0.85, "not supported"),
+    ],
+)
+def test_one_timing_decides_nothing_within_its_margin(tmp_path, better, ratio, verdict):
+    """What may be chance counts neither for a claim nor against it."""
+    times = {"better": 100 * ratio, "reference": 100.0}
+    write_json(
+        tmp_path / "tables/cost.json",
+        {
+            "methods": {
+                name: {"training_seconds": time, "parameters": time} for name, time in times.items()
+            },
+            "stages": {"better": {"device": "cuda:0"}},
+        },
+    )
+    part = {"kind": "cost", "better": better, "method": "better", "references": ["reference"]}
+    timed, counted = judge(
+        tmp_path,
+        claim(part | {"quantity": "training_time", "margin": 0.1}),
+        claim(part | {"quantity": "parameters", "margin": 0.1}),
+    )
+    assert timed.verdict == verdict
+    assert timed.p_value is None
+    assert counted.verdict == ("supported" if verdict == "supported" else "not supported")
+
+
+def test_micro_benchmark_claims_raise_no_more_false_alarms_than_stated(tmp_path):
+    """Six rounds at a true ratio equal to the bound: p values below 5 % in 5 % of benchmarks."""
+    generator = np.random.default_rng(0)
+    pairs = {}
+    for number in range(400):
+        ratio, lower, upper = ratio_interval(*np.exp(generator.normal(0, 0.05, (2, 6))))
+        pairs[f"p{number}"] = {"time_ratio": ratio, "lower": lower, "upper": upper}
+        pairs[f"p{number}"] |= {"df": 5, "confidence": 0.95}
+    write_json(tmp_path / "tables/cost.json", {"micro": pairs})
+    part = {"kind": "micro", "quantity": "time_ratio", "better": "higher"}
+    source = source_of(tmp_path)
+    found = [compare(part | {"pair": name}, None, source) for name in pairs]
+    alarms = [each.p_value < 0.05 for each in found]
+    assert np.mean(alarms) < 0.09
+    assert alarms == [not each.lower <= 1 <= each.upper for each in found]
+    at_80 = compare(part | {"pair": "p0"}, None, replace(source, confidence=0.8))
+    assert at_80.upper / at_80.lower < found[0].upper / found[0].lower
 
 
 def test_level_claims_compare_with_the_null_level_of_the_run(tmp_path):
@@ -403,6 +525,31 @@ def test_level_claims_compare_with_the_null_level_of_the_run(tmp_path):
     found = judge(tmp_path, *claims)
     assert [each.verdict for each in found] == ["supported", "not supported", "supported"]
     assert found[0].comparisons[0].bound == 0.35
+
+
+def test_level_claims_compare_with_a_level_of_their_own(tmp_path):
+    run = write_image_quality(tmp_path, {"untrained": 0.3})
+    level = {"kind": "level", "table": "image_quality", "level": 0, "method": "untrained"}
+    level |= {"metric": "soft_tissue_error_excess_kurtosis"}
+    findings = judge(
+        run,
+        claim(level | {"better": "higher"}),
+        claim(level | {"better": "higher", "margin": 0.5}),
+        claim(level | {"better": "lower"}),
+    )
+    assert [each.verdict for each in findings] == ["supported", "not supported", "not supported"]
+    assert [each.comparisons[0].bound for each in findings] == [0, 0.5, 0]
+
+
+def test_seeds_are_named_where_a_method_was_trained(tmp_path):
+    run = write_image_quality(tmp_path, {"untrained": 0.3, "better": 0.2})
+    level = {"kind": "level", "table": "image_quality", "level": 0, "better": "higher"}
+    level |= {"metric": "soft_tissue_error_excess_kurtosis"}
+    untrained, trained = judge(
+        run, claim(level | {"method": "untrained"}), claim(level | {"method": "better"})
+    )
+    assert scope_of(untrained) == "on this patient's 24 slices"
+    assert scope_of(trained) == "on this patient's 24 slices, 1 training seed"
 
 
 def test_detectability_claims_compare_at_the_same_places(tmp_path):
@@ -468,8 +615,61 @@ def test_low_dose_of_discs_is_simulated_on_real_data_too(tmp_path):
         findings, {"source": "A paper", "rule": RULE}, {"simulated": False}, {}
     )["claims"]
     assert of_discs["simulated_dose"]
-    assert "whose low dose this suite simulated" in of_discs["scope"]
+    assert of_discs["scope"] == (
+        "on discs inserted into the test slices, whose low dose this suite simulated, "
+        "1 training seed"
+    )
     assert not of_scores["simulated_dose"]
+
+
+def test_seeds_behind_a_detectability_claim_are_in_its_scope_and_its_interval(tmp_path):
+    at_places = np.random.default_rng(0).normal(0, 0.1, 40)
+    for name, by_seed in (("better", (2.4, 2.6)), ("untrained", (2.0,))):
+        for seed, mean in zip(("0", "1") if len(by_seed) > 1 else ("fixed",), by_seed, strict=True):
+            frame = pd.DataFrame(
+                {
+                    "method": name,
+                    "seed": 0 if seed == "fixed" else int(seed),
+                    "contrast_hu": [10.0],
+                    "diameter_mm": 8.0,
+                    "observer": "cho",
+                    "d_prime": mean,
+                    "leave_one_out": [mean + at_places / 39],
+                }
+            )
+            path = tmp_path / f"detectability/{name}/{seed}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            frame.to_parquet(path)
+    part = {"kind": "detectability", "observer": "cho", "better": "higher", "method": "better"}
+    settings = {**SETTINGS, "method_seeds": {**SEEDS, "better": ["0", "1"]}}
+    (found,) = judge(tmp_path, claim(part | {"references": ["untrained"]}), settings=settings)
+    assert scope_of(found).endswith("this suite simulated, 2 training seeds")
+    (comparison,) = found.comparisons
+    assert comparison.estimate == pytest.approx(0.5)
+    # Two trainings 0.2 apart, their mean within 0.1: far more doubt than the places give.
+    assert comparison.upper - comparison.lower > 0.4
+
+
+def test_simulated_dose_is_said_of_image_data_alone(tmp_path):
+    """Counts hold whatever the dose, timings are of the machine."""
+    write_scores(tmp_path)
+    numbers = {"parameters": 10, "training_seconds": 5.0}
+    write_json(
+        tmp_path / "tables/cost.json",
+        {"methods": dict.fromkeys(("better", "reference"), numbers), "stages": {}},
+    )
+    cost = {"kind": "cost", "better": "lower", "method": "better", "references": ["reference"]}
+    counted = cost | {"quantity": "parameters"}
+    findings = judge(
+        tmp_path,
+        claim(above("better", "reference")),
+        claim(counted),
+        claim(cost | {"quantity": "training_seconds"}),
+        claim(counted, above("better", "reference")),
+        claim(above("gone", "reference")),
+    )
+    rows = ledger(findings, {"source": "A paper", "rule": RULE}, {"simulated": True}, {})["claims"]
+    assert [row["simulated_dose"] for row in rows] == [True, False, False, True, False]
 
 
 # What a reader sees
@@ -494,7 +694,7 @@ def run_ledger(tmp_path: Path, *arguments: str) -> int:
     return main(["claims", *paths, "--settings", json.dumps(SETTINGS), *arguments])
 
 
-def test_ledger_opens_with_counts_and_says_simulated_dose_in_every_row(tmp_path, capsys):
+def test_ledger_opens_with_counts_and_says_simulated_dose_in_rows_on_images(tmp_path, capsys):
     assert run_ledger(tmp_path) == 0
     counts = "1 supported, 1 not supported, 0 undecided, 1 not measured"
     assert counts in capsys.readouterr().out
@@ -502,15 +702,16 @@ def test_ledger_opens_with_counts_and_says_simulated_dose_in_every_row(tmp_path,
     assert counts in text.split("\n\n")[1]
     rows = [line for line in text.splitlines() if line.startswith("| [")]
     assert len(rows) == 3
-    assert all("simulated dose" in row for row in rows)
-    assert "none confirms or refutes the paper" in text
+    assert ["simulated dose" in row for row in rows] == [True, True, False]
+    assert "every verdict on image data is one on simulated dose" in text
+    assert "Counted parameters and operations bear on the paper whatever the dose" in text
     assert "on this patient's 24 slices, 1 training seed" in rows[0]
     page = (tmp_path / "run/claims.html").read_text()
-    assert page.count("simulated dose") >= 3
+    assert page.count("training seed; simulated dose") == 2
     assert "&lt;b&gt; &amp; it is so" in page
     found = read_json(tmp_path / "run/claims.json")
     assert found["counts"]["supported"] == 1
-    assert all(each["simulated_dose"] for each in found["claims"])
+    assert [each["simulated_dose"] for each in found["claims"]] == [True, True, False]
     assert (tmp_path / "run/claims.json.provenance.json").is_file()
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from repository_files import REPOSITORY
@@ -75,6 +76,27 @@ def test_bad_input_is_one_line_without_traceback(monkeypatch, capsys, error, sta
 def test_programming_errors_keep_their_traceback(monkeypatch, capsys):
     assert failing(monkeypatch, ZeroDivisionError()) == 1
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("where", ["/dev/full", "file/score.log"])
+def test_log_that_cannot_be_written_does_not_end_the_job(monkeypatch, tmp_path, capsys, where):
+    """A full disk while the job runs, or a place that cannot be opened at its start."""
+    (tmp_path / "file").write_text("no folder")
+
+    def run(options):
+        print("working", file=sys.stderr)
+        print("done", file=sys.stderr)
+
+    monkeypatch.setattr(cli.data, "run_fetch_demo", run)
+    stderr = sys.stderr
+    assert main(["--log", str(tmp_path / where), "fetch-demo", "--archives", "a"]) == 0
+    shown = capsys.readouterr().err
+    assert shown.count("log not written") == 1
+    assert shown.replace(shown[shown.index("warning") :].splitlines()[0] + "\n", "") == (
+        "working\ndone\n"
+    )
+    assert sys.stderr is stderr
 
 
 def test_log_holds_what_was_shown(tmp_path, capsys):

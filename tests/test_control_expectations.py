@@ -11,8 +11,8 @@ from workflow_runs import REPOSITORY
 
 from ldct.errors import InputError
 from ldct.evaluation.control_expectations import flags, judge, load_expectations
-from ldct.evaluation.disc_detection import paired_change
-from ldct.evaluation.formulas import FORMULAS, formula_of
+from ldct.evaluation.disc_detection import paired_interval
+from ldct.evaluation.formulas import FORMULAS
 from ldct.reporting.controls_table import render_controls
 
 FILE = REPOSITORY / "config/control_expectations.yaml"
@@ -56,10 +56,7 @@ def test_committed_expectations_name_known_controls_and_formulas():
     known = {"identity", *(path.name for path in (REPOSITORY / "methods").glob("control_*"))}
     for each in content["expectations"]:
         assert {each["better"], each["worse"]} <= known
-    assert all(
-        metric in FORMULAS or formula_of(metric).unit != "" or "slope" in metric
-        for metric in content["metrics"]
-    )
+    assert all(metric in FORMULAS[about["table"]] for metric, about in content["metrics"].items())
     asked = {name for each in content["expectations"] for name in each["metrics"]}
     assert asked == set(content["metrics"])
     used = {each[key] for each in content["expectations"] for key in ("better", "worse")}
@@ -181,7 +178,8 @@ def test_detectability_is_compared_at_the_same_places(d_oracle, expected):
     cho = table[table["observer"] == "cho"]
     ours, theirs = (cho[cho["method"] == name] for name in ("control_oracle", "low_dose"))
     interval = (found.difference, found.lower, found.upper)
-    assert interval == pytest.approx(paired_change(ours, theirs, 0.9))
+    paired = paired_interval(ours, theirs, 0.9)
+    assert interval == pytest.approx((paired.estimate, paired.lower, paired.upper))
     assert found.upper - found.lower < 0.05
 
 

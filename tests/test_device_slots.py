@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ldct.device_slots import held_slot
+from ldct.device_slots import held_slots
 from ldct.errors import InputError
 from ldct.training import devices
 from ldct.training.devices import hold_device
@@ -18,9 +18,9 @@ from ldct.training.devices import hold_device
 HOLDER = """
 import sys, time
 from pathlib import Path
-from ldct.device_slots import held_slot
+from ldct.device_slots import held_slots
 folder, jobs, seconds = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-with held_slot(sys.argv[4:], jobs, folder) as slot:
+with held_slots(sys.argv[4:], jobs, folder, 1) as (slot,):
     print("began", time.monotonic(), slot.device, slot.number, flush=True)
     time.sleep(seconds)
     print("ended", time.monotonic(), slot.device, slot.number, flush=True)
@@ -66,34 +66,37 @@ def test_slot_comes_back_when_its_holder_is_killed(tmp_path):
     assert holder.stdout.readline().startswith("began")
     with (
         pytest.raises(InputError, match="no device was free"),
-        held_slot(["only"], 1, tmp_path, timeout=0),
+        held_slots(["only"], 1, tmp_path, 1, timeout=0),
     ):
         pass
     holder.send_signal(signal.SIGKILL)
     holder.wait(timeout=30)
-    with held_slot(["only"], 1, tmp_path, timeout=5) as slot:
+    with held_slots(["only"], 1, tmp_path, 1, timeout=5) as (slot,):
         assert slot.device == 0
 
 
 def test_first_slots_of_all_devices_go_before_second_ones(tmp_path):
-    with held_slot(FAKE, 2, tmp_path) as first, held_slot(FAKE, 2, tmp_path) as second:
+    with (
+        held_slots(FAKE, 2, tmp_path, 1) as (first,),
+        held_slots(FAKE, 2, tmp_path, 1) as (second,),
+    ):
         assert {first.device, second.device} == {0, 1}
-        with held_slot(FAKE, 2, tmp_path) as third:
+        with held_slots(FAKE, 2, tmp_path, 1) as (third,):
             assert third.number == 1
 
 
 def test_waiting_is_said_once(tmp_path, capsys):
     holder = start_holder(tmp_path, 1, 1.5, ["only"])
     assert holder.stdout.readline().startswith("began")
-    with held_slot(["only"], 1, tmp_path):
+    with held_slots(["only"], 1, tmp_path, 1):
         assert capsys.readouterr().err.count("waiting for a free device") == 1
     holder.wait(timeout=30)
 
 
 def test_lock_survives_an_exception_in_the_job(tmp_path):
-    with pytest.raises(ZeroDivisionError), held_slot(["only"], 1, tmp_path):
+    with pytest.raises(ZeroDivisionError), held_slots(["only"], 1, tmp_path, 1):
         raise ZeroDivisionError
-    with held_slot(["only"], 1, tmp_path, timeout=0):
+    with held_slots(["only"], 1, tmp_path, 1, timeout=0):
         pass
 
 

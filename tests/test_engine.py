@@ -1,20 +1,31 @@
 """Options of the engine: what they act on, what they refuse, and that they are recorded."""
 
 import builtins
+import errno
 import shutil
+from dataclasses import fields
 
 import numpy as np
 import pytest
 import torch
-from training_inputs import stage_of, train_arguments, write_cards, write_training_data
+from training_inputs import (
+    killed_at_step,
+    stage_of,
+    train_arguments,
+    write_cards,
+    write_training_data,
+)
 
 from ldct.cli import main
 from ldct.data.volumes import load_volume
 from ldct.errors import InputError
 from ldct.files import read_json
 from ldct.scaling import Scaling
-from ldct.training.engine import Engine, engine_settings, resolve_engine
+from ldct.training import loop
+from ldct.training.checkpoint import newest_checkpoint
+from ldct.training.engine import Engine, engine_settings, resolve_engine, step_settings
 from ldct.training.loop import train_stage
+from ldct.training.options import CHANGE_BITS
 from ldct.training.recipe import make_optimizer
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -27,7 +38,22 @@ def material(tmp_path_factory):
     return volumes, tiles, write_cards(folder / "cards")
 
 
-def train(material, folder, engine, steps=2, **changes):
+NETWORK = "from torch import nn\ndef build():\n    return nn.Conv2d(1, 1, 3, padding=1)\n"
+DISCRIMINATOR = """
+import torch
+from torch import nn
+class Judge(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(2, 3, 4, 4), nn.Tanh(), nn.Conv2d(3, 1, 4))
+    def forward(self, candidate, condition):
+        return self.body(torch.cat([candidate, condition], dim=1)).flatten(1)
+def build():
+    return Judge()
+"""
+
+
+def train(material, folder, engine, steps=2, checkpoint_every=1000, **changes):
     volumes, tiles, cards = material
     train_stage(
         stage_of("small_drl", cards, steps) | changes,
@@ -38,7 +64,7 @@ def train(material, folder, engine, steps=2, **changes):
         seed=0,
         device=CPU,
         precision="fp32",
-        checkpoint_every=1000,
+        checkpoint_every=checkpoint_every,
         fingerprint="test",
         folder=folder,
         engine=engine,
@@ -120,14 +146,15 @@ def test_fused_optimizer_takes_the_same_steps_up_to_rounding():
     torch.testing.assert_close(networks[0].weight, networks[1].weight, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+
+
+@needs_compiler
 def test_compiled_network_trains_as_the_plain_one_and_has_its_names(material, tmp_path):
     """Plain and compiled steps end in the same weights up to rounding, under the same names."""
     from safetensors.torch import load_file
 
-    (tmp_path / "network.py").write_text(
-        "from torch import nn\ndef build():\n    return nn.Conv2d(1, 1, 3, padding=1)\n"
-    )
+    (tmp_path / "network.py").write_text(NETWORK)
     network = {"file": str(tmp_path / "network.py"), "options": {}}
     states = []
     for compiled in (False, True):
@@ -136,6 +163,46 @@ def test_compiled_network_trains_as_the_plain_one_and_has_its_names(material, tm
         states.append(load_file(folder / "weights.safetensors"))
     assert set(states[0]) == set(states[1]) == {"weight", "bias"}
     torch.testing.assert_close(states[1]["weight"], states[0]["weight"], rtol=1e-4, atol=1e-6)
+
+
+@needs_compiler
+def test_resumed_compiled_training_ends_in_the_same_bits(material, tmp_path):
+    """A least-squares GAN: its generator and its critic are compiled, each in two modes."""
+    (tmp_path / "network.py").write_text(NETWORK)
+    (tmp_path / "discriminator.py").write_text(DISCRIMINATOR)
+    stage = stage_of("small_lsgan", material[2], 4)
+    critic = {"name": "tiny", "file": str(tmp_path / "discriminator.py"), "options": {}}
+    stage["loss"]["adversarial"]["discriminator"] = critic
+    stage["network"] = {"file": str(tmp_path / "network.py"), "options": {}}
+    saved = tmp_path / "saved"
+
+    def run(folder):
+        train(material, folder, Engine(compile=True), **stage, checkpoint_every=2)
+        return (folder / "weights.safetensors").read_bytes()
+
+    whole = run(tmp_path / "whole")
+    with killed_at_step(3):
+        run(saved)
+    assert newest_checkpoint(saved, "test")["step"] == 2
+    # As in another process.
+    torch.compiler.reset()
+    assert run(saved) == whole
+
+
+def test_every_step_begins_a_new_round_of_cuda_graphs(monkeypatch):
+    begun = []
+    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: begun.append("round"))
+    for engine in (Engine(), Engine(compile=True), Engine(cuda_graphs=True)):
+        for _ in range(2):
+            with step_settings(engine, CPU, "fp32"):
+                begun.append(engine.cuda_graphs)
+    assert begun == [False] * 4 + ["round", True] * 2
+
+
+def test_rules_pass_every_option_that_changes_bits():
+    options = {field.name for field in fields(Engine)}
+    assert set(CHANGE_BITS) < options
+    assert list(Engine().result_options()) == list(CHANGE_BITS)
 
 
 def test_settings_of_a_gpu_come_back_as_they_were(monkeypatch):
@@ -155,6 +222,23 @@ def test_settings_of_a_gpu_come_back_as_they_were(monkeypatch):
     assert state() == before
     with engine_settings(Engine(), CPU):
         assert state() == before
+
+
+class FullDisk:
+    """An event writer whose file cannot be written."""
+
+    def add_scalar(self, *_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def close(self):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_full_disk_costs_event_files_and_not_the_training(material, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(loop, "event_writer", lambda *_: FullDisk())
+    train(material, tmp_path, Engine(tensorboard=True))
+    assert (tmp_path / "weights.safetensors").is_file()
+    assert "event file not written" in capsys.readouterr().err
 
 
 def test_event_files_are_written_with_the_rows_of_the_history(material, tmp_path):

@@ -15,6 +15,8 @@ from ldct.cli import main
 from ldct.explain import explain, rebuild_command
 from ldct.lineage import trace
 
+PLACES = 40
+
 
 def record(output: Path, *inputs: Path, **settings) -> None:
     provenance.write_record(output, inputs=inputs, settings=settings, started=time.perf_counter())
@@ -219,27 +221,32 @@ def test_values_that_are_all_undefined_are_said_to_be(run, capsys):
     assert "no value: undefined in every row" in capsys.readouterr().out
 
 
-def write_discs(run, seed=0, **changes) -> None:
-    frame = pd.DataFrame(
-        {
-            "method": "better",
-            "seed": seed,
-            "contrast_hu": [10.0, 20.0],
-            "diameter_mm": 8.0,
-            "observer": "cho",
-            "d_prime": [1.5, 3.0 + seed],
-            "lower": [1.0, 2.0],
-            "upper": [2.0, 4.0],
-            "n_signals": 40,
-            "change": [-0.25, 0.5],
-            "change_lower": [-0.5, 0.25],
-            "change_upper": [0.0, 0.75],
-            **changes,
-        }
-    )
-    path = run / f"detectability/better/{seed}.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frame.to_parquet(path)
+def write_discs(run, seed="0", **changes) -> None:
+    """d' of two discs by one observer, of "better" and of LDCT, with those without each place."""
+    for method, folder, shift in (("better", seed, 0.0), ("ldct", "fixed", -0.25)):
+        d_prime = np.array([1.5, 3.0 + int(seed)]) + shift
+        frame = pd.DataFrame(
+            {
+                "method": method,
+                "seed": int(seed) if method == "better" else 0,
+                "patient": "L1",
+                "contrast_hu": [10.0, 20.0],
+                "diameter_mm": 8.0,
+                "observer": "cho",
+                "d_prime": d_prime,
+                "lower": d_prime - 0.5,
+                "upper": d_prime + 0.5,
+                "n_signals": PLACES,
+                "change": -shift,
+                "change_lower": 0.0,
+                "change_upper": 0.5,
+                "leave_one_out": [value + np.linspace(-0.04, 0.04, PLACES) for value in d_prime],
+                **(changes if method == "better" else {}),
+            }
+        )
+        path = run / f"detectability/{method}/{folder}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.to_parquet(path)
 
 
 def explained(capsys, *arguments: str) -> str:
@@ -251,7 +258,7 @@ def test_detectability_lists_its_conditions_with_data_and_dose(run, capsys):
     write_discs(run)
     text = explained(capsys, "d_prime")
     for part in (
-        "3.00   [2.00, 4.00]",
+        "3.00   [2.70, 3.30]",
         "95 % jackknife intervals over 40 places of one patient",
         "data: made-up images (simulated dose); low dose of the discs simulated; no training",
         "seeds: 0",
@@ -263,11 +270,13 @@ def test_detectability_lists_its_conditions_with_data_and_dose(run, capsys):
     assert found["value"]["conditions"][0]["value"] is None
 
 
-def test_change_of_detectability_has_its_own_bounds(run, capsys):
+def test_change_of_detectability_is_at_the_same_places(run, capsys):
     write_discs(run)
     text = explained(capsys, "change")
-    assert "-0.25   [-0.50, 0.00]" in text
+    # Places shift both alike.
+    assert "0.25   [0.25, 0.25]" in text
     assert "change of d' of Better (detectability.change" in text
+    assert "results/made-up/detectability/ldct/fixed.parquet" in text
 
 
 @pytest.mark.parametrize(
@@ -291,7 +300,7 @@ def test_dose_of_discs_is_simulated_on_real_data_too(run, capsys):
 
 
 def test_several_seeds_are_told_apart(run, capsys):
-    for seed in (0, 1):
+    for seed in ("0", "1"):
         write_discs(run, seed)
     settings = yaml.safe_load((run / "config.yaml").read_text())
     settings["method_seeds"]["better"] = ["0", "1"]
@@ -299,6 +308,7 @@ def test_several_seeds_are_told_apart(run, capsys):
     text = explained(capsys, "d_prime")
     assert "observer  seed" in text
     assert "cho          1     4.00" in text
+    assert "cho       mean     3.50" in text
     assert "seeds: 0, 1" in text
     assert "observer  seed" not in explained(capsys, "d_prime", "--seed", "1")
 
@@ -308,12 +318,12 @@ def test_values_that_are_undefined_still_name_their_data(run, capsys):
     assert "data: made-up images (simulated dose); no training" in text
 
 
-def test_a_cost_is_found_elsewhere(run, capsys):
-    cost = {"methods": {"better": {"parameters": 12, "training_cpu_seconds": None, "kind": "x"}}}
+def test_a_text_of_the_cost_is_no_metric(run, capsys):
+    cost = {"better": {"parameters": 12, "kind": "x", "stages": ["better"]}}
     (run / "tables").mkdir()
-    (run / "tables/cost.json").write_text(json.dumps(cost))
-    for metric in ("parameters", "training_cpu_seconds"):
-        assert main(["explain", "made-up", "better", metric]) == 1
-        assert "results/made-up/tables/cost.json" in capsys.readouterr().err
+    (run / "tables/cost.json").write_text(json.dumps({"methods": cost}))
+    assert "parameters of Better (cost.parameters; run made-up)\n  12\n" in explained(
+        capsys, "parameters"
+    )
     assert main(["explain", "made-up", "better", "kind"]) == 1
     assert "unknown metric 'kind'" in capsys.readouterr().err

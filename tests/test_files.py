@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ldct.errors import InputError
 from ldct.files import atomic_path, read_json, read_yaml, sha256_of_file, write_json, write_text
 
 JSON = st.recursive(
@@ -52,11 +53,22 @@ def test_json_is_the_same_whatever_the_order_of_keys(tmp_path):
 
 
 def test_yaml_never_makes_objects(tmp_path):
-    import yaml
-
     (tmp_path / "evil.yaml").write_text("!!python/object/apply:os.getcwd []")
-    with pytest.raises(yaml.YAMLError):
+    with pytest.raises(InputError, match=r"evil\.yaml: not valid YAML"):
         read_yaml(tmp_path / "evil.yaml")
+
+
+@pytest.mark.parametrize("content", [b"", b"a: [", b'{"a": \xff}'])
+def test_what_is_no_json_or_yaml_is_named_in_one_line(tmp_path, content):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"file: not valid JSON") as caught:
+        read_json(path)
+    assert "\n" not in str(caught.value)
+    if content:
+        with pytest.raises(InputError, match=r"file: not valid YAML") as caught:
+            read_yaml(path)
+        assert "\n" not in str(caught.value)
 
 
 @given(content=st.binary(max_size=1000))

@@ -12,6 +12,7 @@ from repository_files import REPOSITORY
 
 from ldct.cli import main
 from ldct.errors import InputError
+from ldct.evaluation.error_shape import COLUMNS, error_shape
 from ldct.evaluation.full_reference import gmsd, import_image_metrics, vif
 from ldct.evaluation.image_quality import measure_predictions, without_blind_values
 from ldct.evaluation.protocol import Protocol, SsimWindow
@@ -48,7 +49,8 @@ def test_rows_are_the_measures_of_each_slice(files):
     folder, full, prediction = files
     frame = measure(folder)
     keys = ["method", "seed", "patient", "slice_index", "z_mm", "protocol"]
-    columns = [*keys, "vif", "gmsd", "lpips", *tissue_columns(), "blind_tissues"]
+    measures = ["vif", "gmsd", "lpips", *tissue_columns(), *COLUMNS]
+    columns = [*keys, *measures, "blind_tissues"]
     assert list(frame.columns) == columns
     assert frame["slice_index"].tolist() == [4, 8, 12]
     assert set(frame["method"]) == {"mine"} and set(frame["seed"]) == {3}
@@ -56,7 +58,8 @@ def test_rows_are_the_measures_of_each_slice(files):
         unit = [np.clip((image.astype(float) + 160) / 400, 0, 1) for image in (ours, theirs)]
         assert frame["vif"][row] == vif(*unit)
         assert frame["gmsd"][row] == gmsd(*unit)
-        for name, value in tissue_fidelity(ours, theirs).items():
+        by_tissue = tissue_fidelity(ours, theirs) | error_shape(ours, theirs)
+        for name, value in by_tissue.items():
             assert frame[name][row] == pytest.approx(value, nan_ok=True)
     assert frame["lpips"].isna().all()
     assert (folder / "out.parquet.provenance.json").is_file()
@@ -76,6 +79,9 @@ def test_learned_methods_say_which_tissues_they_do_not_see(files):
     assert seen["lung_bias_hu"].isna().all()
     pd.testing.assert_series_equal(seen["soft_tissue_bias_hu"], frame["soft_tissue_bias_hu"])
     assert set(measure(folder)["blind_tissues"]) == {""}
+    cut = without_blind_values(frame.assign(blind_tissues="soft_tissue"))
+    assert cut[[name for name in frame if name.startswith("soft_tissue_")]].isna().all(axis=None)
+    assert (cut["lung_bias_hu"] == 685).all()
 
 
 def test_wrong_predictions_are_named(files):

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from ldct.data.lesions import write_lesions
 from ldct.errors import InputError
-from ldct.evaluation.lesion_bench import COLUMNS, write_lesion_bench
+from ldct.evaluation.lesion_bench import COLUMNS, SPECTRUM_COLUMNS, write_lesion_bench
 from ldct.evaluation.lesion_masks import LesionMasks, lesion_masks
 from ldct.evaluation.lesion_measures import (
     FURTHER,
@@ -19,6 +19,7 @@ from ldct.evaluation.lesion_measures import (
     lesion_view,
     measure_lesion,
 )
+from ldct.evaluation.lesion_noise import BIN_PER_MM
 from ldct.evaluation.metrics import crop_scores
 from ldct.evaluation.protocol import Protocol, SsimWindow
 from ldct.files import write_json
@@ -77,7 +78,7 @@ def measured(image, ndct, diameter_mm=20.0, pixel_mm=(0.8, 0.8), rule=None):
     rule = rule or protocol()
     lesion = lesion_at(80, 76, diameter_mm, pixel_mm)
     view = lesion_view(ndct, lesion, info(pixel_mm), rule)
-    return measure_lesion(view, image, pixel_mm, rule)
+    return measure_lesion(view, image, pixel_mm, rule)[0]
 
 
 def test_contrast_and_cnr_are_what_was_put_there():
@@ -137,6 +138,33 @@ def test_noise_is_that_which_was_added():
     assert np.isnan(measured(ndct, ndct)["noise_std_hu"])
 
 
+def test_noise_spectrum_of_a_lung_lesion_is_that_of_the_lesion():
+    """Nine tenths of the crop are lung: networks see none of it."""
+    ndct = image_with_disc(880.0, 24.0, background_hu=-850.0, noise_hu=8.0)
+    rng = np.random.default_rng(6)
+    inside = np.hypot(*np.indices(ndct.shape) - [[[80]], [[76]]]) < 20
+    fine, coarse = rng.normal(0, 15, ndct.shape), gaussian_filter(rng.normal(0, 60, ndct.shape), 2)
+    noisy, other = ndct + fine, ndct + np.where(inside, fine, coarse)
+    view = lesion_view(ndct, lesion_at(80, 76, 24.0), info(), protocol())
+    assert view.in_window.mean() < 0.2
+    found, spectrum = measure_lesion(view, noisy, (0.8, 0.8), protocol())
+    again, _ = measure_lesion(view, other, (0.8, 0.8), protocol())
+    assert again["mean_frequency"] == found["mean_frequency"]
+    # White: as much power at all frequencies, so that their mean is in the middle.
+    assert found["mean_frequency"] == pytest.approx(spectrum.frequency.mean(), rel=0.15)
+    assert spectrum.power.mean() == pytest.approx(15**2 * 0.64, rel=0.25)
+    nothing, none = measure_lesion(view, ndct, (0.8, 0.8), protocol())
+    assert np.isnan(nothing["mean_frequency"])
+    assert none is None
+
+
+def test_lesion_without_pixels_in_the_window_says_why_it_has_no_spectrum():
+    ndct = image_with_disc(100.0, 12.0, background_hu=-850.0, noise_hu=8.0)
+    found = measured(ndct + 10, ndct, 12.0)
+    assert np.isnan(found["mean_frequency"])
+    assert "too few pixels within the window for a noise spectrum (0 of 100 mm²)" in found["note"]
+
+
 def test_crop_scores_are_those_of_the_protocol():
     ndct = image_with_disc(noise_hu=8.0)
     image = ndct + np.random.default_rng(4).normal(0, 12, ndct.shape)
@@ -193,14 +221,14 @@ def test_edges_are_measured_where_ndct_has_one():
 def test_lesion_near_or_beyond_the_rim_of_the_image_does_not_fail(place):
     ndct = image_with_disc(noise_hu=5.0)
     view = lesion_view(ndct, lesion_at(*place, 10.0), info(), protocol())
-    found = measure_lesion(view, ndct, (0.8, 0.8), protocol())
+    found, _ = measure_lesion(view, ndct, (0.8, 0.8), protocol())
     assert set(found) == {*MEASURES, *FURTHER}
 
 
 def test_image_smaller_than_the_ssim_window_has_no_crop_scores():
     ndct = image_with_disc(noise_hu=5.0)[77:83, 73:79]
     view = lesion_view(ndct, lesion_at(3, 3, 3.0), info(), protocol())
-    assert np.isnan(measure_lesion(view, ndct, (0.8, 0.8), protocol())["crop_psnr"])
+    assert np.isnan(measure_lesion(view, ndct, (0.8, 0.8), protocol())[0]["crop_psnr"])
 
 
 def test_background_is_one_tissue_outside_the_lesion():
@@ -254,10 +282,21 @@ def test_bench_has_a_row_per_method_lesion_and_slice(tmp_path):
         path.relative_to(tmp_path / "bench").as_posix(): pd.read_parquet(path)
         for path in (tmp_path / "bench").rglob("*.parquet")
     }
+    spectra = {name: found.pop(name) for name in list(found) if name.endswith("_nps.parquet")}
     assert set(found) == {"ndct/fixed/P1.parquet", "ldct/fixed/P1.parquet", "some/1/P1.parquet"}
-    for frame in found.values():
+    for name, frame in found.items():
         assert list(frame.columns) == COLUMNS
         assert frame["slice_index"].tolist() == [0, 1]
+        profiles = spectra[name.replace(".parquet", "_nps.parquet")]
+        assert list(profiles.columns) == SPECTRUM_COLUMNS
+        own = frame.set_index("slice_index")["mean_frequency"]
+        for index, profile in profiles.groupby("slice_index"):
+            mean = np.average(profile["frequency"], weights=profile["power"])
+            assert mean == pytest.approx(own[index])
+        assert set(profiles["slice_index"]) == set(own.dropna().index)
+    assert len(spectra["some/1/P1_nps.parquet"]) == 2 * int(0.5 / 0.8 / BIN_PER_MM)
+    assert spectra["ndct/fixed/P1_nps.parquet"].empty
+    assert (tmp_path / "bench/some/1/P1_nps.parquet.provenance.json").is_file()
     own = found["some/1/P1.parquet"]
     assert own["seed"].tolist() == [1, 1]
     low = found["ldct/fixed/P1.parquet"]

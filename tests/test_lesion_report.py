@@ -16,10 +16,11 @@ from ldct.evaluation.disc_detection import COLUMNS as DISC_COLUMNS
 from ldct.evaluation.disc_detection import (
     measure_discs,
     pair_of,
-    paired_change,
+    paired_interval,
     write_detectability,
 )
 from ldct.evaluation.lesion_bench import COLUMNS as LESION_COLUMNS
+from ldct.evaluation.lesion_bench import PLACE, SPECTRUM_COLUMNS
 from ldct.files import write_json, write_text
 from ldct.reporting.bench_tables import number, with_bounds
 
@@ -100,10 +101,11 @@ def test_detectability_of_every_method_disc_and_observer(discs, tmp_path):
     own, low = (frames[name].query("observer == 'cho'") for name in ("keen", "ldct"))
     one = own.iloc[:1], low.iloc[:1]
     expected = one[0].iloc[0][["change", "change_lower", "change_upper"]].to_numpy(float)
-    np.testing.assert_allclose(paired_change(*one), expected)
-    change, lower, upper = paired_change(own, low)
-    assert change == pytest.approx(own["change"].mean())
-    assert lower < change < upper
+    paired = paired_interval(*one)
+    np.testing.assert_allclose((paired.estimate, paired.lower, paired.upper), expected)
+    paired = paired_interval(own, low)
+    assert paired.estimate == pytest.approx(own["change"].mean())
+    assert paired.lower < paired.estimate < paired.upper
     npw = frames["ldct"][frames["ldct"]["observer"] == "npw"]["d_prime"].to_numpy()
     np.testing.assert_allclose(npw[2:] / npw[:2], 2, rtol=0.1)  # twice the contrast
 
@@ -212,11 +214,19 @@ def lesion_frame(method, shift=0.0, **changes):
     return pd.DataFrame(rows)[LESION_COLUMNS]
 
 
+def spectra_of(frame):
+    """A flat profile of each slice that has a mean frequency."""
+    known = frame[frame["mean_frequency"].notna()]
+    parts = [known[PLACE].assign(frequency=f, power=100.0) for f in (0.1, 0.2, 0.3)]
+    return pd.concat(parts)[SPECTRUM_COLUMNS]
+
+
 def draw_lesions(frames, tmp_path):
     for name, frame in frames.items():
-        path = tmp_path / f"bench/{name}.parquet"
-        path.parent.mkdir(exist_ok=True)
-        frame.to_parquet(path)
+        for folder, table in (("bench", frame), ("spectra", spectra_of(frame))):
+            path = tmp_path / folder / f"{name}.parquet"
+            path.parent.mkdir(exist_ok=True)
+            table.to_parquet(path)
     protocol = tmp_path / "p.yaml"
     write_text(
         protocol,
@@ -224,6 +234,7 @@ def draw_lesions(frames, tmp_path):
         "ssim: {kind: uniform, size: 7}\naveraging: mean_of_slices\n",
     )
     arguments = ["draw-lesion-bench", "--measured", *sorted((tmp_path / "bench").iterdir())]
+    arguments += ["--spectra", *sorted((tmp_path / "spectra").iterdir())]
     arguments += ["--titles", json.dumps(TITLES), "--note", NOTE, "--protocol", protocol]
     arguments += ["--scaling", '{"window": [-160, 240], "clip": true}', "--statistics", STATISTICS]
     arguments += ["--tables", tmp_path / "tables/l", "--figure", tmp_path / "figures/l"]
@@ -244,6 +255,20 @@ def test_lesion_report_gives_means_intervals_and_reasons(tmp_path):
     assert matplotlib.image.imread(tmp_path / "figures/l.png").shape[1] > 2000
     assert (tmp_path / "figures/l.png.provenance.json").is_file()
     assert (tmp_path / "figures/l.pdf.provenance.json").is_file()
+
+
+def test_figure_has_a_panel_of_noise_power_for_each_method_that_has_some(tmp_path):
+    plain = {name: lesion_frame(name) for name, _ in TITLES}
+    draw_lesions(plain, tmp_path)
+    without = matplotlib.image.imread(tmp_path / "figures/l.png").shape
+    noisy = {name: lesion_frame(name, mean_frequency=0.2) for name in ("ldct", "keen", "blind")}
+    text = draw_lesions(plain | noisy, tmp_path)
+    assert re.search(r"\| Blind \|.*\| 0\.200 ", text)
+    shape = matplotlib.image.imread(tmp_path / "figures/l.png").shape
+    assert shape[0] > without[0] + 300  # a row of panels
+    assert shape[1] == without[1]
+    record = json.loads((tmp_path / "figures/l.png.provenance.json").read_text())
+    assert any(path.endswith("spectra/keen.parquet") for path in record["inputs"])
 
 
 def test_every_column_says_of_how_many_slices_and_lesions_it_is(tmp_path):

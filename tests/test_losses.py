@@ -9,7 +9,13 @@ from skimage.metrics import structural_similarity
 
 from ldct.errors import InputError
 from ldct.training.losses import content_loss, content_terms, dssim, least_squares
-from ldct.training.matching import gradient_norm, match_gradients, wants_matching
+from ldct.training.matching import (
+    gradient_norm,
+    match_gradients,
+    wants_matching,
+    with_common_weights,
+)
+from ldct.training.parallel import Group
 
 
 def pair(seed: int = 0, shape: tuple[int, ...] = (3, 1, 20, 24)) -> tuple[torch.Tensor, ...]:
@@ -100,6 +106,18 @@ def test_matched_weight_gives_the_term_its_share_of_the_gradient(ratio):
     mse = 2 * sum(float((a - b).norm()) / a.numel() for a, b in batches)
     dissimilarity = gradient_norm("dssim", {"dssim": 1.0}, batches, None)
     assert matched["dssim"] * dissimilarity == pytest.approx(ratio * 30.0 * mse, rel=1e-5)
+
+
+def test_processes_take_the_matched_weights_of_the_first(monkeypatch):
+    def share_first(self, tensors):
+        for tensor in tensors:
+            tensor.copy_(torch.tensor([0.1, 0.3], dtype=torch.float64))
+
+    monkeypatch.setattr(Group, "share_first", share_first)
+    loss = {"mse": 1.0, "dssim": 0.2, "perceptual": {"weight": 0.4, "layers": ["relu1_2"]}}
+    stage = with_common_weights({"loss": loss}, ["dssim", "perceptual"], Group(1, 2, 1, 2))
+    perceptual = {"weight": 0.3, "layers": ["relu1_2"]}
+    assert stage["loss"] == {"mse": 1.0, "dssim": 0.1, "perceptual": perceptual}
 
 
 def test_matching_equal_images_is_refused():

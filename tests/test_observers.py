@@ -30,9 +30,9 @@ def pairs(signal: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.nda
     return white(count, seed), white(count, seed + 10_000) + signal
 
 
-def change_of(outputs, reference):
+def change_of(outputs, reference, **options):
     """Change of d' at the same places, with its interval."""
-    first, second = (observers.detectability(*pair) for pair in (outputs, reference))
+    first, second = (observers.detectability(*pair, **options) for pair in (outputs, reference))
     return observers.jackknife_interval(
         first.d_prime - second.d_prime, first.leave_one_out - second.leave_one_out
     )
@@ -42,8 +42,62 @@ def test_npw_in_white_noise_has_the_closed_form():
     signal = 6 * disc()
     absent, present = pairs(signal, 4000, 1)
     outputs = [observers.npw_outputs(images, signal) for images in (absent, present)]
-    found = observers.signed_root(observers.hotelling(*outputs))
-    assert found == pytest.approx(centred_norm(signal) / NOISE, rel=0.03)
+    assert observers.matched_filter(*outputs) == pytest.approx(
+        centred_norm(signal) / NOISE, rel=0.03
+    )
+
+
+@pytest.mark.parametrize("shown", [1.0, 0.0, -1.0], ids=["kept", "removed", "inverted"])
+@pytest.mark.parametrize("count", [5, 25])
+def test_npw_has_the_sign_of_what_the_images_show_and_no_bias(shown, count):
+    """Few places, again and again: the mean is the closed form of white noise, at 0 too."""
+    signal = 4 * disc()
+    truth = shown * centred_norm(signal) / NOISE
+    rng = np.random.default_rng(12)
+    absent = rng.normal(60, NOISE, (800, count, SIDE, SIDE)).astype(np.float32)
+    classes = absent, absent + (shown * signal).astype(np.float32)
+    outputs = [
+        np.stack([observers.npw_outputs(images, signal) for images in part]) for part in classes
+    ]
+    # Less noise in the difference than in the images, as with crops that share theirs.
+    outputs[1] = outputs[1] + rng.normal(0, 0.5 * NOISE, outputs[1].shape)
+    truth /= np.sqrt((1 + 1.25) / 2)
+    found = [observers.matched_filter(*pair) for pair in zip(*outputs, strict=True)]
+    error = np.std(found) / np.sqrt(len(found))
+    # The classes vary a little independently: more degrees of freedom than the formula counts on.
+    assert np.mean(found) == pytest.approx(truth, abs=4 * error + 0.02 * abs(truth))
+    assert abs(np.mean(np.array(found) > 0) - (shown + 1) / 2) < 0.05
+
+
+def test_trained_observer_turns_its_template_round_and_the_fixed_one_cannot():
+    signal = 6 * disc()
+    absent, present = pairs(signal, 400, 13)
+    inverted = pairs(-signal, 400, 13)[1]
+    npw, cho = (
+        [[measure(images) for images in pair] for pair in ((absent, present), (absent, inverted))]
+        for measure in (
+            lambda images: observers.npw_outputs(images, signal),
+            lambda images: observers.cho_outputs(images, DIAMETER_PX),
+        )
+    )
+    kept, lost = (observers.detectability(*pair, fixed_template=True) for pair in npw)
+    assert kept.d_prime > 2
+    assert lost.lower < lost.d_prime < lost.upper < 0
+    assert lost.d_prime == pytest.approx(-kept.d_prime, rel=0.1)
+    kept, lost = (observers.detectability(*pair) for pair in cho)
+    assert lost.d_prime == pytest.approx(kept.d_prime, rel=0.1)
+
+
+def test_interval_of_the_matched_filter_covers_no_signal_at_all():
+    """Neither end is cut at zero, so that it holds as often as it says there too."""
+    rng = np.random.default_rng(14)
+    covered = []
+    for _ in range(400):
+        absent = rng.normal(size=(40, 1))
+        present = absent + rng.normal(0, 0.3, (40, 1))
+        found = observers.detectability(absent, present, fixed_template=True)
+        covered.append(found.lower <= 0 <= found.upper)
+    assert 0.92 <= np.mean(covered) <= 0.98
 
 
 def test_cho_in_white_noise_has_the_closed_form_of_a_signal_that_its_channels_span():
@@ -53,7 +107,7 @@ def test_cho_in_white_noise_has_the_closed_form_of_a_signal_that_its_channels_sp
     gauss = np.exp(-np.pi * square / DIAMETER_PX**2)
     signal = 9 * gauss - 4 * (1 - 2 * np.pi * square / DIAMETER_PX**2) * gauss
     outputs = [observers.cho_outputs(images, DIAMETER_PX) for images in pairs(signal, 6000, 2)]
-    found = observers.signed_root(observers.hotelling(*outputs))
+    found = observers.trained_observer(*outputs)
     assert found == pytest.approx(centred_norm(signal) / NOISE, rel=0.03)
 
 
@@ -72,7 +126,7 @@ def test_cho_suppresses_a_noise_that_the_matched_filter_cannot():
     present = absent + signal
     cho = [observers.cho_outputs(images, DIAMETER_PX) for images in (absent, present)]
     npw = [observers.npw_outputs(images, signal) for images in (absent, present)]
-    assert observers.hotelling(*cho) > 2 * observers.hotelling(*npw)
+    assert observers.trained_observer(*cho) > 1.4 * observers.matched_filter(*npw) > 0
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["same noise", "independent noise"])
@@ -126,9 +180,9 @@ def test_paired_change_is_resolved_where_separate_intervals_overlap():
     noisier = np.random.default_rng(10).normal(0, 10, absent.shape)
     clean = tuple(observers.npw_outputs(images, signal) for images in (absent, present))
     dirty = tuple(observers.npw_outputs(images + noisier, signal) for images in (absent, present))
-    first, second = observers.detectability(*clean), observers.detectability(*dirty)
+    first, second = (observers.detectability(*pair, fixed_template=True) for pair in (clean, dirty))
     assert second.upper > first.lower
-    _, _, upper = change_of(dirty, clean)
+    _, _, upper = change_of(dirty, clean, fixed_template=True)
     assert upper < 0
 
 
@@ -142,12 +196,12 @@ def test_level_and_scale_of_the_images_do_not_matter(level, factor, seed):
     signal = 6 * disc()
     images = pairs(signal, 15, seed)
     changed = [factor * part + level for part in images]
-    for measure in (
-        lambda part: observers.npw_outputs(part, signal),
-        lambda part: observers.cho_outputs(part, DIAMETER_PX),
+    for measure, observe in (
+        (lambda part: observers.npw_outputs(part, signal), observers.matched_filter),
+        (lambda part: observers.cho_outputs(part, DIAMETER_PX), observers.hotelling),
     ):
-        before = observers.hotelling(*map(measure, images))
-        after = observers.hotelling(*map(measure, changed))
+        before = observe(*map(measure, images))
+        after = observe(*map(measure, changed))
         assert after == pytest.approx(before, rel=1e-6, abs=1e-9)
 
 
@@ -158,16 +212,20 @@ def test_no_signal_gives_an_interval_from_zero():
     assert found.d_prime < 1
 
 
-@pytest.mark.parametrize("count", [0, 1, 7])
-def test_too_few_places_give_nan(count):
-    absent = np.random.default_rng(0).normal(size=(count, 5))
-    found = observers.detectability(absent, absent + 1)
+@pytest.mark.parametrize(
+    ("count", "channels", "fixed"),
+    [(0, 5, False), (1, 5, False), (7, 5, False), (0, 1, True), (4, 1, True)],
+)
+def test_too_few_places_give_nan(count, channels, fixed):
+    absent = np.random.default_rng(0).normal(size=(count, channels))
+    found = observers.detectability(absent, absent + 1, fixed_template=fixed)
     assert np.isnan([found.d_prime, found.lower, found.upper]).all()
     assert found.n_signals == count
 
 
-def test_images_without_noise_give_nan_not_infinity():
-    found = observers.detectability(np.zeros((20, 1)), np.ones((20, 1)))
+@pytest.mark.parametrize("fixed", [False, True])
+def test_images_without_noise_give_nan_not_infinity(fixed):
+    found = observers.detectability(np.zeros((20, 1)), np.ones((20, 1)), fixed_template=fixed)
     assert np.isnan(found.d_prime)
 
 

@@ -8,6 +8,7 @@ from ldct.evaluation.noise_power import noise_power
 from ldct.evaluation.periodic_peaks import (
     LOWEST_BIN,
     MODEL_ERROR,
+    NullLevel,
     cross_fitted_excess,
     null_level,
     peak_excess,
@@ -42,7 +43,7 @@ def excess(spectra):
 
 
 def is_found(image, null, bins) -> bool:
-    return cross_fitted_excess(image, bins).mean() > null_level(null, bins)
+    return cross_fitted_excess(image, bins).mean() > null_level(null, bins).level
 
 
 @pytest.mark.parametrize("side", [15, 16, 32])
@@ -104,7 +105,7 @@ def test_ndct_quantile_alone_holds_its_nominal_rate():
     found = 0
     for _ in range(60):
         image, null = excess(slices(rng)), excess(slices(rng))
-        level = np.quantile(null.mean(axis=0)[ANYWHERE], 0.95)
+        level = null_level(null, ANYWHERE).ndct_quantile
         found += cross_fitted_excess(image, ANYWHERE).mean() > level
     assert found <= 8  # probability 0.006 at a rate of 0.05
 
@@ -167,4 +168,14 @@ def test_cross_fitting_reads_each_block_at_the_peak_of_the_other():
 def test_one_slice_has_no_other_to_look_in():
     assert np.isnan(cross_fitted_excess(np.zeros((1, SIDE, SIDE)), ANYWHERE)).all()
     assert len(cross_fitted_excess(np.zeros((0, SIDE, SIDE)), ANYWHERE)) == 0
-    assert np.isnan(null_level(np.zeros((0, SIDE, SIDE)), ANYWHERE))
+    none = null_level(np.zeros((0, SIDE, SIDE)), ANYWHERE)
+    assert np.isnan(none.level)
+    assert none.applied is None
+
+
+def test_null_level_is_the_higher_of_ndct_and_floor_and_says_which():
+    flat = np.zeros((3, SIDE, SIDE))
+    low, high = (null_level(flat + excess, ANYWHERE) for excess in (0.25, 0.75))
+    assert (low.ndct_quantile, low.level, low.applied) == (0.25, MODEL_ERROR, "floor")
+    assert (high.ndct_quantile, high.level, high.applied) == (0.75, 0.75, "ndct_quantile")
+    assert NullLevel(MODEL_ERROR).applied == "floor"

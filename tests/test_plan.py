@@ -12,23 +12,11 @@ from ldct.commands.cost import merged_configuration
 from ldct.configuration import resolve_run
 from ldct.data.tiles import VOLUME
 from ldct.errors import InputError
-from ldct.plan import (
-    compare_plan,
-    engine_of,
-    expected_slices,
-    expected_tiles,
-    kind_of,
-    plan_methods,
-    plan_stages,
-)
+from ldct.plan import engine_of, kind_of, plan_methods, plan_stages
+from ldct.plan_comparison import compare_plan
+from ldct.plan_counts import expected_slices, expected_tiles
 from ldct.probes import options_on
-from ldct.reporting.plan_text import (
-    aligned,
-    duration,
-    memory_warning,
-    processes_note,
-    request_warning,
-)
+from ldct.reporting.plan_text import aligned, duration, memory_warning, request_warning
 from ldct.schedule import Job, run_on
 from ldct.stages import (
     LEAST_MEMORY_MB,
@@ -49,9 +37,9 @@ def settings_of(*overlays: str) -> dict:
 
 def test_independent_jobs_share_the_cores():
     jobs = [Job(name, 10.0, memory_mb=100) for name in "abcd"]
-    assert run_on(jobs, 1, 0) == (40, 100)
-    assert run_on(jobs, 2, 0) == (20, 200)
-    assert run_on(jobs, 8, 0) == (10, 400)
+    assert run_on(jobs, 1, 0) == (40, 100, 0)
+    assert run_on(jobs, 2, 0) == (20, 200, 0)
+    assert run_on(jobs, 8, 0) == (10, 400, 0)
 
 
 def test_chains_wait_and_wide_jobs_need_room():
@@ -98,13 +86,14 @@ def test_tiles_of_the_validation_patient_are_not_trained_on(tmp_path):
 def test_steps_and_slices_are_timed_as_the_run_computes_them(monkeypatch):
     """Precision and engine of the run reach the processes that measure."""
     settings = settings_of()
-    settings |= {"precision": "bf16", "inference": {"tile": "auto", "precision": "bf16"}}
+    settings |= {"precision": "bf16", "inference": {"tile": 128, "precision": "bf16"}}
     settings["engine"] = settings["engine"] | {"compile": True, "fused_optimizer": True}
     given = {}
     found = {
         "seconds_per_step": 1.0,
         "peak_small": 1.0,
         "peak_large": 2.0,
+        "peak_gpu": None,
         "seconds_per_slice": 1.0,
     }
 
@@ -113,11 +102,11 @@ def test_steps_and_slices_are_timed_as_the_run_computes_them(monkeypatch):
         return found
 
     monkeypatch.setattr("ldct.plan.probes.in_fresh_process", measure)
-    plan_stages(settings, 1000, CPU)
+    plan_stages(settings, 1000, 2, 0.0, CPU)
     plan_methods(settings, 10, CPU)
     engine = Engine(compile=True, fused_optimizer=True)
     assert {arguments[-2:] for arguments in given["steps_of_two_sizes"]} == {("bf16", engine)}
-    assert {arguments[-1] for arguments in given["one_slice"]} == {"bf16"}
+    assert {arguments[-2:] for arguments in given["one_slice"]} == {("bf16", 128)}
 
 
 def test_plan_of_cuda_graphs_needs_a_gpu():
@@ -137,14 +126,11 @@ def test_stage_that_needs_more_than_its_rule_asks_for_is_named():
         "small": {"peak_memory_mb": 900.0, "requested_memory_mb": 2500},
         "large": {"peak_memory_mb": 5000.0, "requested_memory_mb": 2500},
     }
-    plan = {"device": "cpu", "stages": stages, "processes": 1}
+    plan = {"stages": stages}
     (line,) = request_warning(plan)
     assert "the rule train asks for: large; " in line
     assert "train:mem_mb=5500" in line
-    assert request_warning(plan | {"device": "cuda"}) == []
     assert request_warning(plan | {"stages": {"small": stages["small"]}}) == []
-    assert processes_note(plan) == []
-    assert "among 4" in processes_note(plan | {"processes": 4})[0]
 
 
 def test_memory_that_a_training_asks_for_grows_with_batch_tile_and_processes():
@@ -163,8 +149,8 @@ def test_paper_budget_is_twenty_epochs(monkeypatch):
     """20 x ceil(281,660 / 32) steps, and the time of a tile times all tiles."""
     settings = settings_of("paper.yaml")
     probe = {"seconds_per_tile": 0.01, "memory_mb": 400.0, "memory_mb_per_tile": 10.0}
-    monkeypatch.setattr("ldct.plan.probe_stage", lambda *_: probe)
-    stages = plan_stages(settings, 281_660, torch.device("cpu"))
+    monkeypatch.setattr("ldct.plan.probe_stage", lambda *_: probe | {"gpu_memory_mb": None})
+    stages = plan_stages(settings, 281_660, 8, 0.0, CPU)
     assert stages["lsgan"]["steps"] == 176_040
     assert stages["lsgan"]["seconds"] == pytest.approx(0.01 * 176_040 * 32)
     assert stages["lsgan"]["peak_memory_mb"] == 400 + 320
@@ -179,7 +165,7 @@ def test_equal_second_levels_are_timed_once():
 
 def test_comparison_gives_foretold_over_measured():
     plan = {
-        "stages": {"a": {"seconds": 30.0, "peak_memory_mb": 90.0}},
+        "stages": {"a": {"seconds": 15.0, "cores": 2, "peak_memory_mb": 90.0}},
         "methods": {"a": {"seconds_per_slice": 2.0}, "b": {"seconds_per_slice": None}},
     }
     cost = {

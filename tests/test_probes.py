@@ -10,7 +10,7 @@ from ldct import probes
 from ldct.denoising import network as inference_module
 from ldct.denoising.finetuned import denoise_finetuned
 from ldct.files import read_json, write_json
-from ldct.micro_benchmark import measure_pairs
+from ldct.micro_benchmark import measure_pairs, time_in_turns
 from ldct.scaling import Scaling
 from ldct.training import loop
 from ldct.training.chain import Level
@@ -113,6 +113,15 @@ def test_conditions_tell_precision_and_options(tmp_path):
     }
     engine = Engine(fused_optimizer=True)
     how = {"precision": "bf16", "inference_precision": "fp32", "engine": engine}
-    found = measure_pairs(plan, models, batch=1, side=32, rounds=1, device=CPU, **how)
+    found = measure_pairs(plan, models, batch=1, side=32, rounds=2, device=CPU, **how)
     assert "one thread, bf16, fused_optimizer, random" in found["steps"]["conditions"]
     assert "one thread, fp32, random" in found["slices"]["conditions"]
+
+
+def test_variants_are_compiled_and_recorded_before_they_are_timed():
+    calls = []
+    works = {name: lambda name=name: calls.append(name) for name in "ab"}
+    assert probes.warm_up_calls(Engine(compile=True), CPU) == 3
+    assert probes.warm_up_calls(Engine(), CPU) == 1
+    time_in_turns(works, 1, CPU, 3)
+    assert calls == [*"aaabbb", *"ab"]

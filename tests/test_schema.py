@@ -13,6 +13,21 @@ DATASET = yaml.safe_load((CONFIG / "datasets/aapm.yaml").read_text(encoding="utf
 PROTOCOL = yaml.safe_load((CONFIG / "protocols/abdomen.yaml").read_text(encoding="utf-8"))
 
 
+def engine(**options):
+    """The default configuration with other options of the engine."""
+    return DEFAULT | {"engine": DEFAULT["engine"] | options}
+
+
+def inference(**options):
+    """The default configuration with other options of the inference."""
+    return DEFAULT | {"inference": DEFAULT["inference"] | options}
+
+
+def test_options_of_torchrun_for_several_machines_are_valid():
+    meeting = ["--rdzv-backend=c10d", "--rdzv-endpoint=first-machine:29500", "--rdzv-id=my-run"]
+    validate(engine(torchrun=["--nnodes=2", *meeting]), "config", "here")
+
+
 @pytest.mark.parametrize("folder", ["dataset", "protocol"])
 def test_committed_descriptions_are_valid(folder):
     files = sorted((CONFIG / f"{folder}s").glob("*.yaml"))
@@ -44,6 +59,16 @@ def test_paper_overlay_is_valid_over_the_default():
         ),
         ("protocol", PROTOCOL | {"window": [0]}, "key 'window': found"),
         ("protocol", PROTOCOL | {"ssim": {"kind": "round"}}, "expected one of uniform, gaussian"),
+        ("config", DEFAULT | {"engine": None}, "found null, expected a mapping"),
+        ("config", engine(fused_optimizer="yes"), "expected one of auto, true, false$"),
+        ("config", engine(compile=None), "found null, expected true or false"),
+        ("config", engine(torchrun=["--nproc-per-node=4"]), "processes is engine.processes$"),
+        ("config", engine(torchrun=["--nnodes 2"]), "its value and no spaces, e.g. --nnodes=2"),
+        ("config", engine(torchrun=["nnodes=2"]), "expected an option of torchrun with its value"),
+        ("config", inference(tile=33), r"found 33, expected auto, or a multiple of 32 from 32"),
+        ("config", DEFAULT | {"budget": {"step": 1}}, r'found {"step": 1}, expected quick, paper'),
+        ("config", DEFAULT | {"seeds": [0, -1]}, "key 'seeds.1': found -1, expected at least 0"),
+        ("config", DEFAULT | {"seeds": ["a"]}, "key 'seeds.0': found 'a', expected a whole number"),
     ],
 )
 def test_messages_name_place_key_found_and_expected(schema, content, message):

@@ -120,7 +120,7 @@ def test_a_test_set_that_contradicts_its_description_is_refused(case, tmp_path):
     with pytest.raises(InputError, match=r"the 1 slices that volume\.json lists"):
         score(case, tmp_path / "scores.parquet")
     write_json(folder / "volume.json", {"patient": "L109", "slice_index": [1, 2, 3]})
-    with pytest.raises(InputError, match="key z_mm not found"):
+    with pytest.raises(InputError, match=r"volume\.json: found no z_mm"):
         score(case, tmp_path / "scores.parquet")
 
 

@@ -202,12 +202,45 @@ def test_files_and_tables_agree_and_name_the_pattern(test_set, tmp_path):
     assert methods["patterned"]["noise_std_hu"] == pytest.approx(frame["noise_std_hu"].mean())
     table = pd.read_csv(tmp_path / "tables/texture.csv").set_index("method")
     assert table.loc["patterned", "periodic_peak"] > content["null_levels"]["periodic_peak"]
+    for name, parts in content["null_level_parts"].items():
+        assert content["null_levels"][name] == max(parts["ndct_quantile"], parts["floor"])
+        assert content["null_levels"][name] == parts[parts["applied"]]
     for path in paths[1:3]:
         text = path.read_text()
         for word in ("NDCT", "Oracle", "Null level", note, "one patient", "Credit: nobody."):
             assert word in text, (path, word)
-    widths = {line.replace(r"\|", "").count("|") for line in paths[1].read_text().splitlines()}
-    assert len(widths - {0}) == 1
+        for head in ("Peak frequency (1/mm)", "Mean frequency of output − NDCT (1/mm)"):
+            assert head in text, (path, head)
+        own = content["null_level_parts"]["periodic_peak"]
+        assert f"flatter half {own['ndct_quantile']:.2f}, {own['floor']:.2f} (the floor)" in text
+    tables = paths[1].read_text().split("**Periodic peaks.**")
+    for part in tables:
+        widths = {line.replace(r"\|", "").count("|") for line in part.splitlines()}
+        assert len(widths - {0}) == 1
+
+
+def test_scores_above_ndct_alone_are_marked_as_that(test_set, tmp_path):
+    """Above what NDCT shows, and below what the background fit may miss."""
+    output, rows = write_all(test_set, tmp_path)
+    files = sorted(output.glob("*/fixed/*.parquet"))
+    null = summarise_texture(files, rows).null_levels["periodic_peak"]
+    assert null.applied == "floor"
+    path = output / "oracle/fixed/P1.parquet"
+    frame = pd.read_parquet(path)
+    middle = (null.ndct_quantile + null.floor) / 2
+    frame["periodic_peak"] = middle + 0.001 * np.arange(len(frame))
+    frame.to_parquet(path)
+    summary = summarise_texture(files, rows)
+    found = next(method for method in summary.methods if method.method == "oracle")
+    assert found.exceeds["periodic_peak"] == "no"
+    assert found.exceeds_ndct["periodic_peak"] == "yes"
+    facts = json.loads((output / "squares.json").read_text())
+    paths = write_texture_tables(summary, facts, "box", "", tmp_path / "tables")
+    mean = f"{middle + 0.002:.2f}"
+    assert f"| Oracle | {mean} (above NDCT) [" in paths[1].read_text()
+    row = pd.read_csv(paths[0]).set_index("method").loc["oracle"]
+    assert row["periodic_peak_exceeds_null"] == "no"
+    assert row["periodic_peak_exceeds_ndct"] == "yes"
 
 
 def test_a_pattern_is_what_both_sets_of_squares_show(test_set, tmp_path):
@@ -218,6 +251,7 @@ def test_a_pattern_is_what_both_sets_of_squares_show(test_set, tmp_path):
     for verdict in ("no", "undecided"):
         mixed = replace(found, exceeds=found.exceeds | {"periodic_peak_all": verdict})
         assert mixed.pattern == "undecided"
+        assert mixed.pattern_ndct == found.pattern_ndct == "yes"
 
 
 def test_figures_are_drawn(test_set, tmp_path):

@@ -10,6 +10,7 @@ from workflow_runs import METHODS, edit_yaml, plans
 
 from ldct.evaluation.disc_detection import COLUMNS as DISC_COLUMNS
 from ldct.evaluation.lesion_bench import COLUMNS as LESION_COLUMNS
+from ldct.evaluation.lesion_bench import SPECTRUM_COLUMNS
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
 PATIENT = "L903"
@@ -37,6 +38,10 @@ def test_every_method_and_control_has_a_row_for_each_lesion_slice(results):
         assert len(frame) == 3
         assert np.isfinite(frame["contrast_hu"]).all()
         assert np.isfinite(frame["crop_psnr"]).all() or path.parts[-3] in ("ndct", "control_oracle")
+        spectra = pd.read_parquet(path.with_stem(f"{PATIENT}_nps"))
+        assert list(spectra.columns) == SPECTRUM_COLUMNS
+        measured = frame.loc[frame["mean_frequency"].notna(), "slice_index"]
+        assert set(spectra["slice_index"]) == set(measured)
 
 
 def test_lesion_of_the_lookalike_has_its_contrast(results):

@@ -1,16 +1,20 @@
 """A few tiles of two tiny patients, and stages resolved from cards, for tests of training."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import yaml
 from scipy.ndimage import gaussian_filter
 
 from ldct.data.tiles import write_tiles
 from ldct.registry import find_methods
 from ldct.stages import resolve_models
+from ldct.training import loop
 
 METHODS = Path(__file__).resolve().parents[1] / "methods"
 TILE = 16
@@ -76,6 +80,21 @@ def stage_of(name: str, cards: Path, steps: int) -> dict[str, Any]:
     """One stage as the workflow resolves it."""
     models, _ = resolve_models([name], find_methods([METHODS, cards]), {"steps": steps}, TILE)
     return models[name]
+
+
+@contextmanager
+def killed_at_step(number: int) -> Iterator[None]:
+    """Let trainings end as by Ctrl-C before step `number`, for one block."""
+    real_step = loop.train_step
+
+    def step(*arguments):
+        if arguments[5] == number:
+            raise KeyboardInterrupt
+        return real_step(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop, "train_step", step)
+        yield
 
 
 def train_arguments(

@@ -32,6 +32,7 @@ CONFIG = {
     "test": {"every": 4},
     "tiles": {"size": 32, "stride": 32, "keep_above_hu": -500},
     "calibration_grid": "small_grid.yaml",
+    "image_quality": {"lpips": None},  # its weights are a download
     "micro_benchmark": {"rounds": 2, "batch": 1, "side": 64},
 }
 # Switches off what a test about other things need not wait for.

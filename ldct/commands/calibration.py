@@ -4,7 +4,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ldct.commands.arguments import natural_number, positive_integer
+from ldct.commands.data import VOLUME_FILES
 from ldct.errors import InputError
+from ldct.files import read_yaml
+from ldct.inputs import read_volume_info
 
 GRID = Path(__file__).resolve().parents[2] / "config" / "calibration" / "default.yaml"
 
@@ -20,18 +24,26 @@ def register(verbs: argparse._SubParsersAction) -> None:
     for name, what in (("psnr", "dB"), ("ssim", "-1 to 1"), ("rmse", "HU")):
         calibrate.add_argument(f"--{name}", help=f"printed value, {what}; instead of --published")
     calibrate.add_argument("--grid", type=Path, default=GRID, help="what is tried, YAML")
-    calibrate.add_argument("--tiles", type=int, help="published number of training tiles")
+    calibrate.add_argument(
+        "--tiles", type=positive_integer, help="published number of training tiles"
+    )
     calibrate.add_argument("--tile-folders", type=Path, nargs="*", help="training volumes")
-    calibrate.add_argument("--tile-size", type=int, default=64)
-    calibrate.add_argument("--tile-stride", type=int, default=64)
+    calibrate.add_argument("--tile-size", type=positive_integer, default=64)
+    calibrate.add_argument("--tile-stride", type=positive_integer, default=64)
     calibrate.add_argument("--title", default="", help="the data in words")
     calibrate.add_argument("--credit", default="", help="whom to credit for the data")
-    calibrate.add_argument("--simulated", action="store_true", help="the dose is simulated")
+    calibrate.add_argument(
+        "--simulated",
+        action=argparse.BooleanOptionalAction,
+        help="the dose is (not) simulated; left out: as the config.yaml of the folders' run says",
+    )
     calibrate.add_argument(
         "--same-slices", action="store_true", help="the very slices of the published row"
     )
-    calibrate.add_argument("--seed", type=int, default=0, help="of the bootstrap over slices")
-    calibrate.add_argument("--workers", type=int, default=1)
+    calibrate.add_argument(
+        "--seed", type=natural_number, default=0, help="of the bootstrap over slices"
+    )
+    calibrate.add_argument("--workers", type=positive_integer, default=1)
     calibrate.add_argument("--output", type=Path, required=True, help="folder")
     calibrate.set_defaults(run=run_calibrate)
 
@@ -53,9 +65,10 @@ def run_calibrate(options: argparse.Namespace) -> None:
     row, counts = _published(options)
     grid = load_grid(options.grid)
     pairs, patients = load_pairs(options.test_folders)
+    simulated = _simulated(options)
     tiles = _tiles(options, counts)
     # A paper's own slices on its own dose: then only the protocol is unknown.
-    complete = not options.simulated and counts.get("test_slices") == len(pairs)
+    complete = not simulated and counts.get("test_slices") == len(pairs)
     found = solve(
         pairs,
         row,
@@ -68,14 +81,14 @@ def run_calibrate(options: argparse.Namespace) -> None:
     context = {
         "title": options.title or "data as given",
         "patients": list(dict.fromkeys(patients)),
-        "simulated": options.simulated,
+        "simulated": simulated,
         "credit": options.credit,
     }
-    name = f"{CALIBRATED}_simulated_dose" if options.simulated else CALIBRATED
+    name = f"{CALIBRATED}_simulated_dose" if simulated else CALIBRATED
     written = write_calibration(found, tiles, context, options.output, name)
     data = f"{context['title']}, {counted_slices(found)}"
     title = f"{row.source}: {printed_values(found)}. Data: {data}."
-    warning = SIMULATED if options.simulated else ""
+    warning = SIMULATED if simulated else ""
     written += draw_heatmap(found, grid, title, warning, options.output / "calibration_heatmap")
     best = found.best
     print(
@@ -83,19 +96,45 @@ def run_calibrate(options: argparse.Namespace) -> None:
         f"{best['misfit']:.2f}, {best['verdict']}"
     )
     inputs = [options.grid, *filter(None, [options.published])]
-    inputs += [
-        folder / file
-        for folder in options.test_folders
-        for file in ("full.npy", "quarter.npy", "volume.json")
-    ]
+    folders = [*options.test_folders, *(options.tile_folders or [])]
+    inputs += [folder / file for folder in folders for file in VOLUME_FILES]
     settings = {
         **context,
         "row": row.values,
         "same_slices": found.same_slices,
         "seed": options.seed,
+        "tiles": tiles and {key: getattr(tiles, key) for key in ("published", "size", "stride")},
     }
     for path in written:
         provenance.write_record(path, inputs=inputs, settings=settings, started=started)
+
+
+def _simulated(options: argparse.Namespace) -> bool:
+    """Whether the dose is simulated: as the option says, else as the run of each folder says."""
+    if options.simulated is not None:
+        return options.simulated
+    told = {folder: _simulated_in_run(folder) for folder in options.test_folders}
+    if True in told.values():
+        return True
+    silent = [str(folder) for folder, simulated in told.items() if simulated is None]
+    if silent:
+        raise InputError(
+            f"calibrate: {silent[0]}: found no config.yaml of its run that says whether the dose "
+            "is simulated; give --simulated or --no-simulated"
+        )
+    return False
+
+
+def _simulated_in_run(test_folder: Path) -> bool | None:
+    """What the configuration saved beside `test/<patient>` says of its data set; None: nothing."""
+    saved = test_folder.resolve().parent.parent / "config.yaml"
+    settings = read_yaml(saved) if saved.is_file() else None
+    dataset = settings.get("dataset") if isinstance(settings, dict) else None
+    name = read_volume_info(test_folder).get("dataset")
+    # Any program may have a config.yaml.
+    if not isinstance(dataset, dict) or dataset.get("name") != name:
+        return None
+    return dataset.get("simulated")
 
 
 def _published(options: argparse.Namespace) -> tuple[Any, dict[str, int]]:

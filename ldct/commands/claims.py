@@ -7,6 +7,7 @@ from typing import Any
 
 from ldct.errors import InputError
 from ldct.files import read_yaml
+from ldct.published import read_published
 
 CLAIMS = Path("config/claims.yaml")
 
@@ -65,7 +66,7 @@ def run_claims(options: argparse.Namespace) -> None:
         options.run_folder,
         settings,
         protocol,
-        read_yaml(options.published)["rows"],
+        read_published(options.published)["rows"],
         rule["confidence"],
         rule["resamples"],
         rule["seed"],
@@ -119,7 +120,13 @@ def read_settings(run_folder: Path) -> dict[str, Any]:
     path = run_folder / "config.yaml"
     if not path.is_file():
         raise InputError(f"{path}: not found; expected the folder of a finished run")
-    return read_yaml(path)
+    settings = read_yaml(path)
+    if not isinstance(settings, dict) or "protocol_file" not in settings:
+        raise InputError(
+            f"{path}: not the configuration that a run saved; expected the folder of a finished "
+            "run, e.g. results/demo-quick"
+        )
+    return settings
 
 
 def describe_run(settings: dict[str, Any], protocol: str) -> dict[str, Any]:

@@ -1,9 +1,12 @@
 """Verbs: control methods: predictions whose order every metric must get right."""
 
 import argparse
-import json
 from pathlib import Path
 
+from ldct.commands.arguments import json_list, json_mapping
+from ldct.errors import InputError
+
+SETTINGS = json_mapping("identity", "statistics", "titles", "note", "credit")
 TABLES = ("scores", "image_quality", "texture", "lesion_bench", "detectability")
 
 
@@ -11,7 +14,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the parser."""
     tune = verbs.add_parser("tune-controls", help="choose the controls' parameters")
     tune.add_argument("--controls", type=Path, nargs="+", required=True, help="folders")
-    tune.add_argument("--settings", type=json.loads, required=True, help="JSON list, of the cards")
+    tune.add_argument("--settings", type=json_list, required=True, help="JSON list, of the cards")
     tune.add_argument("--volumes", type=Path, nargs="+", required=True)
     tune.add_argument("--outputs", type=Path, nargs="+", required=True, help="one per control")
     tune.set_defaults(run=run_tune)
@@ -31,7 +34,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
         table.add_argument(option, dest=name, type=Path, nargs="*", default=[])
     table.add_argument("--expectations", type=Path, required=True)
     table.add_argument("--protocol", type=Path, required=True)
-    table.add_argument("--settings", type=json.loads, required=True, help="of the run, JSON")
+    table.add_argument("--settings", type=SETTINGS, required=True, help="of the run, JSON")
     table.add_argument("--output", type=Path, required=True, help="folder")
     table.set_defaults(run=run_table)
 
@@ -40,6 +43,7 @@ def run_tune(options: argparse.Namespace) -> None:
     """Write the parameters of all controls."""
     from ldct.denoising.classical import tune_classical
 
+    _check_one_each(options, "settings", "outputs")
     for folder, settings, output in zip(
         options.controls, options.settings, options.outputs, strict=True
     ):
@@ -50,10 +54,19 @@ def run_denoise(options: argparse.Namespace) -> None:
     """Write the predictions of all controls for one patient."""
     from ldct.denoising.control import denoise_control
 
+    _check_one_each(options, "parameters", "outputs")
     for folder, parameters, output in zip(
         options.controls, options.parameters, options.outputs, strict=True
     ):
         denoise_control(folder, parameters, options.test_folder, output)
+
+
+def _check_one_each(options: argparse.Namespace, *names: str) -> None:
+    wanted = len(options.controls)
+    for name in names:
+        found = len(getattr(options, name))
+        if found != wanted:
+            raise InputError(f"--{name}: found {found} for {wanted} controls; expected one each")
 
 
 def run_table(options: argparse.Namespace) -> None:

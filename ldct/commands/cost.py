@@ -1,13 +1,14 @@
 """Verbs that measure and foretell cost: time, memory, size of every method and stage."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
+from ldct.commands.arguments import json_mapping, natural_number, positive_integer
 from ldct.commands.training import add_device
 from ldct.errors import InputError
 
+SETTINGS = json_mapping("run", "dataset", "models", "budget_text")
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -15,19 +16,23 @@ def register(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the parser."""
     micro = verbs.add_parser("micro-benchmark", help="cost of loss terms and levels, as ratios")
     micro.add_argument("--plan", type=Path, required=True, help="YAML file of variants and pairs")
-    micro.add_argument("--models", type=json.loads, required=True, help="resolved stages, JSON")
-    micro.add_argument("--batch", type=int, default=4, help="tiles per step")
-    micro.add_argument("--side", type=int, default=512, help="pixels of a slice's side")
-    micro.add_argument("--rounds", type=int, default=6)
+    micro.add_argument("--models", type=json_mapping(), required=True, help="resolved stages, JSON")
+    micro.add_argument("--batch", type=positive_integer, default=4, help="tiles per step")
+    micro.add_argument(
+        "--side", type=positive_integer, default=512, help="pixels of a slice's side"
+    )
+    micro.add_argument("--rounds", type=positive_integer, default=6)
     micro.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     micro.add_argument("--inference-precision", choices=("fp32", "bf16"), default="fp32")
-    micro.add_argument("--engine", type=json.loads, default={}, help="options of `engine`, JSON")
+    micro.add_argument(
+        "--engine", type=json_mapping(), default={}, help="options of `engine`, JSON"
+    )
     add_device(micro)
     micro.add_argument("--output", type=Path, required=True, help="JSON file")
     micro.set_defaults(run=run_micro)
 
     cost = verbs.add_parser("cost", help="cost of every stage and method of a run")
-    cost.add_argument("--settings", type=json.loads, required=True, help="of the run, JSON")
+    cost.add_argument("--settings", type=SETTINGS, required=True, help="of the run, JSON")
     cost.add_argument("--run-folder", type=Path, required=True)
     cost.add_argument("--micro", type=Path, required=True, help="written by micro-benchmark")
     cost.add_argument("--output", type=Path, required=True, help="folder")
@@ -42,8 +47,12 @@ def register(verbs: argparse._SubParsersAction) -> None:
         metavar="FILE",
         help="overlays, as for snakemake --configfile; none is the default run",
     )
-    plan.add_argument("--cores", type=int, help="of snakemake --cores; default: all of the machine")
-    plan.add_argument("--gpus", type=int, default=1, help="GPUs that the run may use")
+    plan.add_argument(
+        "--cores",
+        type=positive_integer,
+        help="of snakemake --cores; default: all of the machine",
+    )
+    plan.add_argument("--gpus", type=natural_number, default=1, help="GPUs that the run may use")
     plan.add_argument("--json", type=Path, help="also write the plan to this file")
     plan.add_argument(
         "--compare", type=Path, metavar="FOLDER", help="results folder of a finished run of it"
@@ -56,7 +65,7 @@ def run_micro(options: argparse.Namespace) -> None:
     import time
 
     from ldct import provenance
-    from ldct.files import read_yaml, write_json
+    from ldct.files import write_json
     from ldct.micro_benchmark import measure_pairs
     from ldct.training.devices import device_record, hold_device, limit_threads
     from ldct.training.engine import Engine, resolve_engine
@@ -66,7 +75,7 @@ def run_micro(options: argparse.Namespace) -> None:
     with hold_device(options.device, options.gpus, options.jobs_per_gpu) as device:
         engine = resolve_engine(Engine(**options.engine), device)
         pairs = measure_pairs(
-            read_yaml(options.plan),
+            _plan_of_pairs(options.plan),
             options.models,
             batch=options.batch,
             side=options.side,
@@ -93,27 +102,41 @@ def run_micro(options: argparse.Namespace) -> None:
         )
 
 
-def run_plan(options: argparse.Namespace) -> None:
-    """Print what a configuration will cost on this machine."""
-    import torch
+def _plan_of_pairs(path: Path) -> dict[str, Any]:
+    from ldct.files import read_yaml
 
+    plan = read_yaml(path)
+    if not isinstance(plan, dict) or not {"variants", "pairs"} <= set(plan):
+        raise InputError(
+            f"{path}: found no variants and pairs; expected a file like config/micro_benchmark.yaml"
+        )
+    return plan
+
+
+def run_plan(options: argparse.Namespace) -> None:
+    """Print what a configuration will cost on this machine, holding a GPU where it has one."""
     from ldct.configuration import resolve_run
     from ldct.evaluation.cost import collect_cost
     from ldct.files import write_json
-    from ldct.plan import compare_plan, make_plan
+    from ldct.plan import make_plan
+    from ldct.plan_comparison import compare_plan
     from ldct.probes import stage_facts
     from ldct.reporting.plan_text import plan_text
-    from ldct.training.devices import usable_cores, uses_gpu
+    from ldct.training.devices import hold_device, usable_cores
 
+    if options.compare is not None and not options.compare.is_dir():
+        raise InputError(
+            f"--compare: no folder {options.compare}; expected the results of a finished run"
+        )
     settings = resolve_run(merged_configuration(options.config), REPOSITORY)
-    device = torch.device("cuda" if uses_gpu(settings["device"], options.gpus) else "cpu")
-    plan = make_plan(
-        settings,
-        Path("data", settings["dataset"]["name"]),
-        cores=options.cores or usable_cores(),
-        gpus=options.gpus * settings["jobs_per_gpu"],
-        device=device,
-    )
+    with hold_device(settings["device"], options.gpus, settings["jobs_per_gpu"]) as device:
+        plan = make_plan(
+            settings,
+            Path("data", settings["dataset"]["name"]),
+            cores=options.cores or usable_cores(),
+            gpus=options.gpus,
+            device=device,
+        )
     comparison = None
     if options.compare is not None:
         facts = stage_facts(settings["models"])
@@ -134,7 +157,10 @@ def merged_configuration(overlays: list[Path]) -> dict[str, Any]:
     for path in overlays:
         if not path.is_file():
             raise InputError(f"--config: no file {path}; expected a YAML file")
-        update_config(config, read_yaml(path) or {})
+        overlay = read_yaml(path) or {}
+        if not isinstance(overlay, dict):
+            raise InputError(f"--config: {path}: found no mapping; expected configuration keys")
+        update_config(config, overlay)
     return config
 
 
@@ -144,7 +170,8 @@ def run_cost(options: argparse.Namespace) -> None:
 
     from ldct import provenance
     from ldct.evaluation.cost import collect_cost
-    from ldct.files import read_json, write_json, write_text
+    from ldct.files import write_json, write_text
+    from ldct.inputs import read_mapping
     from ldct.probes import stage_facts
     from ldct.reporting.cost_formats import cost_csv, cost_html, cost_markdown
 
@@ -152,7 +179,7 @@ def run_cost(options: argparse.Namespace) -> None:
     settings = options.settings
     facts = stage_facts(settings["models"])
     cost = collect_cost(settings, options.run_folder, facts)
-    cost["micro"] = read_json(options.micro)
+    cost["micro"] = read_mapping(options.micro)
     caption = (
         f"Networks as configured for {settings['dataset']['title']}, {settings['budget_text']}; "
         f"a dash marks what does not apply or was not recorded."

@@ -1,15 +1,17 @@
 """Verbs that make volumes, tiles, lesions and the test set."""
 
 import argparse
-import json
 import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 from ldct import provenance
+from ldct.commands.arguments import json_mapping, natural_number, positive_integer
 from ldct.errors import InputError
-from ldct.files import read_json, read_yaml
+from ldct.files import read_yaml
+from ldct.inputs import read_volume_info
+from ldct.schema import validate
 
 VOLUME_FILES = ("full.npy", "quarter.npy", "volume.json")
 
@@ -26,20 +28,20 @@ def register(verbs: argparse._SubParsersAction) -> None:
     demo.add_argument("--archives", type=Path, required=True)
     demo.add_argument("--dose-fraction", type=float, required=True)
     demo.add_argument("--noise-ratio", type=float, required=True)
-    demo.add_argument("--seed", type=int, required=True)
-    demo.add_argument("--workers", type=int, default=1)
+    demo.add_argument("--seed", type=natural_number, required=True)
+    demo.add_argument("--workers", type=positive_integer, default=1)
     demo.add_argument("--output", type=Path, required=True)
     demo.set_defaults(run=run_write_demo_patient)
 
     index = verbs.add_parser("index", help="read every DICOM header, pair the doses, report")
-    add_dataset(index)
-    index.add_argument("--workers", type=int, default=1)
+    add_dataset(index, "name", "title", "root", "series", "patients")
+    index.add_argument("--workers", type=positive_integer, default=1)
     index.add_argument("--index", type=Path, required=True)
     index.add_argument("--inventory", type=Path, required=True)
     index.set_defaults(run=run_index)
 
     volume = verbs.add_parser("volume", help="one patient's slice pairs as int16 volumes")
-    add_dataset(volume)
+    add_dataset(volume, "name", "root")
     volume.add_argument("--index", type=Path, required=True)
     volume.add_argument("--patient", required=True)
     volume.add_argument("--output", type=Path, required=True)
@@ -47,8 +49,8 @@ def register(verbs: argparse._SubParsersAction) -> None:
 
     tiles = verbs.add_parser("tiles", help="coordinates of the training tiles")
     tiles.add_argument("--volumes", type=Path, nargs="+", required=True)
-    tiles.add_argument("--size", type=int, required=True)
-    tiles.add_argument("--stride", type=int, required=True)
+    tiles.add_argument("--size", type=positive_integer, required=True)
+    tiles.add_argument("--stride", type=positive_integer, required=True)
     tiles.add_argument("--keep-above-hu", type=float, required=True)
     tiles.add_argument("--output", type=Path, required=True)
     tiles.set_defaults(run=run_tiles)
@@ -64,23 +66,32 @@ def register(verbs: argparse._SubParsersAction) -> None:
     test = verbs.add_parser("select-test", help="every K-th slice and every lesion slice")
     test.add_argument("--volume", type=Path, required=True)
     test.add_argument("--lesions", type=Path, required=True)
-    test.add_argument("--every", type=int, required=True)
+    test.add_argument("--every", type=positive_integer, required=True)
     test.add_argument("--output", type=Path, required=True)
     test.set_defaults(run=run_select_test)
 
 
-def add_dataset(parser: argparse.ArgumentParser) -> None:
-    """Add the option that describes a data set."""
+def add_dataset(parser: argparse.ArgumentParser, *keys: str) -> None:
+    """Add the option that describes a data set, with at least `keys`."""
+
+    def dataset(text: str) -> dict[str, Any]:
+        if text.lstrip().startswith("{"):
+            return json_mapping(*keys)(text)
+        if not Path(text).is_file():
+            raise argparse.ArgumentTypeError(f"found no file {text}, expected one, or a mapping")
+        try:
+            description = read_yaml(text)
+            validate(description, "dataset", text)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return description
+
     parser.add_argument(
         "--dataset",
-        type=_dataset,
+        type=dataset,
         required=True,
         help="file of config/datasets, or its content as JSON",
     )
-
-
-def _dataset(text: str) -> dict[str, Any]:
-    return json.loads(text) if text.lstrip().startswith("{") else read_yaml(text)
 
 
 def run_fetch_demo(options: argparse.Namespace) -> None:
@@ -192,7 +203,7 @@ def run_lesions(options: argparse.Namespace) -> None:
     from ldct.data.lesions import LESION_COLUMNS, convert_neutral_csv, write_lesions
 
     started = time.perf_counter()
-    geometry = {folder.name: read_json(folder / "volume.json") for folder in options.volumes}
+    geometry = {folder.name: read_volume_info(folder) for folder in options.volumes}
     inputs = [folder / "volume.json" for folder in options.volumes]
     if options.neutral_csv is not None:
         lesions = convert_neutral_csv(options.neutral_csv, geometry)
@@ -228,7 +239,7 @@ def run_select_test(options: argparse.Namespace) -> None:
     from ldct.data.volumes import select_slices
 
     started = time.perf_counter()
-    info = read_json(options.volume / "volume.json")
+    info = read_volume_info(options.volume)
     regular, with_lesion = slices_to_score(info, read_lesions(options.lesions), options.every)
     select_slices(options.volume, sorted({*regular, *with_lesion}), options.output)
     provenance.write_record(

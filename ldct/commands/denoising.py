@@ -1,9 +1,9 @@
 """Verbs that write predictions."""
 
 import argparse
-import json
 from pathlib import Path
 
+from ldct.commands.arguments import json_list, json_mapping, positive_integer
 from ldct.commands.training import add_device, add_scaling, scaling_of
 
 
@@ -14,7 +14,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     identity.set_defaults(run=run_identity)
 
     network = verbs.add_parser("denoise-network", help="apply trained levels to a test patient")
-    network.add_argument("--levels", type=json.loads, required=True, help="resolved levels, JSON")
+    network.add_argument("--levels", type=json_list, required=True, help="resolved levels, JSON")
     network.add_argument("--weights", type=Path, nargs="+", required=True)
     add_scaling(network)
     add_device(network)
@@ -28,7 +28,9 @@ def register(verbs: argparse._SubParsersAction) -> None:
 
     tune = verbs.add_parser("tune-classical", help="choose parameters on training patients")
     tune.add_argument("--method", type=Path, required=True, help="folder of the method")
-    tune.add_argument("--settings", type=json.loads, default={}, help="JSON mapping from the card")
+    tune.add_argument(
+        "--settings", type=json_mapping(), default={}, help="JSON mapping from the card"
+    )
     tune.add_argument("--volumes", type=Path, nargs="+", required=True)
     tune.add_argument("--output", type=Path, required=True)
     tune.set_defaults(run=run_tune)
@@ -36,7 +38,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     finetuned = verbs.add_parser("denoise-finetuned", help="a denoise.py on trained levels")
     finetuned.add_argument("--method", type=Path, required=True, help="folder of the method")
     finetuned.add_argument("--parameters", type=Path, required=True)
-    finetuned.add_argument("--levels", type=json.loads, required=True, help="resolved levels, JSON")
+    finetuned.add_argument("--levels", type=json_list, required=True, help="resolved levels, JSON")
     finetuned.add_argument("--weights", type=Path, nargs="+", required=True)
     add_scaling(finetuned)
     add_device(finetuned)
@@ -46,7 +48,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     classical = verbs.add_parser("denoise-classical", help="apply a classical method")
     classical.add_argument("--method", type=Path, required=True, help="folder of the method")
     classical.add_argument("--parameters", type=Path, required=True)
-    classical.add_argument("--workers", type=int, default=1)
+    classical.add_argument("--workers", type=positive_integer, default=1)
     add_prediction(classical)
     classical.set_defaults(run=run_classical)
 
@@ -59,7 +61,7 @@ def add_prediction(parser: argparse.ArgumentParser) -> None:
 
 def tile_size(text: str) -> int | str:
     """Value of `--tile`."""
-    return text if text == "auto" else int(text)
+    return text if text == "auto" else positive_integer(text)
 
 
 def run_identity(options: argparse.Namespace) -> None:
@@ -75,13 +77,14 @@ def run_network(options: argparse.Namespace) -> None:
     from ldct.training.chain import load_levels
     from ldct.training.devices import hold_device, limit_threads
 
+    scaling = scaling_of(options)
     limit_threads(options.threads)
     with hold_device(options.device, options.gpus, options.jobs_per_gpu) as device:
         denoise_with_networks(
             options.test_folder,
             load_levels(options.levels, options.weights, device),
             options.weights,
-            scaling_of(options),
+            scaling,
             device,
             options.output,
             tile=options.tile,

@@ -1,10 +1,9 @@
 """Verbs that score predictions and render Table I."""
 
 import argparse
-import json
 from pathlib import Path
 
-from ldct.files import read_yaml
+from ldct.commands.arguments import SEED_HELP, json_mapping, positive_integer, seed_argument
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
@@ -14,8 +13,8 @@ def register(verbs: argparse._SubParsersAction) -> None:
     score.add_argument("--prediction", type=Path, required=True)
     score.add_argument("--protocols", type=Path, nargs="+", required=True)
     score.add_argument("--method", required=True)
-    score.add_argument("--seed", required=True, help="a number, or 'fixed' for unseeded methods")
-    score.add_argument("--workers", type=int, default=1)
+    score.add_argument("--seed", type=seed_argument, required=True, help=SEED_HELP)
+    score.add_argument("--workers", type=positive_integer, default=1)
     score.add_argument("--output", type=Path, required=True)
     score.set_defaults(run=run_score)
 
@@ -24,24 +23,28 @@ def register(verbs: argparse._SubParsersAction) -> None:
     table.add_argument("--tiles", type=Path, required=True)
     table.add_argument("--protocols", type=Path, nargs="+", required=True, help="main one first")
     table.add_argument("--published", type=Path, required=True)
-    table.add_argument("--settings", type=json.loads, required=True, help="of the run, JSON")
+    table.add_argument(
+        "--settings",
+        type=json_mapping("run", "dataset", "methods"),
+        required=True,
+        help="of the run, JSON",
+    )
     table.add_argument("--output", type=Path, required=True, help="folder")
     table.set_defaults(run=run_table1)
 
 
 def run_score(options: argparse.Namespace) -> None:
     """Score one prediction file."""
-    from ldct.configuration import FIXED
-    from ldct.evaluation.protocol import load_protocol
+    from ldct.evaluation.protocol import load_protocols
     from ldct.evaluation.scores import score_predictions
 
     score_predictions(
         options.test_folder,
         options.prediction,
-        [load_protocol(path) for path in options.protocols],
+        load_protocols(options.protocols),
         options.output,
         options.method,
-        0 if options.seed == FIXED else int(options.seed),
+        options.seed,
         options.workers,
     )
 
@@ -50,21 +53,22 @@ def run_table1(options: argparse.Namespace) -> None:
     """Table I, intervals, paired differences and ranks, under every protocol."""
     import time
 
-    import numpy as np
-    import pandas as pd
-
     from ldct import provenance
-    from ldct.evaluation.protocol import load_protocol
+    from ldct.data.tiles import read_tiles
+    from ldct.evaluation.protocol import load_protocols
+    from ldct.evaluation.scores import KEYS, METRICS
+    from ldct.inputs import read_frames
+    from ldct.published import read_published
     from ldct.reporting.score_tables import write_score_tables
 
     started = time.perf_counter()
     settings = options.settings
     written = write_score_tables(
-        pd.concat([pd.read_parquet(path) for path in options.scores], ignore_index=True),
-        [load_protocol(path) for path in options.protocols],
-        read_yaml(options.published),
+        read_frames(options.scores, [*KEYS, *METRICS]),
+        load_protocols(options.protocols),
+        read_published(options.published, "source", "place", "counts"),
         settings,
-        len(np.load(options.tiles, mmap_mode="r")),
+        len(read_tiles(options.tiles)),
         options.output,
     )
     for path in written:

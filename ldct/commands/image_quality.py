@@ -1,9 +1,15 @@
 """Verbs: full-image metrics beside PSNR and SSIM, HU fidelity by tissue, and their table."""
 
 import argparse
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from ldct.commands.arguments import SEED_HELP, json_mapping, positive_integer, seed_argument
+from ldct.errors import InputError
+
+SETTINGS = json_mapping("statistics", "context", "titles")
+KEYS = ("method", "seed", "patient")
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
@@ -15,13 +21,15 @@ def register(verbs: argparse._SubParsersAction) -> None:
     measure.add_argument("--prediction", type=Path, required=True)
     measure.add_argument("--protocol", type=Path, required=True)
     measure.add_argument("--method", required=True)
-    measure.add_argument("--seed", required=True, help="a number, or 'fixed' for unseeded methods")
+    measure.add_argument("--seed", type=seed_argument, required=True, help=SEED_HELP)
     measure.add_argument(
-        "--network-input", type=json.loads, help="of a learned method: JSON of window and clip"
+        "--network-input",
+        type=json_mapping("window", "clip"),
+        help="of a learned method: JSON of window and clip",
     )
     measure.add_argument("--lpips", choices=("alex", "vgg"))
     measure.add_argument("--lpips-weights", type=Path, help="made by fetch-lpips-weights")
-    measure.add_argument("--workers", type=int, default=1)
+    measure.add_argument("--workers", type=positive_integer, default=1)
     measure.add_argument("--output", type=Path, required=True)
     measure.set_defaults(run=run_measure)
 
@@ -30,7 +38,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     table.add_argument("--image-quality", type=Path, nargs="+", required=True)
     table.add_argument("--controls", type=Path, help="controls.json of the run")
     table.add_argument("--protocol", type=Path, required=True)
-    table.add_argument("--settings", type=json.loads, required=True, help="of the run, JSON")
+    table.add_argument("--settings", type=SETTINGS, required=True, help="of the run, JSON")
     table.add_argument("--output", type=Path, required=True, help="folder")
     table.set_defaults(run=run_table)
 
@@ -43,7 +51,6 @@ def register(verbs: argparse._SubParsersAction) -> None:
 
 def run_measure(options: argparse.Namespace) -> None:
     """Measure one prediction file."""
-    from ldct.configuration import FIXED
     from ldct.evaluation.image_quality import measure_predictions
     from ldct.evaluation.protocol import load_protocol
 
@@ -54,7 +61,7 @@ def run_measure(options: argparse.Namespace) -> None:
         load_protocol(options.protocol),
         options.output,
         options.method,
-        0 if options.seed == FIXED else int(options.seed),
+        options.seed,
         network_input=(tuple(seen["window"]), seen["clip"]) if seen else None,
         lpips_network=options.lpips,
         lpips_weights=options.lpips_weights,
@@ -67,19 +74,20 @@ def run_table(options: argparse.Namespace) -> None:
     import time
 
     from ldct import provenance
+    from ldct.evaluation.image_quality import FULL_REFERENCE
     from ldct.evaluation.protocol import load_protocol
-    from ldct.files import read_json
-    from ldct.reporting.metrics_table import render_metrics, summarise_metrics
+    from ldct.inputs import read_mapping
+    from ldct.reporting.metrics_table import SCORES, render_metrics, summarise_metrics
 
     started = time.perf_counter()
     protocol = load_protocol(options.protocol)
     settings = options.settings
     summary = summarise_metrics(
-        read_rows(options.scores, protocol.name),
-        read_rows(options.image_quality, protocol.name),
+        read_rows(options.scores, protocol.name, SCORES),
+        read_rows(options.image_quality, protocol.name, FULL_REFERENCE),
         settings["statistics"],
     )
-    flagged = read_json(options.controls)["metrics"] if options.controls else {}
+    flagged = read_mapping(options.controls, "metrics")["metrics"] if options.controls else {}
     context = {**settings["context"], "protocol": protocol.describe()}
     written = render_metrics(summary, dict(settings["titles"]), flagged, context, options.output)
     controls = [options.controls] if options.controls else []
@@ -92,12 +100,24 @@ def run_table(options: argparse.Namespace) -> None:
         )
 
 
-def read_rows(paths: list[Path], protocol: str) -> Any:
-    """Rows of all files as one frame; where they have protocols, those of the one named."""
-    import pandas as pd
+def read_rows(paths: list[Path], protocol: str, columns: Sequence[str] = ()) -> Any:
+    """Rows of all files as one frame; where they have protocols, those of the one named.
 
-    rows = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
-    return rows[rows["protocol"] == protocol] if "protocol" in rows else rows
+    Raises InputError where a file is no table with `columns`, or none has the protocol.
+    """
+    from ldct.inputs import read_frames
+
+    rows = read_frames(paths, [*KEYS, *columns])
+    if "protocol" not in rows:
+        return rows
+    own = rows[rows["protocol"] == protocol]
+    if own.empty and len(rows):
+        known = ", ".join(sorted(rows["protocol"].unique()))
+        raise InputError(
+            f"{paths[0]}: found no row under protocol {protocol}, only under {known}; "
+            "score under it first, or name the file of another protocol"
+        )
+    return own
 
 
 def run_fetch(options: argparse.Namespace) -> None:

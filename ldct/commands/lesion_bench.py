@@ -1,8 +1,12 @@
 """Verbs: lesion bench: measures of annotated lesions, and detectability of inserted discs."""
 
 import argparse
-import json
 from pathlib import Path
+
+from ldct.commands.arguments import json_list, json_mapping, positive_integer
+
+DISCS = json_mapping("contrasts_hu", "diameters_mm", "locations", "crop")
+SCALING = json_mapping("window", "clip")
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
@@ -10,9 +14,9 @@ def register(verbs: argparse._SubParsersAction) -> None:
     discs = verbs.add_parser("insert-discs", help="low-contrast discs in real background, as crops")
     discs.add_argument("--volumes", type=Path, nargs="+", required=True, help="of test patients")
     discs.add_argument("--lesions", type=Path, required=True)
-    discs.add_argument("--settings", type=json.loads, required=True, help="detectability, JSON")
+    discs.add_argument("--settings", type=DISCS, required=True, help="detectability, JSON")
     discs.add_argument("--dose-fraction", type=float, required=True)
-    discs.add_argument("--workers", type=int, default=1)
+    discs.add_argument("--workers", type=positive_integer, default=1)
     discs.add_argument("--output", type=Path, required=True, help="folder")
     discs.set_defaults(run=run_insert_discs)
 
@@ -27,14 +31,15 @@ def register(verbs: argparse._SubParsersAction) -> None:
     detect = verbs.add_parser("detectability", help="d' of model observers for inserted discs")
     detect.add_argument("--discs", type=Path, required=True, help="folder that insert-discs wrote")
     detect.add_argument("--predictions", type=Path, nargs="*", default=[])
-    detect.add_argument("--statistics", type=json.loads, default={}, help="of intervals, JSON")
+    detect.add_argument("--statistics", type=json_mapping(), default={}, help="of intervals, JSON")
     detect.add_argument("--output", type=Path, required=True, help="folder")
     detect.set_defaults(run=run_detectability)
 
     lesion_report = verbs.add_parser("draw-lesion-bench", help="table and figure of the lesions")
     add_report(lesion_report)
+    lesion_report.add_argument("--spectra", type=Path, nargs="+", required=True, help="parquet")
     lesion_report.add_argument("--protocol", type=Path, required=True)
-    lesion_report.add_argument("--scaling", type=json.loads, required=True, help="of networks")
+    lesion_report.add_argument("--scaling", type=SCALING, required=True, help="of networks")
     lesion_report.set_defaults(run=run_draw_lesion_bench)
 
     detect_report = verbs.add_parser("draw-detectability", help="table and figure of d'")
@@ -46,8 +51,8 @@ def register(verbs: argparse._SubParsersAction) -> None:
 def add_report(parser: argparse.ArgumentParser) -> None:
     """Add the options of verbs that draw a table and a figure from measured values."""
     parser.add_argument("--measured", type=Path, nargs="+", required=True, help="parquet files")
-    parser.add_argument("--titles", type=json.loads, required=True, help="[[method, title], ...]")
-    parser.add_argument("--statistics", type=json.loads, default={}, help="of intervals, JSON")
+    parser.add_argument("--titles", type=json_list, required=True, help="[[method, title], ...]")
+    parser.add_argument("--statistics", type=json_mapping(), default={}, help="of intervals, JSON")
     parser.add_argument("--note", required=True, help="data, dose and budget in words")
     parser.add_argument("--credit", default="", help="whom to credit for the data")
     parser.add_argument("--tables", type=Path, required=True, help="path without suffix")
@@ -101,15 +106,13 @@ def run_draw_lesion_bench(options: argparse.Namespace) -> None:
     """Render the table and the figure of the lesion bench."""
     import time
 
-    import pandas as pd
-
     from ldct.evaluation.protocol import load_protocol
+    from ldct.reporting.bench_tables import read_tables
     from ldct.reporting.lesion_bench_figure import draw_lesion_bench
     from ldct.reporting.lesion_bench_table import lesion_notes, write_lesion_table
 
     started = time.perf_counter()
-    frames = [pd.read_parquet(path) for path in options.measured]
-    frame = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+    frame, spectra = read_tables(options.measured), read_tables(options.spectra)
     titles = dict(options.titles)
     notes = lesion_notes(frame, load_protocol(options.protocol), options.scaling, options.note)
     write_lesion_table(
@@ -120,27 +123,40 @@ def run_draw_lesion_bench(options: argparse.Namespace) -> None:
         options.measured,
         options.statistics,
     )
-    drawn = draw_lesion_bench(frame, titles, notes, options.figure)
-    record_figures(drawn, [*options.measured, options.protocol], options, notes, started)
+    drawn = draw_lesion_bench(frame, spectra, titles, notes, options.figure)
+    inputs = [*options.measured, *options.spectra, options.protocol]
+    record_figures(drawn, inputs, options, notes, started)
 
 
 def run_draw_detectability(options: argparse.Namespace) -> None:
     """Render the table and the figure of the detectability of discs."""
     import time
 
-    import pandas as pd
-
-    from ldct.files import read_json
+    from ldct.inputs import read_frames, read_mapping
     from ldct.reporting.detectability_figure import draw_detectability
-    from ldct.reporting.detectability_table import detectability_notes, write_detectability_table
+    from ldct.reporting.detectability_table import (
+        detectability_notes,
+        seeds_of,
+        write_detectability_table,
+    )
 
     started = time.perf_counter()
-    frame = pd.concat([pd.read_parquet(path) for path in options.measured], ignore_index=True)
+    frame = read_frames(options.measured, ["method", "seed", "patient"])
     titles = dict(options.titles)
     confidence = confidence_of(options)
-    notes = detectability_notes(read_json(options.discs), options.note, **confidence)
+    notes = detectability_notes(
+        read_mapping(options.discs, "problem", "sites"),
+        options.note,
+        n_seeds=seeds_of(frame, titles),
+        **confidence,
+    )
     write_detectability_table(
-        frame, titles, [*notes, options.credit], options.tables, options.measured
+        frame,
+        titles,
+        [*notes, options.credit],
+        options.tables,
+        options.measured,
+        **confidence,
     )
     drawn = draw_detectability(frame, titles, notes, options.figure, **confidence)
     record_figures(drawn, [*options.measured, options.discs], options, notes, started)

@@ -10,7 +10,8 @@ from contextlib import redirect_stderr
 from pathlib import Path
 
 from ldct.errors import InputError
-from ldct.files import read_yaml, write_text
+from ldct.files import write_text
+from ldct.published import read_published
 from ldct.registry import find_methods, method_folder, read_card
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -111,7 +112,7 @@ def run_check_method(options: argparse.Namespace) -> None:
     from ldct.method_check import check_method
 
     methods = known_methods(options.path)
-    published = read_yaml(REPOSITORY / "config/published.yaml")["rows"]
+    published = read_published(REPOSITORY / "config/published.yaml")["rows"]
     for name in options.names:
         method_folder(name, methods, "check-method")
     bad = []

@@ -1,27 +1,31 @@
 """Verbs that draw."""
 
 import argparse
-import json
 from pathlib import Path
 
-from ldct.files import read_json, write_text
+from ldct.commands.arguments import json_list, json_mapping, positive_integer
+from ldct.errors import InputError
+from ldct.files import write_text
+from ldct.inputs import open_array, read_volume_info
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the parser."""
     config = verbs.add_parser("save-config", help="write the resolved configuration of a run")
-    config.add_argument("--settings", type=json.loads, required=True)
+    config.add_argument("--settings", type=json_mapping(), required=True)
     config.add_argument("--output", type=Path, required=True)
     config.set_defaults(run=run_save_config)
 
     network = verbs.add_parser("draw-network", help="Fig. 1, from the network's definition")
-    network.add_argument("--network", type=json.loads, required=True, help="file, options, JSON")
+    network.add_argument(
+        "--network", type=json_mapping("name", "file"), required=True, help="file, options, JSON"
+    )
     network.add_argument("--output", type=Path, required=True, help="path without suffix")
     network.set_defaults(run=run_draw_network)
 
     cascade = verbs.add_parser("draw-cascade", help="Fig. 2, from the cascade's card")
-    cascade.add_argument("--card", type=json.loads, required=True)
-    cascade.add_argument("--models", type=json.loads, required=True)
+    cascade.add_argument("--card", type=json_mapping("title"), required=True)
+    cascade.add_argument("--models", type=json_list, required=True)
     cascade.add_argument("--output", type=Path, required=True, help="path without suffix")
     cascade.set_defaults(run=run_draw_cascade)
 
@@ -31,7 +35,9 @@ def register(verbs: argparse._SubParsersAction) -> None:
     comparison.set_defaults(run=run_draw_comparison)
 
     texture = verbs.add_parser("draw-texture", help="Fig. 4, the flattest soft tissue")
-    texture.add_argument("--side", type=int, default=96, help="side of the region in pixels")
+    texture.add_argument(
+        "--side", type=positive_integer, default=96, help="side of the region in pixels"
+    )
     add_panels(texture)
     texture.set_defaults(run=run_draw_texture)
 
@@ -46,7 +52,7 @@ def add_panels(parser: argparse.ArgumentParser) -> None:
     """Add the options of figures that show slices."""
     parser.add_argument("--test-folders", type=Path, nargs="+", required=True)
     parser.add_argument("--predictions", type=Path, nargs="*", default=[])
-    parser.add_argument("--titles", type=json.loads, required=True, help="[[method, title], ...]")
+    parser.add_argument("--titles", type=json_list, required=True, help="[[method, title], ...]")
     parser.add_argument("--protocol", type=Path, required=True)
     parser.add_argument("--note", required=True, help="data, dose and budget in words")
     parser.add_argument("--output", type=Path, required=True)
@@ -101,8 +107,12 @@ def predictions_by_patient(
 ) -> dict[str, dict[str, Path]]:
     """Patient to {title: file}, in the order of `titles`.
 
-    predictions : paths `.../<method>/<seed>/<patient>.npy`.
+    predictions : paths `.../<method>/<seed>/<patient>.npy`; those without a title are left out.
+    Raises InputError where a file is missing.
     """
+    for path in predictions:
+        if not path.is_file():
+            raise InputError(f"{path}: not found; make this prediction first")
     found: dict[str, dict[str, Path]] = {}
     for method, title in titles:
         for path in predictions:
@@ -115,7 +125,7 @@ def run_draw_comparison(options: argparse.Namespace) -> None:
     """Draw Fig. 3: the largest lesion, or the middle of the first patient where there is none."""
     from ldct.reporting.lesion_panels import largest_lesion, lesion_roi
 
-    infos = {folder: read_json(folder / "volume.json") for folder in options.test_folders}
+    infos = {folder: read_volume_info(folder) for folder in options.test_folders}
     found = largest_lesion(options.lesions, list(infos.values()))
     folder = options.test_folders[0]
     if found is None:
@@ -133,18 +143,16 @@ def run_draw_texture(options: argparse.Namespace) -> None:
     Where no square of the asked size is all soft tissue, half and a quarter of it are tried, then
     the next patient, and last the middle of the first.
     """
-    import numpy as np
-
     from ldct.evaluation.regions import flattest_soft_tissue
 
     for folder in options.test_folders:
         for side in (options.side, options.side // 2, options.side // 4):
-            found = flattest_soft_tissue(np.load(folder / "full.npy", mmap_mode="r"), side)
+            found = flattest_soft_tissue(open_array(folder / "full.npy"), side)
             if found is not None:
                 _draw_region(options, folder, *found)
                 return
     folder = options.test_folders[0]
-    row = len(read_json(folder / "volume.json")["z_mm"]) // 2
+    row = len(read_volume_info(folder)["z_mm"]) // 2
     _draw_region(options, folder, row, central_region(slice_shape(folder)))
 
 
@@ -170,9 +178,7 @@ def _draw_region(
 
 def slice_shape(folder: Path) -> tuple[int, int]:
     """Rows and columns of the slices in a test-set folder."""
-    import numpy as np
-
-    return np.load(folder / "full.npy", mmap_mode="r").shape[1:]
+    return open_array(folder / "full.npy").shape[1:]
 
 
 def central_region(shape: tuple[int, int]) -> tuple[int, int, int, int]:

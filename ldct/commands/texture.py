@@ -4,6 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
+from ldct.commands.arguments import SEED_HELP, seed_argument
+
 
 def register(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the parser."""
@@ -21,7 +23,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     measure.add_argument("--prediction", type=Path, required=True)
     measure.add_argument("--squares", type=Path, required=True)
     measure.add_argument("--method", required=True)
-    measure.add_argument("--seed", required=True, help="a number, or 'fixed' for unseeded methods")
+    measure.add_argument("--seed", type=seed_argument, required=True, help=SEED_HELP)
     measure.add_argument("--output", type=Path, required=True, help="parquet; .npz goes beside it")
     measure.set_defaults(run=run_texture)
 
@@ -48,7 +50,6 @@ def run_texture_references(options: argparse.Namespace) -> None:
 
 def run_texture(options: argparse.Namespace) -> None:
     """Measure one prediction file."""
-    from ldct.configuration import FIXED
     from ldct.evaluation.texture_files import write_texture
 
     write_texture(
@@ -57,7 +58,7 @@ def run_texture(options: argparse.Namespace) -> None:
         options.squares,
         options.output,
         options.method,
-        0 if options.seed == FIXED else int(options.seed),
+        options.seed,
     )
 
 

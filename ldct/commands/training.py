@@ -9,37 +9,41 @@ from pathlib import Path
 from typing import Any
 
 from ldct import provenance
+from ldct.commands.arguments import json_list, json_mapping, natural_number, positive_integer
 from ldct.errors import InputError
 from ldct.files import sha256_of_file
 from ldct.held_files import alone_in
 from ldct.ranks import local_rank_and_size, rank_and_size
 from ldct.scaling import Scaling
 
+STAGE = json_mapping("model", "network", "recipe", "loss")
 SWITCH = {"true": True, "false": False}
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the parser."""
     train = verbs.add_parser("train", help="train one stage")
-    train.add_argument("--stage", type=json.loads, required=True, help="resolved stage, JSON")
-    train.add_argument("--upstream", type=json.loads, default=[], help="resolved levels, JSON list")
+    train.add_argument("--stage", type=STAGE, required=True, help="resolved stage, JSON")
+    train.add_argument("--upstream", type=json_list, default=[], help="resolved levels, JSON list")
     train.add_argument("--upstream-weights", type=Path, nargs="*", default=[])
     train.add_argument("--perceptual-weights", type=Path, help="made by fetch-weights")
     train.add_argument("--volumes", type=Path, nargs="+", required=True)
     train.add_argument("--tiles", type=Path, required=True)
-    train.add_argument("--seed", type=int, required=True)
+    train.add_argument("--seed", type=natural_number, required=True)
     add_scaling(train)
     add_device(train)
     train.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
-    train.add_argument("--checkpoint-every", type=int, default=100, metavar="STEPS")
+    train.add_argument("--checkpoint-every", type=positive_integer, default=100, metavar="STEPS")
     train.add_argument(
-        "--engine", type=json.loads, default={}, help="options of `engine` that may change bits"
+        "--engine", type=json_mapping(), default={}, help="options of `engine` that may change bits"
     )
-    train.add_argument("--workers", type=int, default=0, help="threads that gather tiles ahead")
+    train.add_argument(
+        "--workers", type=natural_number, default=0, help="threads that gather tiles ahead"
+    )
     train.add_argument("--volumes-on-device", choices=("auto", "true", "false"), default="auto")
     train.add_argument("--tensorboard", choices=("true", "false"), default="false")
     train.add_argument(
-        "--validation", type=json.loads, default={}, help="patient, every, slices; JSON"
+        "--validation", type=json_mapping(), default={}, help="patient, every, slices; JSON"
     )
     train.add_argument("--validation-protocol", type=Path)
     train.add_argument("--output", type=Path, required=True, help="folder of the trained model")
@@ -47,7 +51,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
 
     curves = verbs.add_parser("draw-loss-curves", help="loss curves of all trained stages")
     curves.add_argument("--histories", type=Path, nargs="+", required=True, help="history.csv")
-    curves.add_argument("--titles", type=json.loads, required=True, help="one for each history")
+    curves.add_argument("--titles", type=json_list, required=True, help="one for each history")
     curves.add_argument("--note", default="", help="data set and budget")
     curves.add_argument("--output", type=Path, required=True, help="figure, without suffix")
     curves.set_defaults(run=run_draw_loss_curves)
@@ -70,16 +74,25 @@ def add_scaling(parser: argparse.ArgumentParser) -> None:
 
 
 def scaling_of(options: argparse.Namespace) -> Scaling:
-    """The scaling that `--window` and `--clip` describe."""
-    return Scaling(options.window[0], options.window[1], options.clip)
+    """The scaling that `--window` and `--clip` describe. InputError where it is no window."""
+    lower, upper = options.window
+    if not lower < upper:
+        raise InputError(
+            f"--window: found {lower:g} {upper:g}, expected two numbers of HU, the lower one first"
+        )
+    return Scaling(lower, upper, options.clip)
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the options that say where networks run."""
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--gpus", type=int, default=1, help="GPUs granted; 0 forces the CPU")
-    parser.add_argument("--jobs-per-gpu", type=int, default=1, help="jobs that may share a GPU")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--gpus", type=natural_number, default=1, help="GPUs granted; 0 forces the CPU"
+    )
+    parser.add_argument(
+        "--jobs-per-gpu", type=positive_integer, default=1, help="jobs that may share a GPU"
+    )
+    parser.add_argument("--threads", type=positive_integer, default=1)
 
 
 def run_train(options: argparse.Namespace) -> None:
@@ -105,9 +118,9 @@ def run_train(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace, device: Any, group: Any) -> None:
-    import numpy as np
     import torch
 
+    from ldct.data.tiles import read_tiles
     from ldct.data.volumes import load_volume
     from ldct.training.chain import load_levels
     from ldct.training.checkpoint import remove_leftovers
@@ -125,7 +138,7 @@ def _train(options: argparse.Namespace, device: Any, group: Any) -> None:
     )
     engine = resolve_engine(wishes, device)
     volumes = [load_volume(folder) for folder in options.volumes]
-    tiles = _without_held_out(np.load(options.tiles, mmap_mode="r"), options)
+    tiles = _without_held_out(read_tiles(options.tiles), options)
     levels = load_levels(options.upstream, options.upstream_weights, device)
     settings = {
         "stage": options.stage,

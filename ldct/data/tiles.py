@@ -11,6 +11,7 @@ from ldct import provenance
 from ldct.data.volumes import load_volume
 from ldct.errors import InputError
 from ldct.files import atomic_path
+from ldct.inputs import open_array
 from ldct.progress import track
 
 # Columns of the tile table.
@@ -78,6 +79,17 @@ def write_tiles(
         },
         started=started,
     )
+
+
+def read_tiles(path: str | Path) -> np.ndarray:
+    """The tile table, memory-mapped: int [tiles, 4]. InputError where the file is none."""
+    table = open_array(path)
+    if table.ndim != 2 or table.shape[1] != 4 or table.dtype.kind != "i":
+        raise InputError(
+            f"{path}: found {table.dtype} values of shape {table.shape}, expected a tile table "
+            "(whole numbers, [tiles, 4]); make it again"
+        )
+    return table
 
 
 def gather_tiles(volumes: Sequence[np.ndarray], tiles: np.ndarray, size: int) -> np.ndarray:

@@ -15,10 +15,12 @@ from ldct.data.dicom import pixel_digest
 from ldct.data.folders import atomic_folder
 from ldct.data.hounsfield import stored_to_hu
 from ldct.errors import InputError
-from ldct.files import read_json, write_json
+from ldct.files import write_json
+from ldct.inputs import open_array, read_frame, read_volume_info
 from ldct.progress import track
 
 DOSES = ("full", "quarter")
+INDEX_COLUMNS = ("patient", "slice", "full_path", "quarter_path")
 PER_SLICE = ("slice_index", "z_mm", "instance")  # keys of volume.json with one entry a slice
 
 
@@ -33,10 +35,10 @@ class Volume:
 
 
 def read_index(path: str | Path) -> pd.DataFrame:
-    """`index.parquet` as a table; InputError when it is not there."""
+    """`index.parquet` as a table; InputError when it is not there or is none."""
     if not Path(path).is_file():
         raise InputError(f"{path}: no such index; make it with the indexing of the data set")
-    return pd.read_parquet(path)
+    return read_frame(path, INDEX_COLUMNS)
 
 
 def write_volume(
@@ -83,14 +85,14 @@ def write_volume(
 def load_volume(folder: str | Path) -> Volume:
     """Open the volume of one patient, memory-mapped and read-only.
 
-    Raises InputError when a file is missing or the shapes do not agree.
+    Raises InputError when a file is missing or is none, or the shapes do not agree.
     """
     folder = Path(folder)
     for name in (*(f"{dose}.npy" for dose in DOSES), "volume.json"):
         if not (folder / name).is_file():
             raise InputError(f"{folder / name}: not found; make the volume of this patient first")
-    full, quarter = (np.load(folder / f"{dose}.npy", mmap_mode="r") for dose in DOSES)
-    info = read_json(folder / "volume.json")
+    full, quarter = (open_array(folder / f"{dose}.npy") for dose in DOSES)
+    info = read_volume_info(folder)
     if full.shape != quarter.shape or len(info["z_mm"]) != len(full):
         raise InputError(
             f"{folder}: full.npy has shape {full.shape}, quarter.npy {quarter.shape}, volume.json "

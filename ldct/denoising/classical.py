@@ -25,10 +25,12 @@ from typing import Any
 import numpy as np
 
 from ldct.errors import InputError
-from ldct.files import atomic_path, read_json, write_json
+from ldct.files import atomic_path, write_json
+from ldct.inputs import open_array, read_mapping
 from ldct.progress import track
 from ldct.provenance import write_record
 
+TUNING = ("tuning_slices", "tuning_crop")
 BODY_HU = -300.0  # between lung or fat-free air and soft tissue
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -70,6 +72,12 @@ def tune_classical(
     volume_folders = [Path(folder) for folder in volume_folders]
     parameters = dict(settings)
     if hasattr(module, "tune"):
+        missing = [key for key in TUNING if key not in settings]
+        if missing:
+            raise InputError(
+                f"{method_folder}: settings: found no {', '.join(missing)}, which tune() needs; "
+                "add them to the card's settings"
+            )
         pairs, pixel_mm = training_crops(
             volume_folders, settings["tuning_slices"], settings["tuning_crop"]
         )
@@ -98,18 +106,18 @@ def training_crops(
     """
     if not volume_folders:
         raise InputError("classical method: no training volume given; it is tuned on at least one")
-    lengths = [len(np.load(f / "full.npy", mmap_mode="r")) for f in volume_folders]
+    lengths = [len(open_array(f / "full.npy")) for f in volume_folders]
     starts = np.concatenate([[0], np.cumsum(lengths)])
     wanted = ((np.arange(slices) + 0.5) / slices * starts[-1]).astype(int)
     pairs, pixel_mm = [], []
     for position in wanted:
         volume = int(np.searchsorted(starts, position, side="right")) - 1
         folder, row = volume_folders[volume], position - starts[volume]
-        full = np.load(folder / "full.npy", mmap_mode="r")[row].astype(np.float32)
-        quarter = np.load(folder / "quarter.npy", mmap_mode="r")[row].astype(np.float32)
+        full = open_array(folder / "full.npy")[row].astype(np.float32)
+        quarter = open_array(folder / "quarter.npy")[row].astype(np.float32)
         window = _square_around_body(full, crop)
         pairs.append((quarter[window], full[window]))
-        pixel_mm.append(read_json(folder / "volume.json")["pixel_mm"])
+        pixel_mm.append(read_mapping(folder / "volume.json", "pixel_mm")["pixel_mm"])
     return pairs, pixel_mm
 
 
@@ -130,9 +138,9 @@ def denoise_classical(
     """
     started = time.perf_counter()
     test_folder, output_npy = Path(test_folder), Path(output_npy)
-    info = read_json(test_folder / "volume.json")
-    parameters = {**read_json(parameters_json), "pixel_mm": info["pixel_mm"]}
-    shape = np.load(test_folder / "quarter.npy", mmap_mode="r").shape
+    info = read_mapping(test_folder / "volume.json", "patient", "pixel_mm")
+    parameters = {**read_mapping(parameters_json), "pixel_mm": info["pixel_mm"]}
+    shape = open_array(test_folder / "quarter.npy").shape
     job = (str(method_folder), str(test_folder), parameters)
     with atomic_path(output_npy) as temporary:
         output = np.lib.format.open_memmap(temporary, "w+", dtype=np.float32, shape=shape)
@@ -188,7 +196,7 @@ def _load_in_worker(folder: str) -> ModuleType:
 def _denoise_row(job: tuple[str, str, Mapping[str, Any]], row: int) -> np.ndarray:
     method_folder, test_folder, parameters = job
     path = Path(test_folder) / "quarter.npy"
-    slice_hu = np.load(path, mmap_mode="r")[row].astype(np.float32)
+    slice_hu = open_array(path)[row].astype(np.float32)
     result = np.asarray(_load_in_worker(method_folder).denoise(slice_hu, parameters))
     where = f"{Path(method_folder) / 'denoise.py'}: slice {row} of {path}"
     if result.shape != slice_hu.shape:

@@ -18,7 +18,8 @@ import numpy as np
 
 from ldct.denoising.classical import load_denoiser
 from ldct.errors import InputError
-from ldct.files import atomic_path, read_json
+from ldct.files import atomic_path
+from ldct.inputs import open_array, read_mapping
 from ldct.progress import track
 from ldct.provenance import write_record
 
@@ -36,9 +37,9 @@ def denoise_control(
     started = time.perf_counter()
     method_folder, test_folder = Path(method_folder), Path(test_folder)
     module = load_denoiser(method_folder)
-    parameters = read_json(parameters_json)
-    low_dose = np.load(test_folder / "quarter.npy", mmap_mode="r")
-    ndct = np.load(test_folder / "full.npy", mmap_mode="r")
+    parameters = read_mapping(parameters_json)
+    low_dose = open_array(test_folder / "quarter.npy")
+    ndct = open_array(test_folder / "full.npy")
     with atomic_path(output_npy) as temporary:
         output = np.lib.format.open_memmap(temporary, "w+", dtype=np.float32, shape=ndct.shape)
         for index in track(range(len(ndct)), method_folder.name, len(ndct)):

@@ -22,7 +22,7 @@ from ldct.data.volumes import load_volume
 from ldct.denoising.classical import load_denoiser
 from ldct.denoising.network import EXACT, inference_record, inference_settings, new_prediction
 from ldct.errors import InputError
-from ldct.files import read_json
+from ldct.inputs import read_mapping
 from ldct.progress import track
 from ldct.scaling import Scaling
 from ldct.training.chain import Level
@@ -47,7 +47,7 @@ def denoise_finetuned(
     """
     started = time.perf_counter()
     module = load_denoiser(method_folder)
-    parameters = read_json(parameters_json)
+    parameters = read_mapping(parameters_json)
     quarter = load_volume(test_folder).quarter
     begun = time.perf_counter(), time.process_time()
     with inference_settings(device), new_prediction(output, quarter.shape) as prediction:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ldct import provenance
 from ldct.data.volumes import load_volume
+from ldct.denoising.level_times import level_times
 from ldct.denoising.network_cost import feature_bytes
 from ldct.denoising.tiling import ALIGNMENT, apply_tiled, margin_of
 from ldct.errors import InputError
@@ -228,8 +229,9 @@ def denoise_with_networks(
     )
     with new_prediction(output, quarter.shape) as prediction:
         begun = time.perf_counter(), time.process_time()
-        denoise_slices(quarter, levels, scaling, device, plan, prediction)
-        spent = inference_record(begun, len(quarter))
+        with level_times(levels, device) as times:
+            denoise_slices(quarter, levels, scaling, device, plan, prediction)
+        spent = {**inference_record(begun, len(quarter)), **times.record()}
     provenance.write_record(
         output,
         inputs=[test_folder / "volume.json", test_folder / "quarter.npy", *weights],

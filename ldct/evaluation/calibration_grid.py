@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import yaml
 
 from ldct.errors import InputError
 from ldct.evaluation.protocol import SsimWindow, ssim_window
@@ -150,13 +149,18 @@ def load_published(path: str | Path, row: str = "low_dose") -> tuple[PublishedRo
     content = _read(path, where)
     if not isinstance(content, Mapping):
         raise InputError(f"{where}: expected keys psnr, ssim, rmse_hu, or rows of them")
-    rows = content.get("rows", {row: content})
+    rows, counts = content.get("rows", {row: content}), content.get("counts", {})
+    for key, found in (("rows", rows), ("counts", counts)):
+        if not isinstance(found, Mapping):
+            raise InputError(f"{where}: key '{key}': found {found!r}, expected a mapping")
     if row not in rows:
-        raise InputError(f"{where}: no row '{row}'; known: {', '.join(rows)}")
+        raise InputError(f"{where}: no row '{row}'; known: {', '.join(map(str, rows))}")
+    if not isinstance(rows[row], Mapping):
+        raise InputError(f"{where}: row '{row}': found {rows[row]!r}, expected psnr, ssim, rmse_hu")
     printed = {name: str(rows[row][name]) for name in MEASURES if name in rows[row]}
     parts = [str(content.get("source", Path(path).name)), rows[row].get("place", "")]
     source = ", ".join(filter(None, parts))
-    return published_row(printed, source, where), dict(content.get("counts", {}))
+    return published_row(printed, source, where), dict(counts)
 
 
 def published_row(printed: Mapping[str, str], source: str, where: str) -> PublishedRow:
@@ -187,5 +191,3 @@ def _read(path: str | Path, where: str) -> Any:
         return read_yaml(path)
     except FileNotFoundError:
         raise InputError(f"{where}: not found") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None

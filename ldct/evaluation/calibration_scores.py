@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ldct.data.volumes import load_volume
+from ldct.data.disc_set import PATIENT as DISCS
+from ldct.data.volumes import Volume, load_volume
 from ldct.errors import InputError
 from ldct.evaluation.calibration_grid import Cut, SsimVariant
 from ldct.evaluation.protocol import SsimWindow
@@ -49,15 +50,39 @@ def load_pairs(test_folders: Sequence[Path]) -> tuple[list[Pair], list[str]]:
     """Slices of test-set folders (`quarter.npy`, `full.npy`), memory-mapped, in order.
 
     Returns the pairs and the patient of every pair; slices of one patient stand together.
-    Raises InputError where a file is missing or the two shapes differ.
+    Raises InputError where a file is missing, where the two shapes differ, where a folder holds
+    inserted discs (crops, which no table scores), and where a patient stands twice.
     """
-    volumes = [load_volume(folder) for folder in test_folders]
+    volumes = list(load_patients(test_folders).values())
     volumes.sort(key=lambda volume: volume.info["patient"])
     pairs = [pair for each in volumes for pair in zip(each.quarter, each.full, strict=True)]
     patients = [each.info["patient"] for each in volumes for _ in each.full]
     if not pairs:
         raise InputError("calibration: the test folders hold no slices")
     return pairs, patients
+
+
+def load_patients(folders: Sequence[Path]) -> dict[Path, Volume]:
+    """Volumes of real slices by folder, each patient once. InputError as for `load_pairs`."""
+    volumes: dict[Path, Volume] = {}
+    taken: dict[str, Path] = {}
+    for folder in folders:
+        volume = load_volume(folder)
+        patient = volume.info["patient"]
+        if patient == DISCS or (folder / "discs.json").exists():
+            raise InputError(
+                f"calibration: {folder}: found crops with inserted discs, expected the slices of a "
+                "patient; leave this folder out: name the patients' folders instead of "
+                f"{folder.parent}/*"
+            )
+        if patient in taken:
+            raise InputError(
+                f"calibration: {folder}: found patient {patient}, whom {taken[patient]} holds "
+                "already; expected each patient once: leave one of the two out"
+            )
+        volumes[folder] = volume
+        taken[patient] = folder
+    return volumes
 
 
 def squared_errors(pairs: Sequence[Pair], cuts: Sequence[Cut]) -> np.ndarray:
@@ -172,7 +197,6 @@ def _local_moments(
 ) -> tuple[np.ndarray, ...]:
     """Means, sum of variances and covariance (HU, HU^2) of the chosen places, float64."""
     ldct, ndct = places.ldct[chosen], places.ndct[chosen]
-    # float32 squares keep enough digits for the width of a window around its centre.
     origin = 0.0 if cut is None else np.float32((cut.lower + cut.upper) / 2)
     root = np.sqrt(places.weights).astype(float if cut is None else np.float32)
     found = np.empty((4, len(ldct)))
@@ -186,8 +210,11 @@ def _local_moments(
         # Sum and difference hold all second moments in two products instead of three.
         total, difference = (x + y) * root, (x - y) * root
         mean_total, mean_difference = total @ root, difference @ root
-        squares = np.einsum("pk,pk->p", total, total) - mean_total**2
-        square_differences = np.einsum("pk,pk->p", difference, difference) - mean_difference**2
+        # Before squaring: a difference of squares would lose a small variance in float32.
+        total -= np.outer(mean_total, root)
+        difference -= np.outer(mean_difference, root)
+        squares = np.einsum("pk,pk->p", total, total)
+        square_differences = np.einsum("pk,pk->p", difference, difference)
         found[0, block] = (mean_total + mean_difference) / 2 + origin
         found[1, block] = (mean_total - mean_difference) / 2 + origin
         found[2, block] = places.correction * (squares + square_differences) / 2

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ldct.data.volumes import load_volume
 from ldct.errors import InputError
+from ldct.evaluation.calibration_scores import load_patients
 from ldct.progress import track
 
 
@@ -51,11 +51,11 @@ def count_tiles(
 ) -> TileCount:
     """Read the quarter dose of training volumes and take the maximum of every tile.
 
-    Raises InputError where a slice is smaller than a tile.
+    Raises InputError where a slice is smaller than a tile, or a patient stands twice.
     """
     maxima = []
-    for folder in track(volume_folders, "tile maxima"):
-        quarter = load_volume(folder).quarter
+    for folder, volume in track(load_patients(volume_folders).items(), "tile maxima"):
+        quarter = volume.quarter
         if min(quarter.shape[1:]) < size:
             raise InputError(
                 f"{folder}: slices of {quarter.shape[1]}x{quarter.shape[2]} pixels are smaller "

@@ -153,25 +153,38 @@ def scope_of(finding: Finding) -> str:
 
 
 def _scope(comparison: Comparison) -> str:
-    if comparison.basis not in ("slices", "patients"):
-        return {
-            "discs": "on discs inserted into the test slices, whose low dose this suite simulated",
-            "repeats": "on repeats of one small benchmark on this machine",
-            "one timing": "one timing each on this machine",
-            "one measurement": "measured once on this machine",
-            "count": "counted",
-        }[comparison.basis]
-    seeds = f"{comparison.n_seeds} training seed{'s' if comparison.n_seeds > 1 else ''}"
+    return ", ".join(filter(None, [_sampled(comparison), _trainings(comparison.n_seeds)]))
+
+
+def _sampled(comparison: Comparison) -> str:
     slices, patients = comparison.n_slices, comparison.n_patients
     if comparison.basis == "patients":
-        return f"over {patients} patients, {slices} slices, {seeds}"
-    whose = "this patient's" if patients == 1 else f"these {patients} patients'"
-    return f"on {whose} {slices} slices, {seeds}"
+        return f"over {patients} patients, {slices} slices"
+    if comparison.basis == "slices":
+        whose = "this patient's" if patients == 1 else f"these {patients} patients'"
+        return f"on {whose} {slices} slices"
+    return {
+        "discs": "on discs inserted into the test slices, whose low dose this suite simulated",
+        "repeats": "on repeats of one small benchmark on this machine",
+        "one timing": "one timing each on this machine",
+        "one measurement": "measured once on this machine",
+        "count": "counted",
+    }[comparison.basis]
 
 
-def on_simulated_discs(finding: Finding) -> bool:
-    """Whether a number is of inserted discs: their low dose is simulated whatever the data."""
-    return any(each.basis == "discs" for each in finding.comparisons)
+def _trainings(n_seeds: int) -> str:
+    """Where no method was trained, or no image measured, there is no seed to name."""
+    return f"{n_seeds} training seed{'s' if n_seeds > 1 else ''}" if n_seeds else ""
+
+
+def on_simulated_dose(finding: Finding, simulated: bool) -> bool:
+    """Whether a number rests on images of simulated dose.
+
+    simulated : of the data. The low dose of inserted discs is simulated whatever the data; counted
+    and timed numbers rest on no image.
+    """
+    bases = {each.basis for each in finding.comparisons}
+    return "discs" in bases or (simulated and not bases.isdisjoint({"slices", "patients"}))
 
 
 def metrics_of(claim: Mapping[str, Any]) -> list[str]:
@@ -214,7 +227,7 @@ def ledger(
                 "verdict": finding.verdict,
                 "leaning": finding.leaning,
                 "scope": scope_of(finding),
-                "simulated_dose": context["simulated"] or on_simulated_discs(finding),
+                "simulated_dose": on_simulated_dose(finding, context["simulated"]),
                 "flagged_metrics": [name for name in metrics_of(finding.claim) if name in flagged],
                 "reason": finding.reason,
                 "p_value": finding.p_value,

@@ -6,16 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from ldct.evaluation.claims_kinds import compare_cost, compare_detectability, compare_micro
-from ldct.evaluation.claims_types import Comparison, Source, finite, signed_margin
+from ldct.evaluation.claims_types import Comparison, Source, finite, signed_margin, two_sided_p
 from ldct.evaluation.intervals import MEAN, POOLED_PSNR, POOLED_RMSE, Averaging
 from ldct.evaluation.run_files import IMAGES
-from ldct.evaluation.run_tables import (
-    NotMeasuredError,
-    read_values,
-)
+from ldct.evaluation.run_tables import NotMeasuredError, read_values
 from ldct.evaluation.uncertainty import Interval, mean_interval, paired_difference
 from ldct.files import read_json
 
@@ -68,19 +64,19 @@ def _difference(part: Mapping[str, Any], reference: str | None, source: Source) 
         exp(shift) if ratio else shift,
         *finite(numbers, part),
         found.p_value,
-        **_counts(interval),
+        **_counts(interval, source.trainings(method, reference)),
         published=_published(part, reference, source),
     )
 
 
 def _level(part: Mapping[str, Any], reference: str | None, source: Source) -> Comparison:
-    """Mean of a per-slice value against a null level that the run itself measured."""
+    """Mean of a per-slice value against a given level, or a null level that the run measured."""
     metric, method = part["metric"], part["method"]
-    bound = _null_level(part, source)
+    level = part["level"] if "level" in part else _null_level(part, source)
+    bound = level + signed_margin(part)
     interval = mean_interval(
         _values(part, method, source), metric, averaging=_averaging(part, source), **source.options
     )
-    distance = abs(interval.estimate - bound) / interval.std_error if interval.std_error else np.inf
     return Comparison(
         metric,
         method,
@@ -89,8 +85,8 @@ def _level(part: Mapping[str, Any], reference: str | None, source: Source) -> Co
         part["better"],
         bound,
         *finite([interval.estimate, interval.lower, interval.upper], part),
-        float(2 * stats.t.sf(distance, interval.df)),
-        **_counts(interval),
+        two_sided_p(interval.estimate - bound, interval.std_error, interval.df),
+        **_counts(interval, source.trainings(method)),
     )
 
 
@@ -118,12 +114,12 @@ def _averaging(part: Mapping[str, Any], source: Source) -> Averaging:
     return {"psnr": POOLED_PSNR, "rmse_hu": POOLED_RMSE}.get(part["metric"], MEAN)
 
 
-def _counts(interval: Interval) -> dict[str, Any]:
+def _counts(interval: Interval, trainings: int) -> dict[str, Any]:
     return {
         "basis": interval.unit,
         "n_patients": interval.n_patients,
         "n_slices": interval.n_slices,
-        "n_seeds": interval.n_seeds,
+        "n_seeds": trainings,
     }
 
 

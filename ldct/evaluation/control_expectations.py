@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ldct.errors import InputError
-from ldct.evaluation.disc_detection import paired_change
+from ldct.evaluation.disc_detection import paired_interval
 from ldct.evaluation.uncertainty import paired_difference
 from ldct.files import read_yaml
 from ldct.schema import validate
@@ -99,7 +99,7 @@ def judge(
 def goodness_rows(table: pd.DataFrame | None, metric: str, better: str) -> pd.DataFrame:
     """Rows that have a value: keys, `value` as measured, and `goodness` (more is better).
 
-    Rows of discs keep what `disc_detection.paired_change` compares two methods by.
+    Rows of discs keep what `disc_detection.paired_interval` compares two methods by.
     """
     if table is None or metric not in table:
         return pd.DataFrame(columns=["method", "value", "goodness"])
@@ -209,8 +209,8 @@ def _difference(
         return estimate, nan, nan, advantage
     if "leave_one_out" in rows:
         # Both saw the same discs at the same places.
-        _, *bounds = paired_change(ours, theirs, options.get("confidence", 0.95))
-        return estimate, *map(float, bounds), advantage
+        paired = paired_interval(ours, theirs, options.get("confidence", 0.95))
+        return estimate, paired.lower, paired.upper, advantage
     pair = rows[rows["method"].isin([better, worse])]
     interval = paired_difference(pair, "goodness", better, worse, **options).interval
     return estimate, float(interval.lower), float(interval.upper), advantage

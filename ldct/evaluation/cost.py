@@ -20,9 +20,12 @@ NOTES = (
     "A training that was stopped goes on from its last checkpoint; its parts are added up, without "
     "the steps that were lost between the checkpoint and the stop.",
     "Peak memory is that of the job, PyTorch and memory that the C library keeps included; it "
-    "varies by some percent from run to run.",
+    "varies by some percent from run to run. A GPU peak is that of PyTorch's allocator alone.",
     "Inference is processor time of one core on a CPU, time on the clock on a GPU: for networks "
     "without the start of Python, for other methods with it (a few seconds in all).",
+    "Inference of a stage is its network's part of the predictions of the methods that it is part "
+    "of, where it sees the same images, mean over them; scaling and copying slices count for "
+    "methods alone.",
 )
 
 
@@ -62,7 +65,7 @@ def stage_users(settings: Mapping[str, Any]) -> dict[str, list[str]]:
 def stage_cost(
     run: Path, model: str, settings: Mapping[str, Any], users: Sequence[str]
 ) -> dict[str, Any]:
-    """Time and memory of the trainings of one stage, mean over seeds."""
+    """Time and memory of a stage's trainings, mean over seeds, and what it costs to apply."""
     seeds = next(settings["method_seeds"][name] for name in users)
     jobs = [training_job(run, model, seed) for seed in seeds]
     recipe = settings["models"][model]["recipe"]
@@ -81,8 +84,31 @@ def stage_cost(
         "tiles_per_second": tiles / seconds if tiles and seconds else None,
         "device": jobs[0]["device"],
         "restarts": sum(job["restarts"] for job in jobs),
+        **stage_inference(run, model, settings, users),
         "seeds": len(jobs),
         "used_by": list(users),
+    }
+
+
+def stage_inference(
+    run: Path, model: str, settings: Mapping[str, Any], users: Sequence[str]
+) -> dict[str, Any]:
+    """A stage's part of the predictions of the methods that apply it, mean over all of them.
+
+    What a stage sees is what its upstream stages make, the same in each of these methods.
+    `inference_of` names those whose records tell it: predictions of older runs and of methods that
+    adapt the network to each slice do not.
+    """
+    parts = [
+        (name, job["levels"][settings["chains"][name].index(model)])
+        for name in users
+        for job in inference_jobs(run, name, settings)
+        if job["levels"]
+    ]
+    return {
+        "inference_seconds_per_slice": mean([part["seconds_per_slice"] for _, part in parts]),
+        "inference_clock_seconds_per_slice": mean([part["clock_per_slice"] for _, part in parts]),
+        "inference_of": list(dict.fromkeys(name for name, _ in parts)),
     }
 
 
@@ -116,12 +142,7 @@ def method_cost(
     chain = settings["chains"].get(name, [])
     own = [stages[model] for model in chain]
     card = settings["cards"][name]
-    seeds = settings["method_seeds"][name]
-    jobs = [
-        inference_job(run, name, seed, patient)
-        for seed in seeds
-        for patient in settings["test_patients"]
-    ]
+    jobs = inference_jobs(run, name, settings)
     shared = {
         model: [other for other in stages[model]["used_by"] if other != name] for model in chain
     }
@@ -141,15 +162,26 @@ def method_cost(
         "inference_seconds_per_slice": mean([job["seconds_per_slice"] for job in jobs]),
         "inference_clock_seconds_per_slice": mean([job["clock_per_slice"] for job in jobs]),
         "inference_peak_memory_mb": largest(*[job["peak_memory_mb"] for job in jobs]),
+        "inference_peak_gpu_memory_mb": largest(*[job["peak_gpu_memory_mb"] for job in jobs]),
         "inference_device": jobs[0]["device"],
     }
+
+
+def inference_jobs(run: Path, name: str, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All predictions of a method: every seed and test patient."""
+    return [
+        inference_job(run, name, seed, patient)
+        for seed in settings["method_seeds"][name]
+        for patient in settings["test_patients"]
+    ]
 
 
 def inference_job(run: Path, name: str, seed: str, patient: str) -> dict[str, Any]:
     """What the record and the benchmark file of one prediction say.
 
     An external program writes no record: its benchmark file is read, where its rule puts that as
-    the suite's rules do, and its time is that on the clock.
+    the suite's rules do, and its time is that on the clock. `levels` : seconds_per_slice and
+    clock_per_slice of each level of a chain; empty where the record does not tell.
     """
     record = read_record(run / "predictions" / name / seed / f"{patient}.npy")
     benchmark = read_benchmark(run / "benchmarks/denoise" / name / seed / f"{patient}.tsv")
@@ -159,12 +191,24 @@ def inference_job(run: Path, name: str, seed: str, patient: str) -> dict[str, An
     clock = first_number(spent.get("seconds"), record.get("seconds"), benchmark.get("s"))
     processor = first_number(spent.get("cpu_seconds"), record.get("cpu_seconds"), clock)
     device = str(about.get("device", "cpu"))
-    counted = processor if device.startswith("cpu") else clock
+    on_cpu = device.startswith("cpu")
+    clocks = spent.get("level_seconds", [])
+    counted = spent.get("level_cpu_seconds", clocks) if on_cpu else clocks
+    levels = zip(counted, clocks, strict=True)
+    return {
+        **per_slice(processor if on_cpu else clock, clock, slices),
+        "levels": [per_slice(*level, slices) for level in levels],
+        "peak_memory_mb": largest(benchmark.get("max_rss"), record.get("peak_memory_mb")),
+        "peak_gpu_memory_mb": about.get("peak_gpu_memory_mb"),
+        "device": device,
+    }
+
+
+def per_slice(counted: Number, clock: Number, slices: int) -> dict[str, Number]:
+    """Time that counts, and time on the clock, over the number of slices."""
     return {
         "seconds_per_slice": None if counted is None else counted / slices,
         "clock_per_slice": None if clock is None else clock / slices,
-        "peak_memory_mb": largest(benchmark.get("max_rss"), record.get("peak_memory_mb")),
-        "device": device,
     }
 
 

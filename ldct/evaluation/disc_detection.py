@@ -2,20 +2,25 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from ldct.data.disc_set import PATIENT
 from ldct.errors import InputError
 from ldct.evaluation import observers
+from ldct.evaluation.intervals import satterthwaite
 from ldct.evaluation.lesion_bench import image_files, seed_number, write_table
 from ldct.files import read_json
 
 OBSERVERS = ("cho", "npw")
+# The matched filter's template is the disc: nothing is trained, and d' has a sign.
+FIXED_TEMPLATE = ("npw",)
+DISC = ["contrast_hu", "diameter_mm"]
 COLUMNS = [
     "method",
     "seed",
@@ -34,6 +39,24 @@ COLUMNS = [
 ]
 NUMBERS = [name for name in COLUMNS[3:] if name not in ("observer", "n_signals", "leave_one_out")]
 Outputs = tuple[np.ndarray, np.ndarray]  # of an observer, without and with the disc: (sites, p)
+SeedValues = tuple[np.ndarray, np.ndarray]  # d' (seeds,), d' without each site (seeds, sites)
+
+
+@dataclass(frozen=True)
+class SeedInterval:
+    """A mean d', or a mean difference of two, with its interval over sites and training seeds.
+
+    std_error, df : the bounds are the estimate plus and minus Student's t of `df` degrees of
+        freedom times `std_error`. n_seeds : 1 also for a method that is not trained; then nothing
+        is said of other trainings. All numbers are NaN where one of the values is.
+    """
+
+    estimate: float
+    lower: float
+    upper: float
+    std_error: float
+    df: float
+    n_seeds: int
 
 
 def read_disc_set(folder: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
@@ -54,7 +77,7 @@ def measure_discs(
     The NPW template is the disc as the full dose shows it (mean difference over all sites).
     `change` is d' minus that of the quarter dose, with its interval. All bounds are at
     `confidence`, over the sites of one patient. `leave_one_out` : d' without each site in turn,
-    for `paired_change` of any two methods. No rows where there are no discs.
+    for `paired_interval` of any two methods. No rows where there are no discs.
     Raises InputError where the shapes do not agree.
     """
     discs, full, quarter = read_disc_set(folder)
@@ -66,9 +89,14 @@ def measure_discs(
     rows = []
     for signal in discs["signals"]:
         for observer in OBSERVERS:
-            low = observers.detectability(*_outputs(quarter, full, discs, signal, observer))
-            outputs = _outputs(images, full, discs, signal, observer)
-            own = observers.detectability(*outputs, confidence)
+            own, low = (
+                observers.detectability(
+                    *_outputs(part, full, discs, signal, observer),
+                    confidence,
+                    fixed_template=observer in FIXED_TEMPLATE,
+                )
+                for part in (images, quarter)
+            )
             change = observers.jackknife_interval(
                 own.d_prime - low.d_prime, own.leave_one_out - low.leave_one_out, confidence
             )
@@ -88,37 +116,73 @@ def measure_discs(
     return frame.astype(dict.fromkeys(NUMBERS, float))
 
 
-def paired_change(
-    own: pd.DataFrame, other: pd.DataFrame, confidence: float = 0.95
-) -> tuple[float, float, float]:
-    """d' of one method minus that of another at the same sites, mean over the discs of both.
+def mean_over_seeds(rows: pd.DataFrame, confidence: float = 0.95) -> SeedInterval:
+    """d' of one method, mean over training seeds, then over discs, with its interval.
 
-    own, other : rows of one observer, as `measure_discs` gives them, of any number of seeds (their
-        mean counts). Returns the difference and its jackknife interval. Sites, and the noise in
-        them, are shared, so it is much narrower than the intervals of the two values suggest.
-    NaN where no disc has a value for both.
+    rows : of one method and observer, as `measure_discs` gives them, of any number of seeds.
+    NaN where no disc has a value for every seed.
     """
-    first, second = (_mean_over_seeds(frame) for frame in (own, other))
-    shared = first.index.intersection(second.index)
-    if shared.empty:
-        return np.nan, np.nan, np.nan
-    difference = first.loc[shared] - second.loc[shared]
-    without = np.stack(difference["leave_one_out"].to_list()).mean(axis=0)
-    return observers.jackknife_interval(difference["d_prime"].mean(), without, confidence)
+    discs = _values_of_discs(rows)
+    return _interval(list(discs.values()), rows["seed"].nunique(), confidence)
 
 
-def _mean_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
-    """d_prime and leave_one_out (an array) of every disc that has a value."""
-    groups = frame.dropna(subset=["d_prime"]).groupby(["contrast_hu", "diameter_mm"])
-    rows = {
-        disc: {
-            "d_prime": rows["d_prime"].mean(),
-            "leave_one_out": np.stack(rows["leave_one_out"].to_list()).mean(axis=0),
-        }
-        for disc, rows in groups
+def paired_interval(
+    own: pd.DataFrame, other: pd.DataFrame, confidence: float = 0.95
+) -> SeedInterval:
+    """d' of one method minus that of another at the same sites, mean over seeds and discs.
+
+    own, other : rows of one observer, as `measure_discs` gives them. Methods with the same seeds
+        are paired by seed; a method with one seed (or none) is compared with all of the other.
+    Sites, and the noise in them, are shared, so the interval is much narrower than those of the two
+    values suggest. NaN where no disc has a value for every seed of both.
+    Raises InputError where the seeds do not pair.
+    """
+    seeds = [sorted(map(int, frame["seed"].unique())) for frame in (own, other)]
+    if seeds[0] != seeds[1] and 1 not in map(len, seeds):
+        names = " minus ".join(str(frame["method"].iloc[0]) for frame in (own, other))
+        raise InputError(
+            f"paired change of d', {names}: found seeds {seeds[0]} and {seeds[1]}, expected the "
+            "same seeds, or one seed for one of them"
+        )
+    first, second = (_values_of_discs(frame) for frame in (own, other))
+    differences = [
+        (first[disc][0] - second[disc][0], first[disc][1] - second[disc][1])
+        for disc in first
+        if disc in second
+    ]
+    return _interval(differences, max(map(len, seeds)), confidence)
+
+
+def _values_of_discs(rows: pd.DataFrame) -> dict[tuple[float, float], SeedValues]:
+    """(d', d' without each site) of every disc that has a value for every seed."""
+    seeds = rows["seed"].nunique()
+    known = rows.dropna(subset=["d_prime"]).sort_values("seed")
+    return {
+        disc: (own["d_prime"].to_numpy(), np.stack(own["leave_one_out"].to_list()))
+        for disc, own in known.groupby(DISC)
+        if len(own) == seeds
     }
-    columns = ["d_prime", "leave_one_out"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=object)
+
+
+def _interval(discs: Sequence[SeedValues], n_seeds: int, confidence: float) -> SeedInterval:
+    """Mean over discs and seeds, with the interval over sites and seeds.
+
+    Its variance is the sum of two: of the mean over seeds, by the jackknife over sites, and of the
+    seeds' values over their number. What a seed adds at single sites is in both.
+    """
+    nothing = SeedInterval(*[np.nan] * 5, n_seeds)
+    if not discs:
+        return nothing
+    per_seed, without = (np.mean(parts, axis=0) for parts in zip(*discs, strict=True))
+    if np.isnan(without).any():
+        return nothing
+    of_seeds = per_seed.var(ddof=1) / n_seeds if n_seeds > 1 else 0.0
+    of_sites = observers.jackknife_variance(without.mean(axis=0))
+    std_error = float(np.sqrt(of_sites + of_seeds))
+    df = satterthwaite(std_error, per_seed, without.shape[1] - 1)
+    estimate = float(per_seed.mean())
+    reach = float(stats.t.ppf((1 + confidence) / 2, df)) * std_error
+    return SeedInterval(estimate, estimate - reach, estimate + reach, std_error, df, n_seeds)
 
 
 def _outputs(

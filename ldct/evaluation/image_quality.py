@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 
 from ldct.errors import InputError
+from ldct.evaluation import error_shape
 from ldct.evaluation.full_reference import gmsd, import_image_metrics, vif
 from ldct.evaluation.protocol import Protocol
 from ldct.evaluation.tissues import TISSUES, blind_tissues, tissue_columns, tissue_fidelity
-from ldct.files import atomic_path, read_json
+from ldct.files import atomic_path
+from ldct.inputs import open_array, read_volume_info
 from ldct.progress import track
 from ldct.provenance import write_record
 
@@ -47,9 +49,9 @@ def measure_predictions(
     lpips_network, lpips_weights : "alex" or "vgg" and its file; None leaves the column NaN.
     workers : threads; the result does not depend on their number.
     Columns: method, seed, patient, slice_index, z_mm, protocol, vif, gmsd, lpips, for each tissue
-    <tissue>_bias_hu, <tissue>_slope, <tissue>_std_hu, and blind_tissues. NaN where a measure cannot
-    be taken (docs/metrics.md). Raises InputError where shapes differ, a value is not finite, or
-    torchmetrics is not installed.
+    <tissue>_bias_hu, <tissue>_slope, <tissue>_std_hu, then `error_shape.COLUMNS` and blind_tissues.
+    NaN where a measure cannot be taken (docs/metrics.md). Raises InputError where shapes differ, a
+    value is not finite, or torchmetrics is not installed.
     """
     import torch
 
@@ -57,9 +59,8 @@ def measure_predictions(
     import_image_metrics()  # a missing package is said before a slice is measured
     torch.set_num_threads(1)  # slices run side by side, and threads would add up in another order
     test_folder, prediction_path = Path(test_folder), Path(prediction_path)
-    volume = read_json(test_folder / "volume.json")
-    ndct = np.load(test_folder / "full.npy", mmap_mode="r", allow_pickle=False)
-    prediction = np.load(prediction_path, mmap_mode="r", allow_pickle=False)
+    volume = read_volume_info(test_folder)
+    ndct, prediction = open_array(test_folder / "full.npy"), open_array(prediction_path)
     if prediction.shape != ndct.shape:
         raise InputError(
             f"{prediction_path}: found shape {prediction.shape}, expected {ndct.shape} as in the "
@@ -92,7 +93,7 @@ def measure_predictions(
     with ThreadPoolExecutor(max_workers=workers) as pool:
         found = pool.map(row_of_slice, range(len(ndct)))
         rows = list(track(found, f"image quality {method} {volume['patient']}", len(ndct)))
-    columns = [*KEYS, *FULL_REFERENCE, *tissue_columns(), BLIND]
+    columns = [*KEYS, *FULL_REFERENCE, *tissue_columns(), *error_shape.COLUMNS, BLIND]
     with atomic_path(output_parquet) as temporary:
         pd.DataFrame(rows, columns=columns).to_parquet(temporary, index=False)
     weights = [] if metric is None else [Path(lpips_weights)]
@@ -114,7 +115,8 @@ def measure_predictions(
 def slice_measures(
     prediction_hu: np.ndarray, ndct_hu: np.ndarray, protocol: Protocol, lpips_metric: Any = None
 ) -> dict[str, float]:
-    """All measures of one slice: vif, gmsd, lpips (NaN without a metric) and those of tissues.
+    """All measures of one slice: vif, gmsd, lpips (NaN without a metric), those of tissues, and the
+    shape of the error.
 
     prediction_hu, ndct_hu : (rows, columns), HU. lpips_metric : a `perceptual_metric.Lpips`.
     """
@@ -129,6 +131,7 @@ def slice_measures(
         "gmsd": gmsd(ours, theirs),
         "lpips": distance,
         **tissue_fidelity(prediction_hu, ndct_hu),
+        **error_shape.error_shape(prediction_hu, ndct_hu),
     }
 
 
@@ -137,7 +140,7 @@ def without_blind_values(frame: pd.DataFrame) -> pd.DataFrame:
     seen = frame.copy()
     for tissue in TISSUES:
         blind = seen[BLIND].str.split(" ").map(lambda names, own=tissue: own in names)
-        seen.loc[blind, [name for name in tissue_columns() if name.startswith(tissue)]] = np.nan
+        seen.loc[blind, [name for name in seen if name.startswith(f"{tissue}_")]] = np.nan
     return seen
 
 

@@ -223,16 +223,26 @@ def _mean_series(transformed: Sequence[np.ndarray]) -> np.ndarray:
     return np.nanmean(each, axis=0)
 
 
-def _degrees_of_freedom(
-    std_error: float, per_seed: np.ndarray, sizes: np.ndarray, length: int
-) -> float:
-    """Satterthwaite's, from the variance of the seeds and that of patients or slices."""
-    if len(sizes) >= FEWEST_PATIENTS:
-        df = len(sizes) - 1.0
-    else:
-        df = degrees_of_freedom([int(size) for size in sizes], length)
+def satterthwaite(std_error: float, per_seed: np.ndarray, df: float) -> float:
+    """Degrees of freedom of a standard error that holds the spread of training seeds.
+
+    std_error : of the mean over seeds, the seeds' own variance of it included. per_seed : one value
+    of each seed, NaN where it has none. df : of what the variance holds beside the seeds.
+    `df` itself for one seed. Source: Satterthwaite, Biometrics Bulletin 2:110-114, 1946.
+    """
     if len(per_seed) == 1 or std_error == 0:
         return df
     total = std_error**2
     of_seeds = min(total, float(np.nanvar(per_seed, ddof=1)) / len(per_seed))
     return total**2 / ((total - of_seeds) ** 2 / df + of_seeds**2 / (len(per_seed) - 1))
+
+
+def _degrees_of_freedom(
+    std_error: float, per_seed: np.ndarray, sizes: np.ndarray, length: int
+) -> float:
+    """From the variance of the seeds and that of patients or slices."""
+    if len(sizes) >= FEWEST_PATIENTS:
+        df = len(sizes) - 1.0
+    else:
+        df = degrees_of_freedom([int(size) for size in sizes], length)
+    return satterthwaite(std_error, per_seed, df)

@@ -9,7 +9,8 @@ Channelised Hotelling observer (CHO): g is reduced to Laguerre-Gauss channels (G
 Opt Soc Am A 20 (2003) 1725), w is the Hotelling template of the channel outputs. Nothing is held
 back for testing; the optimism of that is taken off in closed form (see `hotelling`).
 Non-prewhitening matched filter (NPW): w is the signal itself, whatever the noise; nothing is
-trained.
+trained. Its d' has a sign: an image that shows the signal inverted gives a negative one, where the
+CHO would turn its template round.
 
 Samples are pairs: one place with and without the signal. Intervals are jackknife intervals over
 places (Efron and Stein, Ann Stat 9 (1981) 586), so they say nothing of other patients.
@@ -32,7 +33,7 @@ SMALLEST_REGION_PX = 9
 class Detectability:
     """d' with its interval, and of how many places; NaN where it cannot be told.
 
-    leave_one_out : d' without each place in turn, not cut at zero: what paired comparisons need.
+    leave_one_out : d' without each place in turn, never cut at zero: what paired comparisons need.
     """
 
     d_prime: float
@@ -116,29 +117,63 @@ def hotelling(absent: np.ndarray, present: np.ndarray) -> float:
     return float((count - channels - 2) / (count - 1) * raw)
 
 
-def signed_root(square: float) -> float:
-    """Root of the size of `square`, with its sign: keeps the noise about d' = 0 symmetric."""
+def matched_filter(absent: np.ndarray, present: np.ndarray) -> float:
+    """d' of a fixed template on paired outputs (n, 1), with its sign, without small-sample bias.
+
+    With the mean difference m of the pairs and the variance K within a class as in `hotelling`,
+
+        d' = J m / sqrt(K),  J = gamma(v / 2) / (sqrt(v / 2) gamma((v - 1) / 2)),  v = n - 1
+
+    (Hedges, J Educ Stat 6:107-128, 1981). m is not squared, so its noise adds nothing: the
+    estimate is unbiased for normal outputs at d' = 0 too, negative half of the time there.
+    NaN for fewer than 4 pairs (with 3 its variance is infinite) or outputs that do not vary.
+    """
+    count = len(absent)
+    if count < 4:
+        return np.nan
+    within = (absent.var(ddof=1) + present.var(ddof=1)) / 2
+    if not within > 0:
+        return np.nan
+    half = (count - 1) / 2
+    correction = np.exp(special.gammaln(half) - special.gammaln(half - 0.5)) / np.sqrt(half)
+    return float(correction * (present - absent).mean() / np.sqrt(within))
+
+
+def trained_observer(absent: np.ndarray, present: np.ndarray) -> float:
+    """d' of the Hotelling observer: root of `hotelling`, with the sign of that square.
+
+    The sign keeps the noise about d' = 0 symmetric; it says nothing of the signal's own sign.
+    """
+    square = hotelling(absent, present)
     return float(np.copysign(np.sqrt(abs(square)), square))
 
 
 def detectability(
-    absent: np.ndarray, present: np.ndarray, confidence: float = 0.95
+    absent: np.ndarray,
+    present: np.ndarray,
+    confidence: float = 0.95,
+    *,
+    fixed_template: bool = False,
 ) -> Detectability:
     """d' of paired outputs (n, p), with a jackknife interval over the n places.
 
-    The interval is d' plus or minus Student's quantile times the jackknife standard error, cut at
-    zero, and so is d'.
+    fixed_template : of one channel that was not trained on these outputs (`matched_filter`); else
+    the Hotelling observer is trained on them, and its d' and bounds are cut at zero.
+    The interval is d' plus or minus Student's quantile times the jackknife standard error.
     """
+    observe = matched_filter if fixed_template else trained_observer
     count = len(absent)
     places = np.arange(count)
-    estimate = signed_root(hotelling(absent, present))
-    without = [
-        signed_root(hotelling(absent[kept], present[kept]))
-        for kept in (np.delete(places, place) for place in places)
-    ]
-    bounds = jackknife_interval(estimate, np.array(without), confidence)
-    values = (float(np.maximum(value, 0)) for value in bounds)
-    return Detectability(*values, count, np.array(without))
+    without = np.array(
+        [
+            observe(absent[kept], present[kept])
+            for kept in (np.delete(places, place) for place in places)
+        ]
+    )
+    bounds = jackknife_interval(observe(absent, present), without, confidence)
+    lowest = -np.inf if fixed_template else 0
+    values = (float(np.maximum(value, lowest)) for value in bounds)
+    return Detectability(*values, count, without)
 
 
 def jackknife_interval(
@@ -151,6 +186,11 @@ def jackknife_interval(
     count = len(leave_one_out)
     if count < 2 or np.isnan(estimate) or np.isnan(leave_one_out).any():
         return np.nan, np.nan, np.nan
-    error = np.sqrt((count - 1) * leave_one_out.var())
+    error = np.sqrt(jackknife_variance(leave_one_out))
     reach = float(stats.t.ppf((1 + confidence) / 2, count - 1) * error)
     return estimate, estimate - reach, estimate + reach
+
+
+def jackknife_variance(leave_one_out: np.ndarray) -> float:
+    """Variance of an estimate, from the estimates without each place in turn."""
+    return float((len(leave_one_out) - 1) * leave_one_out.var())

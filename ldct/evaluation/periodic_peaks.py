@@ -6,7 +6,9 @@ pattern that repeats every few pixels stands out of it as a narrow peak. Max-poo
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import numpy as np
 from scipy import ndimage
@@ -97,18 +99,41 @@ def cross_fitted_excess(excess: np.ndarray, bins: np.ndarray) -> np.ndarray:
     )
 
 
-def null_level(excess: np.ndarray, bins: np.ndarray, quantile: float = NULL_QUANTILE) -> float:
+@dataclass(frozen=True)
+class NullLevel:
+    """What a score of periodic peaks must exceed.
+
+    ndct_quantile : what NDCT itself stays below; NaN where it was not measured. floor : what the
+    background misses of a method's spectrum, which may be harder to fit than that of NDCT.
+    """
+
+    ndct_quantile: float
+    floor: float = MODEL_ERROR
+
+    @property
+    def level(self) -> float:
+        """The higher of the two; NaN where NDCT was not measured."""
+        return float(np.maximum(self.ndct_quantile, self.floor))
+
+    @property
+    def applied(self) -> Literal["ndct_quantile", "floor"] | None:
+        """Which of the two is the level; None where NDCT was not measured."""
+        if np.isnan(self.ndct_quantile):
+            return None
+        return "ndct_quantile" if self.ndct_quantile > self.floor else "floor"
+
+
+def null_level(excess: np.ndarray, bins: np.ndarray, quantile: float = NULL_QUANTILE) -> NullLevel:
     """What the mean of `cross_fitted_excess` stays below, but for one case in twenty, by chance.
 
     The quantile, over all searched frequencies, of the mean excess of images without a pattern
-    (NDCT, at the same places as the images judged): what a frequency picked elsewhere shows. Never
-    less than MODEL_ERROR: a method's spectrum may be harder to fit than that of NDCT.
+    (NDCT, at the same places as the images judged): what a frequency picked elsewhere shows.
 
     excess : [slice, row, column] of those images. bins : as in `searched_bins`. NaN without slices.
     """
     if not len(excess):
-        return float("nan")
-    return max(MODEL_ERROR, float(np.quantile(excess.mean(axis=0)[bins], quantile)))
+        return NullLevel(float("nan"))
+    return NullLevel(float(np.quantile(excess.mean(axis=0)[bins], quantile)))
 
 
 def strongest_peak(

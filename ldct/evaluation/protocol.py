@@ -1,5 +1,6 @@
 """The evaluation protocol: what must be known before a PSNR or SSIM value means anything."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -110,10 +111,6 @@ def load_protocol(path: str | Path) -> Protocol:
         raise InputError(
             f"protocol file {path}: not found; give one of config/protocols/*.yaml"
         ) from None
-    except yaml.YAMLError as error:
-        raise InputError(
-            f"protocol file {path}: not valid YAML: {' '.join(str(error).split())}"
-        ) from None
     validate(content, "protocol", f"protocol file {path}")
     lower, upper = content["window"]
     if not lower < upper:
@@ -130,6 +127,24 @@ def load_protocol(path: str | Path) -> Protocol:
         averaging=content["averaging"],
         ssim_data_range=content["ssim"].get("data_range"),
     )
+
+
+def load_protocols(paths: Sequence[str | Path]) -> list[Protocol]:
+    """Read protocol files, in order.
+
+    Raises InputError as `load_protocol` does, and where two have one name: it names score rows.
+    """
+    found: dict[str, tuple[str | Path, Protocol]] = {}
+    for path in paths:
+        protocol = load_protocol(path)
+        if protocol.name in found:
+            raise InputError(
+                f"protocol file {path}: name: found '{protocol.name}', which "
+                f"{found[protocol.name][0]} has already; expected a name of its own for each, "
+                "since it names score rows: give each file once, or change the name"
+            )
+        found[protocol.name] = path, protocol
+    return [protocol for _, protocol in found.values()]
 
 
 def protocol_text(protocol: Protocol, comment: str) -> str:

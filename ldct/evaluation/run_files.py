@@ -46,7 +46,7 @@ def files_of_claims(
     """Files behind the claims (content of config/claims.yaml) for the methods that the run has."""
     found: dict[Path, None] = {run / CONTROLS_FILE: None}
     for part in (part for claim in claims["claims"] for part in claim["parts"]):
-        if part["kind"] in FILES_OF_KIND:
+        if part["kind"] in FILES_OF_KIND and "level" not in part:
             found[run / FILES_OF_KIND[part["kind"]]] = None
         table = part.get("table", part["kind"])
         for method in (part.get("method"), *part.get("references", [])):

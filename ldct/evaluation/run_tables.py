@@ -6,22 +6,19 @@ from typing import Any
 
 import pandas as pd
 
+from ldct.evaluation.formulas import formula_of
 from ldct.evaluation.run_files import table_files
 
 # Columns that say which row it is; all other numbers are values.
-KEYS = (
-    "method",
-    "seed",
-    "patient",
-    "slice_index",
-    "z_mm",
-    "protocol",
-    "lesion",
-    "label",
-    "diameter_mm",
-    "contrast_hu",
-    "observer",
-)
+KEYS = ("method", "seed", "patient", "slice_index", "z_mm", "protocol")
+KEYS_OF_TABLE = {
+    "lesion_bench": (*KEYS, "lesion", "label", "diameter_mm"),
+    "detectability": (*KEYS, "contrast_hu", "diameter_mm", "observer"),
+}
+# Measures that the configuration may leave out: section and key, null where it does.
+SWITCHES = {"lpips": ("image_quality", "lpips")}
+# Values of the table of discs, with the columns of their bounds.
+BOUNDS_OF_DISCS = {"d_prime": ("lower", "upper"), "change": ("change_lower", "change_upper")}
 
 
 class NotMeasuredError(Exception):
@@ -45,6 +42,9 @@ def read_values(
     Raises NotMeasuredError where the file, the column, or every value is missing.
     """
     rows = read_table(run, settings, table, method)
+    undefined = metric not in rows or rows[metric].isna().all()
+    if undefined and is_switched_off(metric, settings):
+        raise NotMeasuredError(f"switched off: {'.'.join(SWITCHES[metric])} in the configuration")
     if metric not in rows:
         raise NotMeasuredError(f"table {table} has no column {metric}")
     if "protocol" in rows:
@@ -52,5 +52,26 @@ def read_values(
     if rows.empty:
         raise NotMeasuredError(f"table {table} has no row of {method} under protocol {protocol}")
     if rows[metric].isna().all():
-        raise NotMeasuredError(f"{metric} of {method} is undefined in every row of table {table}")
-    return rows[[key for key in KEYS if key in rows] + [metric]].reset_index(drop=True)
+        title = formula_of(metric, table).title
+        raise NotMeasuredError(f"{title} of {method} is undefined in every row of table {table}")
+    keys = [key for key in keys_of(table) if key in rows]
+    return rows[[*keys, metric]].reset_index(drop=True)
+
+
+def is_switched_off(metric: str, settings: Mapping[str, Any]) -> bool:
+    """Whether the run's configuration leaves a measure out."""
+    section, key = SWITCHES.get(metric, ("", ""))
+    return metric in SWITCHES and not settings.get(section, {}).get(key)
+
+
+def keys_of(table: str) -> tuple[str, ...]:
+    """Columns of a table that say which row it is."""
+    return KEYS_OF_TABLE.get(table, KEYS)
+
+
+def values_of(rows: pd.DataFrame, table: str) -> list[str]:
+    """Columns of a table that hold measured numbers; bounds come with the values of discs."""
+    if table == "detectability":
+        return [name for name in BOUNDS_OF_DISCS if name in rows]
+    numbers = rows.select_dtypes("number").columns
+    return [name for name in numbers if name not in keys_of(table)]

@@ -13,7 +13,8 @@ import pandas as pd
 from ldct.errors import InputError
 from ldct.evaluation.metrics import slice_scores
 from ldct.evaluation.protocol import Protocol
-from ldct.files import atomic_path, read_json
+from ldct.files import atomic_path
+from ldct.inputs import open_array, read_volume_info
 from ldct.progress import track
 from ldct.provenance import write_record
 
@@ -44,10 +45,10 @@ def score_predictions(
     """
     started = time.perf_counter()
     test_folder, prediction_path = Path(test_folder), Path(prediction_path)
-    volume = _read_volume_description(test_folder / "volume.json")
-    ndct = _open_array(test_folder / "full.npy")
+    volume = read_volume_info(test_folder)
+    ndct = open_array(test_folder / "full.npy")
     _check_ndct(ndct, volume, test_folder)
-    prediction = _open_array(prediction_path)
+    prediction = open_array(prediction_path)
     _check_prediction(prediction, ndct, prediction_path)
 
     def rows_of_slice(row: int) -> list[dict[str, Any]]:
@@ -168,26 +169,6 @@ def _check_same_slices(rows: pd.DataFrame) -> None:
                 f"scores of {name}: found {len(slices)} slices, expected the same "
                 f"{len(reference)} slices as {reference_name}; score all on one test set"
             )
-
-
-def _read_volume_description(path: Path) -> dict[str, Any]:
-    try:
-        volume = read_json(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: not found; expected a test-set folder with it") from None
-    missing = [key for key in ("patient", "slice_index", "z_mm") if key not in volume]
-    if missing:
-        raise InputError(f"{path}: key {', '.join(missing)} not found; make the test set again")
-    return volume
-
-
-def _open_array(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: not found; make it before scoring") from None
-    except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"{path}: not a readable .npy array ({error}); make it again") from None
 
 
 def _check_ndct(ndct: np.ndarray, volume: dict[str, Any], folder: Path) -> None:

@@ -27,8 +27,9 @@ class MethodTexture:
 
     kind : of its card; "reference" for NDCT and LDCT. intervals : measure to its mean over slices
     with interval; measures without a value are absent. exceeds : score of periodic peaks to whether
-    it is above the null level (yes: the whole interval is; no: the mean is not). peak : as
-    `strongest_peak` gives it, of the mean spectrum. power, difference_power : mean over squares
+    it is above the null level (yes: the whole interval is; no: the mean is not). exceeds_ndct : the
+    same with NDCT's own quantile as level, without the floor. peak : as `strongest_peak` gives it,
+    of the mean spectrum. power, difference_power : mean over squares
     [row, column], HU² mm²; frequency (1/mm), radial, difference_radial : profiles of the two.
     """
 
@@ -37,6 +38,7 @@ class MethodTexture:
     kind: str
     intervals: dict[str, Interval]
     exceeds: dict[str, Verdict]
+    exceeds_ndct: dict[str, Verdict]
     peak: dict[str, float] | None
     power: np.ndarray
     difference_power: np.ndarray
@@ -47,8 +49,12 @@ class MethodTexture:
     @property
     def pattern(self) -> Verdict:
         """Whether there is a pattern: what the flatter half and all squares say alike."""
-        found = {self.exceeds["periodic_peak"], self.exceeds["periodic_peak_all"]}
-        return found.pop() if len(found) == 1 else "undecided"
+        return _alike(self.exceeds)
+
+    @property
+    def pattern_ndct(self) -> Verdict:
+        """The same against NDCT's own level."""
+        return _alike(self.exceeds_ndct)
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class TextureSummary:
     """All methods in order, references first. null_levels : score of periodic peaks to level."""
 
     methods: list[MethodTexture]
-    null_levels: dict[str, float]
+    null_levels: dict[str, peaks.NullLevel]
     side: int
     n_slices: int
 
@@ -105,7 +111,7 @@ def _method(
     kind: str,
     frame: pd.DataFrame,
     spectra: Sequence[Any],
-    levels: dict[str, float],
+    levels: Mapping[str, peaks.NullLevel],
     options: Mapping[str, Any],
 ) -> MethodTexture:
     intervals = {
@@ -123,7 +129,10 @@ def _method(
         title=title,
         kind=kind,
         intervals=intervals,
-        exceeds={name: _verdict(intervals.get(name), level) for name, level in levels.items()},
+        exceeds={name: _verdict(intervals.get(name), null.level) for name, null in levels.items()},
+        exceeds_ndct={
+            name: _verdict(intervals.get(name), null.ndct_quantile) for name, null in levels.items()
+        },
         peak=(
             peaks.strongest_peak(power, pixel_mm, peaks.searched_bins((side, side)))
             if measured
@@ -158,3 +167,8 @@ def _verdict(interval: Interval | None, level: float) -> Verdict:
     if interval.estimate <= level:
         return "no"
     return "yes" if interval.lower > level else "undecided"
+
+
+def _alike(verdicts: Mapping[str, Verdict]) -> Verdict:
+    found = {verdicts["periodic_peak"], verdicts["periodic_peak_all"]}
+    return found.pop() if len(found) == 1 else "undecided"

@@ -48,12 +48,8 @@ def tissue_fidelity(prediction_hu: np.ndarray, ndct_hu: np.ndarray) -> dict[str,
     """
     prediction = np.asarray(prediction_hu, dtype=np.float32)
     ndct = np.asarray(ndct_hu, dtype=np.float32)
-    smooth_ndct = gaussian_filter(ndct, SMOOTHING_PX, mode="nearest", truncate=3.0)
-    darkest = minimum_filter(smooth_ndct, NEIGHBOURHOOD_PX)
-    brightest = maximum_filter(smooth_ndct, NEIGHBOURHOOD_PX)
     found = {}
-    for tissue, (lower, upper) in TISSUES.items():
-        inside = (darkest >= lower) & (brightest < upper)
+    for tissue, inside in tissue_pixels(ndct).items():
         error = (prediction - ndct)[inside].astype(np.float64)
         enough = error.size >= FEWEST_PIXELS
         found |= {
@@ -62,6 +58,18 @@ def tissue_fidelity(prediction_hu: np.ndarray, ndct_hu: np.ndarray) -> dict[str,
             f"{tissue}_std_hu": float(error.std()) if enough else float("nan"),
         }
     return found
+
+
+def tissue_pixels(ndct_hu: np.ndarray) -> dict[str, np.ndarray]:
+    """Tissue to the mask of its pixels. ndct_hu : (rows, columns), HU, not clipped."""
+    ndct = np.asarray(ndct_hu, dtype=np.float32)
+    smooth_ndct = gaussian_filter(ndct, SMOOTHING_PX, mode="nearest", truncate=3.0)
+    darkest = minimum_filter(smooth_ndct, NEIGHBOURHOOD_PX)
+    brightest = maximum_filter(smooth_ndct, NEIGHBOURHOOD_PX)
+    return {
+        tissue: (darkest >= lower) & (brightest < upper)
+        for tissue, (lower, upper) in TISSUES.items()
+    }
 
 
 def blind_tissues(window: Sequence[float], clip: bool) -> list[str]:
@@ -73,13 +81,14 @@ def blind_tissues(window: Sequence[float], clip: bool) -> list[str]:
 
 
 def _slope(prediction: np.ndarray, ndct: np.ndarray, inside: np.ndarray) -> float:
-    counts = _block_sums(inside.astype(np.float64))
+    counts = block_sums(inside.astype(np.float64), BLOCK_PX)
     used = counts >= FEWEST_PIXELS_OF_BLOCK
     if np.count_nonzero(used) < FEWEST_BLOCKS:
         return float("nan")
     weight = counts[used]
     y, x = (
-        _block_sums(np.where(inside, image, 0.0))[used] / weight for image in (prediction, ndct)
+        block_sums(np.where(inside, image, 0.0), BLOCK_PX)[used] / weight
+        for image in (prediction, ndct)
     )
     x = x - np.average(x, weights=weight)
     if np.sqrt(np.average(x**2, weights=weight)) < SMALLEST_SPREAD_HU:
@@ -87,8 +96,8 @@ def _slope(prediction: np.ndarray, ndct: np.ndarray, inside: np.ndarray) -> floa
     return float(np.sum(weight * x * y) / np.sum(weight * x * x))
 
 
-def _block_sums(values: np.ndarray) -> np.ndarray:
-    """Sums over whole blocks; what is left over at the lower and right border belongs to none."""
-    rows, columns = (side // BLOCK_PX for side in values.shape)
-    whole = values[: rows * BLOCK_PX, : columns * BLOCK_PX]
-    return whole.reshape(rows, BLOCK_PX, columns, BLOCK_PX).sum(axis=(1, 3))
+def block_sums(values: np.ndarray, side: int) -> np.ndarray:
+    """Sums over whole blocks of side x side pixels; the rest at the borders belongs to none."""
+    rows, columns = (extent // side for extent in values.shape)
+    whole = values[: rows * side, : columns * side]
+    return whole.reshape(rows, side, columns, side).sum(axis=(1, 3))

@@ -7,10 +7,18 @@ from pathlib import Path
 import pandas as pd
 
 from ldct.files import atomic_path, write_text
+from ldct.inputs import read_frame
 from ldct.provenance import write_record
 from ldct.reporting.plain_table import PlainTable, to_html, to_markdown
 
 MISSING = "–"
+
+
+def read_tables(paths: Sequence[Path]) -> pd.DataFrame:
+    """All rows of some parquet files of one kind. InputError where a file is none."""
+    frames = [read_frame(path) for path in paths]
+    # Tables without rows would change the types of columns.
+    return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
 
 
 def write_tables(

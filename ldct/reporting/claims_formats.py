@@ -152,8 +152,10 @@ def head_notes(context: Mapping[str, Any], rule: Mapping[str, Any]) -> list[str]
     data = f"Data: {context['dataset']}. Budget: {context['budget']}. Seeds: {context['seeds']}."
     if context["simulated"]:
         data += (
-            " The quarter dose is simulated, so that every verdict below is one on simulated dose: "
-            "none confirms or refutes the paper on its own data."
+            " The quarter dose is simulated: every verdict on image data is one on simulated dose "
+            "and neither confirms nor refutes the paper on its own data. Counted parameters and "
+            "operations bear on the paper whatever the dose; timings and memory are of this "
+            "machine and implementation."
         )
     if context["test_patients"] < 3:
         few = "One test patient" if context["test_patients"] == 1 else "Two test patients"
@@ -165,8 +167,8 @@ def head_notes(context: Mapping[str, Any], rule: Mapping[str, Any]) -> list[str]
     how = (
         f"Intervals hold {percent}; verdicts pass Holm's correction over all claims that have a p "
         f"value. Protocol: {context['protocol']}. The rule stands at the end; it, the readings "
-        "and the margins were fixed before any interval was computed, but for the claims on "
-        "periodic patterns, which are exploratory (config/claims.yaml)."
+        "and the margins were fixed before any interval was computed, but where a reading or a "
+        "margin says otherwise (config/claims.yaml)."
     )
     return [data, how]
 
@@ -193,11 +195,13 @@ def describe(comparison: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     if comparison["lower"] != comparison["upper"]:
         bounds = [_number(comparison[key], style) for key in ("lower", "upper")]
         interval = f" [{', '.join(bounds)}]"
-    side = "above" if comparison["better"] == "higher" else "below"
+    side, other = ("above", "below") if comparison["better"] == "higher" else ("below", "above")
+    beyond = comparison["refuted_at"]
+    refuted = "" if beyond is None else f", excluded {other} {_number(beyond, '.3g')}"
     text = (
         f"{formula.title}{f' {detail}' if detail else ''}{_who(comparison, titles)}: "
         f"{_number(comparison['estimate'], style)}{interval}{unit} "
-        f"(claimed {side} {_number(comparison['bound'], '.3g')}: "
+        f"(claimed {side} {_number(comparison['bound'], '.3g')}{refuted}: "
         f"{OUTCOMES[comparison['outcome']]})"
     )
     if comparison["published"] is not None:

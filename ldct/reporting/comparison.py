@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ldct.files import read_json
+from ldct.errors import InputError
+from ldct.inputs import open_array, read_volume_info
 from ldct.provenance import write_record
 from ldct.reporting import figure_style as fs
 
@@ -21,12 +22,21 @@ TITLE_LINE_IN, FOOT_LINE_IN, SCORE_IN, GAP_IN = 0.135, 0.1, 0.2, 0.04
 def load_slice(
     test_folder: str | Path, predictions: Mapping[str, str | Path], row: int
 ) -> dict[str, np.ndarray]:
-    """One slice of a test-set folder: LDCT, every prediction in order, NDCT; float32 HU."""
+    """One slice of a test-set folder: LDCT, every prediction in order, NDCT; float32 HU.
+
+    Raises InputError where a file is no array, or a prediction has another shape than NDCT.
+    """
     folder = Path(test_folder)
     paths = {"LDCT": folder / "quarter.npy", **predictions, "NDCT": folder / "full.npy"}
-    return {
-        title: np.load(path, mmap_mode="r")[row].astype(np.float32) for title, path in paths.items()
-    }
+    images = {title: open_array(path) for title, path in paths.items()}
+    expected = images["NDCT"].shape
+    for title, path in paths.items():
+        if images[title].shape != expected:
+            raise InputError(
+                f"{path}: found shape {images[title].shape}, expected {expected} as in "
+                f"{paths['NDCT']}; predict this test set again"
+            )
+    return {title: image[row].astype(np.float32) for title, image in images.items()}
 
 
 def draw_comparison(
@@ -51,7 +61,7 @@ def draw_comparison(
     """
     started = time.perf_counter()
     images = load_slice(test_folder, predictions, row)
-    info = read_json(Path(test_folder) / "volume.json")
+    info = read_volume_info(test_folder)
     with fs.figure_style():
         figure = _draw(images, roi, window, scores, _footer(info, row, window, context))
         for path in fs.save_figure(figure, output_stem):

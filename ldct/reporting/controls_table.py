@@ -87,7 +87,7 @@ def _table_of_values(
 ) -> PlainTable:
     rows = []
     for metric in measured:
-        formula = formula_of(metric)
+        formula = formula_of(metric, metrics[metric]["table"])
         head = f"{formula.title} {BETTER[metrics[metric]['better']]}"
         cells = [_number(values.loc[name, metric], formula.digits) for name in titles]
         rows.append(
@@ -109,7 +109,7 @@ def _table_of_verdicts(
     heads = list(dict.fromkeys(words.values()))
     rows = []
     for metric in measured:
-        name = formula_of(metric).title
+        name = formula_of(metric, expectations["metrics"][metric]["table"]).title
         cells = [signs.get((metric, head), "") for head in heads]
         rows.append([f"{name} {FLAG}" if found[metric]["flagged"] else name, *cells])
     return PlainTable("Expected order kept?", ["Metric", *heads], rows)
@@ -134,10 +134,14 @@ def _notes(
     context: Mapping[str, str],
 ) -> list[str]:
     lines = []
+    names = {
+        metric: formula_of(metric, about["table"]).title
+        for metric, about in expectations["metrics"].items()
+    }
     for kind, sign in (("reason", f"{FLAG} "), ("note", "Note: ")):
         for metric, entry in found.items():
             if entry[kind]:
-                lines.append(f"{sign}{formula_of(metric).title} {_titled(entry[kind], titles)}.")
+                lines.append(f"{sign}{names[metric]} {_titled(entry[kind], titles)}.")
     if not any(entry["flagged"] for entry in found.values()):
         lines.append("No metric breaks an expectation that it must meet.")
     lines.append(
@@ -149,7 +153,7 @@ def _notes(
             "d' is of discs inserted into the full dose, whose low dose this suite simulated, "
             "whatever the data; pairs are compared at the same places."
         )
-    missing = [formula_of(m).title for m, entry in found.items() if not entry["measured"]]
+    missing = [names[metric] for metric, entry in found.items() if not entry["measured"]]
     if missing:
         lines.append(f"Not measured in this run: {', '.join(missing)}.")
     lines += [f"{_in_words(each, titles)}: {each['why']}" for each in expectations["expectations"]]

@@ -63,12 +63,16 @@ p { margin: .35rem 0; font-size: .9rem; max-width: 60rem; }
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its key in the rows, its head, how a value is printed, and whether it is text."""
+    """A column: its key in the rows, its head, how a value is printed, and whether it is text.
+
+    optional : left out where no row has a value.
+    """
 
     key: str
     head: str
     show: Callable[[Any], str]
     text: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,11 +128,14 @@ METHOD_COLUMNS = [
     Column("title", "Method", str, text=True),
     Column("parameters", "Parameters", whole),
     Column("multiply_adds_per_slice", "Multiply-adds a slice, 10⁹", billions),
+    Column("tuning_cpu_seconds", "Tuning, CPU s", significant, optional=True),
     Column("training_cpu_seconds", "Training, CPU s", whole),
     Column("training_seconds", "Training, s on the clock", whole),
     Column("training_peak_memory_mb", "Training peak, MiB", whole),
+    Column("training_peak_gpu_memory_mb", "Training GPU peak, MiB", whole, optional=True),
     Column("inference_seconds_per_slice", "Inference, s a slice", significant),
     Column("inference_peak_memory_mb", "Inference peak, MiB", whole),
+    Column("inference_peak_gpu_memory_mb", "Inference GPU peak, MiB", whole, optional=True),
 ]
 STAGE_COLUMNS = [
     Column("name", "Stage", str, text=True),
@@ -141,7 +148,9 @@ STAGE_COLUMNS = [
     Column("training_seconds", "s on the clock", whole),
     Column("tiles_per_second", "Tiles a second", significant),
     Column("peak_memory_mb", "Peak, MiB", whole),
+    Column("peak_gpu_memory_mb", "GPU peak, MiB", whole, optional=True),
     Column("device", "Device", str, text=True),
+    Column("inference_seconds_per_slice", "Inference, s a slice", significant),
     Column("used_by", "Part of", listed, text=True),
 ]
 PAIR_COLUMNS = [
@@ -176,9 +185,18 @@ def cost_tables(cost: Mapping[str, Any]) -> list[CostTable]:
         for pair in cost["micro"].values()
     ]
     return [
-        CostTable("Methods", METHOD_COLUMNS, methods),
-        CostTable("Stages, each trained once", STAGE_COLUMNS, stages),
+        CostTable("Methods", shown(METHOD_COLUMNS, methods), methods),
+        CostTable("Stages, each trained once", shown(STAGE_COLUMNS, stages), stages),
         CostTable("Pairs that differ in one thing, timed in turns", PAIR_COLUMNS, pairs),
+    ]
+
+
+def shown(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> list[Column]:
+    """The columns without optional ones that no row has a value of."""
+    return [
+        column
+        for column in columns
+        if not column.optional or any(row.get(column.key) is not None for row in rows)
     ]
 
 

@@ -32,9 +32,9 @@ def draw_detectability(
     """Draw d' with its interval, for every method, disc and observer; returns PNG and PDF.
 
     frame : rows of `ldct.evaluation.disc_detection`. titles : method to title, in order.
-    notes : sentences printed below. confidence : of the intervals in `frame`.
+    notes : sentences printed below. confidence : of the intervals.
     """
-    values = detectability_summary(frame, titles)
+    values = detectability_summary(frame, titles, confidence)
     signals = signals_of(values)
     heads = [
         [f"{observer.upper()}: {signal_title(*signal)}" for signal in signals] or [title]
@@ -65,7 +65,8 @@ def _draw_panel(axes: Axes, values: pd.DataFrame, titles: Mapping[str, str]) -> 
         colour, filled = _mark(method, row)
         axes.plot([row["lower"], row["upper"]], [y, y], color=colour, lw=0.9)
         axes.plot(row["d_prime"], y, "o", ms=3.4, mec=colour, mfc=colour if filled else "white")
-    axes.set_xlim(left=0)
+    if not (values[["d_prime", "lower"]] < 0).any(axis=None):
+        axes.set_xlim(left=0)
     axes.set_xlabel("d'", labelpad=1)
 
 

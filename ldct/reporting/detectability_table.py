@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from ldct.errors import InputError
+from ldct.evaluation.disc_detection import FIXED_TEMPLATE, mean_over_seeds, paired_interval
 from ldct.evaluation.observers import CHANNEL_WIDTH_DIAMETERS, CHANNELS, REGION_DIAMETERS
 from ldct.reporting.bench_tables import MISSING, number, with_bounds, write_tables
 from ldct.reporting.plain_table import PlainTable
@@ -24,12 +27,14 @@ def write_detectability_table(
     notes: Sequence[str],
     stem: Path,
     inputs: Sequence[Path],
+    confidence: float = 0.95,
 ) -> None:
     """Write `<stem>.{csv,md,html}`.
 
     frame : rows of `ldct.evaluation.disc_detection`. titles : method to title, in order.
+    confidence : of the bounds.
     """
-    values = detectability_summary(frame, titles)
+    values = detectability_summary(frame, titles, confidence)
     sections = [
         section
         for observer, title in TITLES.items()
@@ -50,26 +55,49 @@ def write_detectability_table(
     write_tables(stem, title, sections if len(values) else [], values, notes, inputs)
 
 
-def detectability_summary(frame: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
-    """Means over seeds of d', its change against LDCT, and all bounds; KEYS, VALUES, sites, seeds.
+def detectability_summary(
+    frame: pd.DataFrame, titles: Mapping[str, str], confidence: float = 0.95
+) -> pd.DataFrame:
+    """Means over seeds of d' and of its change against LDCT, with bounds over places and seeds.
 
-    All seeds denoise the same crops: the mean of their bounds is a bound of their mean, if a wide
-    one.
+    frame : rows of `ldct.evaluation.disc_detection`, those of `ldct` among them.
+    Returns KEYS, VALUES, n_signals, n_seeds, confidence; methods in the order of `titles`.
+    Raises InputError where there are no rows of LDCT, or where seeds do not pair.
     """
-    own = frame[frame["method"].isin(titles)]
-    grouped = own.groupby(KEYS, sort=False)
-    means = grouped[VALUES].mean()
-    means["n_signals"] = grouped["n_signals"].first()
-    means["n_seeds"] = grouped["seed"].nunique()
+    if len(frame) and "ldct" not in set(frame["method"]):
+        found = ", ".join(sorted(set(frame["method"])))
+        raise InputError(
+            f"table of detectability: found rows of {found}, expected those of ldct too; add "
+            "detectability/ldct/fixed.parquet"
+        )
+    low = dict(iter(frame[frame["method"] == "ldct"].groupby(KEYS[1:])))
+    rows = []
+    for keys, own in frame[frame["method"].isin(titles)].groupby(KEYS, sort=False):
+        value = mean_over_seeds(own, confidence)
+        change = paired_interval(own, low[keys[1:]], confidence)
+        lowest = -np.inf if keys[1] in FIXED_TEMPLATE else 0.0
+        numbers = [value.estimate, np.maximum(value.lower, lowest), value.upper]
+        numbers += [change.estimate, change.lower, change.upper]
+        counts = [own["n_signals"].iloc[0], value.n_seeds, confidence]
+        rows.append([*keys, *numbers, *counts])
+    table = pd.DataFrame(rows, columns=[*KEYS, *VALUES, "n_signals", "n_seeds", "confidence"])
     order = {name: place for place, name in enumerate(titles)}
-    table = means.reset_index()
     return table.sort_values("method", key=lambda names: names.map(order), kind="stable")
 
 
-def detectability_notes(discs: Mapping[str, Any], note: str, confidence: float = 0.95) -> list[str]:
+def seeds_of(frame: pd.DataFrame, titles: Mapping[str, str]) -> int:
+    """Training seeds of the methods that were trained; 1 where none has several."""
+    seeds = frame[frame["method"].isin(titles)].groupby("method")["seed"].nunique()
+    return int(seeds.max()) if len(seeds) else 1
+
+
+def detectability_notes(
+    discs: Mapping[str, Any], note: str, confidence: float = 0.95, n_seeds: int = 1
+) -> list[str]:
     """What must be known beside the table and the figure.
 
     discs : content of discs.json. note : data, dose and budget. confidence : of the bounds.
+    n_seeds : training seeds (`seeds_of`).
     """
     if discs["problem"]:
         return [f"{note}.", f"No discs were inserted: {discs['problem']}."]
@@ -82,13 +110,22 @@ def detectability_notes(discs: Mapping[str, Any], note: str, confidence: float =
         f"these crops was simulated (noise {discs['dose']['noise_ratio']:.2f} times that of the "
         "full dose, as measured in the patient's own quarter dose).",
         f"Signal and place known exactly. CHO: {CHANNELS} Laguerre-Gauss channels of "
-        f"{CHANNEL_WIDTH_DIAMETERS:g} disc diameter; NPW: the disc as NDCT shows it; both see "
-        f"{REGION_DIAMETERS:g} diameters and no mean level. Brackets and bars: "
-        f"{100 * confidence:g} % jackknife intervals over the places, so they say nothing of other "
-        "patients. LDCT is shared by all rows: judge a method by its change, not by whether two "
-        "bars overlap.",
+        f"{CHANNEL_WIDTH_DIAMETERS:g} disc diameter; NPW: the disc as NDCT shows it, negative "
+        f"where an image shows it inverted; both see {REGION_DIAMETERS:g} diameters and no mean "
+        f"level. Brackets and bars: {100 * confidence:g} % jackknife intervals over the places, so "
+        f"they say nothing of other patients. {_seeds_text(n_seeds)} LDCT is shared by all rows: "
+        "judge a method by its change, not by whether two bars overlap.",
         *filter(None, [few]),
     ]
+
+
+def _seeds_text(n_seeds: int) -> str:
+    if n_seeds == 1:
+        return "One training seed: nothing is said of other trainings."
+    return (
+        f"Means over {n_seeds} training seeds, whose spread is in the intervals; what is not "
+        "trained has one value."
+    )
 
 
 def _plural(count: int, noun: str) -> str:

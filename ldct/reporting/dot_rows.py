@@ -14,11 +14,15 @@ NOTE_LINE_IN = 0.1
 
 
 def grid_of_rows(
-    titles: Mapping[str, str], heads: Sequence[Sequence[str]], notes: Sequence[str]
+    titles: Mapping[str, str],
+    heads: Sequence[Sequence[str]],
+    notes: Sequence[str],
+    below_in: float = 0.0,
 ) -> tuple[Figure, list[list[Axes]]]:
     """A double-column figure of panels that share their rows; notes stand below.
 
     titles : method to title, from top to bottom. heads : title of every panel, line by line.
+    below_in : inches left free between panels and notes.
     Row k of a panel has y = k, counted from the top.
     """
     text = fs.wrap("  ·  ".join(note for note in notes if note), fs.DOUBLE_COLUMN_IN, fs.SMALL_PT)
@@ -28,7 +32,7 @@ def grid_of_rows(
     labels = [fs.wrap(title, room - 0.1, fs.TEXT_PT) for title in titles.values()]
     lines = max((label.count("\n") + 1 for label in labels), default=1)
     panel = max(ROW_IN, 0.115 * lines + 0.02) * len(titles) + 0.05
-    height = len(heads) * (HEAD_IN + panel + FOOT_IN) + foot
+    height = len(heads) * (HEAD_IN + panel + FOOT_IN) + below_in + foot
     figure = fs.new_figure(fs.DOUBLE_COLUMN_IN, height, layout=None)
     columns = max(map(len, heads))
     pitch = (fs.DOUBLE_COLUMN_IN - room - 0.06) / columns

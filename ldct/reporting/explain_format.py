@@ -14,10 +14,15 @@ ROLES = (
     ("/texture/", "texture"),
     ("/lesion_bench/", "lesion bench"),
     ("/detectability/", "detectability"),
+    ("tables/cost.json", "cost"),
+    ("/tables/", "timings"),
+    ("/benchmarks/", "benchmark"),
     ("/predictions/", "prediction"),
     ("/test/", "test slices"),
+    ("parameters.json", "tuned settings"),
+    ("training.json", "training"),
     ("/models/", "weights"),
-    ("/weights/", "loss network"),
+    ("/weights/", "fixed network"),
     ("/volumes/", "volume"),
     ("tiles.npy", "training tiles"),
     ("lesions", "lesions"),
@@ -30,7 +35,7 @@ ROLES = (
 
 
 def to_text(found: Mapping[str, Any]) -> str:
-    """Sections: the number, how it was computed, the method, every file, what is wrong, rebuild.
+    """Sections: number, formula, method, configuration, every file, what is wrong, rebuild.
 
     found : as `ldct.explain.explain` returns it.
     """
@@ -38,6 +43,7 @@ def to_text(found: Mapping[str, Any]) -> str:
         _heading(found) + _number(found),
         ["How it is computed", *_indent(_computation(found))],
         ["Method", *_indent(_method(found))],
+        ["Configuration and code", *_indent(_configuration(found))],
         ["Files behind it, from the number back", *_files(found["files"])],
         ["Check of these files", *_indent(found["problems"] or [_all_well(found["files"])], False)],
         [
@@ -62,25 +68,36 @@ def _number(found: Mapping[str, Any]) -> list[str]:
     if "conditions" in value:
         lines = _conditions(value, len(found["seeds"]) > 1)
     elif value["estimate"] is None:
-        lines = [f"no value: {value['why']}"]
+        lines = [value["why"] if value.get("blind") else f"no value: {value['why']}"]
+    elif "lower" not in value:
+        lines = [_with_unit(value["estimate"], found["formula"])]
     else:
         lines = _mean(value, found["formula"])
     return _indent([*lines, *_source(found)])
 
 
 def _mean(value: Mapping[str, Any], formula: Mapping[str, Any]) -> list[str]:
-    unit = f" {formula['unit']}" if formula["unit"] else ""
-    digits = formula["digits"] + 2
+    bounds = ""
+    if isfinite(value["lower"]):
+        digits = formula["digits"] + 2
+        bounds = (
+            f"   [{value['lower']:.{digits}f}, {value['upper']:.{digits}f}] "
+            f"{100 * value['confidence']:g} % interval"
+        )
     lines = [
-        f"{value['estimate']:.{digits}f}{unit}   "
-        f"[{value['lower']:.{digits}f}, {value['upper']:.{digits}f}] "
-        f"{100 * value['confidence']:g} % interval",
+        _with_unit(value["estimate"], formula) + bounds,
         f"{value['n_slices']} slices of {value['n_patients']} patient(s)",
-        f"interval over {value['note']}",
+        f"interval over {value['note']}" if bounds else "no interval",
     ]
     if value["rows_left_out"]:
         lines.append(f"{value['rows_left_out']} undefined rows are left out")
-    return lines
+    return lines + ([value["remark"]] if value["remark"] else [])
+
+
+def _with_unit(value: float, formula: Mapping[str, Any]) -> str:
+    digits = 0 if formula["digits"] == 0 else formula["digits"] + 2
+    number = f"{value:.{digits}f}" if isfinite(value) else "∞"
+    return f"{number} {formula['unit']}".rstrip()
 
 
 def _conditions(value: Mapping[str, Any], several_seeds: bool) -> list[str]:
@@ -93,10 +110,11 @@ def _conditions(value: Mapping[str, Any], several_seeds: bool) -> list[str]:
         place += f"  {row['seed']:>4}" * several_seeds
         number = f"{row['value']:>9.2f}   [{row['lower']:.2f}, {row['upper']:.2f}]"
         lines.append(place + (number if isfinite(row["value"]) else f"{'–':>9}   not measured"))
+    seeds = " (mean: and over training seeds)" if several_seeds else ""
     return [
         *lines,
         f"{100 * value['confidence']:g} % jackknife intervals over {value['n_places']} places of "
-        "one patient: they say nothing of other patients",
+        f"one patient{seeds}: they say nothing of other patients",
     ]
 
 
@@ -105,23 +123,34 @@ def _source(found: Mapping[str, Any]) -> list[str]:
     dose = " (simulated dose)" if found["simulated_dose"] else ""
     discs = "low dose of the discs simulated; " if found["simulated_discs"] else ""
     return [
-        f"data: {found['dataset']}{dose}; {discs}{found['budget']}",
+        f"data: {found['dataset']}{dose}; {discs}{found['budget']}".removesuffix("; "),
         f"seeds: {', '.join(found['seeds'])}",
     ]
 
 
 def _computation(found: Mapping[str, Any]) -> list[str]:
-    lines = [f"{found['formula']['title']}: {found['formula']['text']}"]
+    lines = [f"{found['formula']['title']}: {found['formula']['text']}", found["averaging"]]
     if found["protocol"]:
         lines.append(f"protocol {found['protocol']['name']}: {found['protocol']['text']}")
         lines.append(f"the protocol's file: {found['protocol']['state']}")
-    elif not found["metric"].startswith("detectability."):
-        lines.append("mean over slices, then over seeds")
+    elif not found["metric"].startswith("cost."):
+        lines.append("no evaluation protocol: HU as they are, without a window")
+    if found["measured_with"]:
+        lines.append(f"measured with: {_listed(found['measured_with'])}")
     return lines
+
+
+def _listed(options: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{key} {' '.join(map(str, value)) if isinstance(value, list) else value}"
+        for key, value in options.items()
+    )
 
 
 def _method(found: Mapping[str, Any]) -> list[str]:
     card = found["card"]
+    if card is None:
+        return [f"{found['method']} ({found['kind']}): images of the test set, no method"]
     lines = [f"{found['method']} ({found['kind']}); card {card['path']}: {card['state']}"]
     for stage in found["stages"]:
         recipe = stage["recipe"]
@@ -132,6 +161,23 @@ def _method(found: Mapping[str, Any]) -> list[str]:
             f"learning rate {recipe['learning_rate']:g}: {stage['state']}"
         )
     return lines
+
+
+def _configuration(found: Mapping[str, Any]) -> list[str]:
+    used = found["configuration"]
+    sources = ["config/config.yaml", *used["files"]]
+    if used["options"]:
+        sources.append(f"--config {_listed(used['options'])}")
+    made = list(dict.fromkeys(map(_revision, found["code"]))) or ["of unknown version"]
+    return [
+        f"{used['path']}: sha256 {used['sha256'][:16]}…, resolved from {', '.join(sources)}",
+        f"value made by ldct {' and '.join(made)}",
+        f"explained by ldct {_revision(found['code_now'])}",
+    ]
+
+
+def _revision(code: Mapping[str, Any]) -> str:
+    return code["version"] + (f" ({code['git']})" if code["git"] else "")
 
 
 def _files(files: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -164,7 +210,7 @@ def _making(file: Mapping[str, Any]) -> list[str]:
     when = record["finished"].replace("T", " ").replace("+00:00", " UTC")
     return [
         f"made {when} on {record['host']['node']}, {record['seconds']:g} s, "
-        f"peak {record['peak_memory_mb']:.0f} MB, code {code['git'] or code['version']}"
+        f"peak {record['peak_memory_mb']:.0f} MB, code {_revision(code)}"
     ]
 
 

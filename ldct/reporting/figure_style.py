@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 
 from ldct.files import atomic_path
 
-COLUMN_IN = 3.5  # width of one journal column, inches
-DOUBLE_COLUMN_IN = 7.16
+DOUBLE_COLUMN_IN = 7.16  # width of two journal columns, inches
 DPI = 300
 SMALL_PT = 6.0
 TEXT_PT = 7.0

@@ -8,7 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from ldct.reporting import figure_style as fs
-from ldct.reporting.dot_rows import grid_of_rows, say_nothing_measured
+from ldct.reporting.dot_rows import FOOT_IN, grid_of_rows, say_nothing_measured
+from ldct.reporting.lesion_bench_spectra import LEGEND as SPECTRA_LEGEND
+from ldct.reporting.lesion_bench_spectra import draw_spectra, height_of_spectra
 from ldct.reporting.lesion_bench_table import HEADS, counts_of, failures_of
 
 PANELS = ("cnr", "contrast_retention", "edge_width_mm", "noise_std_hu")
@@ -17,24 +19,35 @@ LEGEND = "Dots: lesion slices{colours}; bar: their mean; dashed: NDCT."
 
 
 def draw_lesion_bench(
-    frame: pd.DataFrame, titles: Mapping[str, str], notes: Sequence[str], stem: Path
+    frame: pd.DataFrame,
+    spectra: pd.DataFrame,
+    titles: Mapping[str, str],
+    notes: Sequence[str],
+    stem: Path,
 ) -> list[Path]:
-    """Draw every lesion slice of every method in four measures; returns PNG and PDF.
+    """Draw every lesion slice of every method in four measures, and the noise power near them.
 
-    frame : rows of the lesion bench. titles : method to title, in order. notes : printed below.
+    frame : rows of the lesion bench. spectra : its radial noise power. titles : method to title, in
+    order. notes : printed below. Returns PNG and PDF.
     """
     with fs.figure_style():
         heads = [[HEADS[measure][0] for measure in PANELS]]
         counts = counts_of(frame, titles)
         several = max(counts[measure][1] for measure in PANELS) > 1
         legend = LEGEND.format(colours=", a colour per lesion" if several else "")
-        figure, ((*line,),) = grid_of_rows(titles, heads, [legend, *notes])
+        below = height_of_spectra(spectra, titles)
+        legends = [legend, SPECTRA_LEGEND] if below else [legend]
+        figure, ((*line,),) = grid_of_rows(titles, heads, [*legends, *notes], below)
         for axes, measure in zip(line, PANELS, strict=True):
             _draw_panel(axes, frame[frame[measure].notna()], measure, titles)
             for y, count in enumerate(failures_of(frame, titles, measure).values()):
                 if count:
                     _say_failed(axes, y, count)
             axes.set_xlabel(_count(*counts[measure]), labelpad=1, fontsize=fs.SMALL_PT)
+        bottom_in = (1 - line[0].get_position().y0) * figure.get_figheight()
+        count = _count(*counts["mean_frequency"])
+        means = frame.groupby("method")["mean_frequency"].mean()
+        draw_spectra(figure, bottom_in + FOOT_IN, spectra, means, titles, count)
         return fs.save_figure(figure, stem)
 
 

@@ -53,9 +53,11 @@ def write_lesion_table(
 
 def _scope(values: pd.DataFrame) -> str:
     """What the intervals generalise to."""
+    seeds = int(values["n_seeds"].max())
+    trainings = f"and {seeds} training seeds" if seeds > 1 else "of one training seed"
     if "patients" in set(values["unit"].dropna()):
-        return "patients"
-    return "neighbouring lesion slices, not over patients"
+        return f"patients {trainings}"
+    return f"neighbouring lesion slices {trainings}, not over patients"
 
 
 def lesion_summary(

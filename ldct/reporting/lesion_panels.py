@@ -15,7 +15,8 @@ from ldct.data.lesions import read_lesions
 from ldct.evaluation.lesion_places import lesion_centre, lesion_roi, lesion_rows
 from ldct.evaluation.metrics import crop_scores
 from ldct.evaluation.protocol import Protocol
-from ldct.files import atomic_path, read_json, write_text
+from ldct.files import atomic_path, write_text
+from ldct.inputs import read_volume_info
 from ldct.progress import track
 from ldct.provenance import write_record
 from ldct.reporting import figure_style as fs
@@ -55,7 +56,7 @@ def render_lesion_panels(
     found = [
         (folder, predictions, info, lesion, row)
         for folder, predictions in cases
-        for info in [read_json(Path(folder) / "volume.json")]
+        for info in [read_volume_info(folder)]
         for lesion, row in lesion_rows(lesions, info)
     ]
     rows = []

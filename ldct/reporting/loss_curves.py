@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from ldct.errors import InputError
 from ldct.reporting import figure_style as style
 
 COLUMNS = 3
@@ -48,8 +49,26 @@ class History:
 
 
 def read_histories(titles: Sequence[str], files: Sequence[Path]) -> list[History]:
-    """Read `history.csv` of every training, in the order of the panels."""
-    return [History(title, pd.read_csv(file)) for title, file in zip(titles, files, strict=True)]
+    """Read `history.csv` of every training, in the order of the panels.
+
+    Raises InputError where the titles are not as many as the files, or a file is no such table.
+    """
+    if len(titles) != len(files):
+        raise InputError(
+            f"loss curves: found {len(titles)} titles for {len(files)} histories; expected one each"
+        )
+    return [History(title, _read_history(file)) for title, file in zip(titles, files, strict=True)]
+
+
+def _read_history(path: Path) -> pd.DataFrame:
+    try:
+        rows = pd.read_csv(path)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        problem = " ".join(str(error).split())
+        raise InputError(f"{path}: not a CSV table ({problem}); train this stage again") from None
+    if "step" not in rows:
+        raise InputError(f"{path}: found no column step, expected the history.csv of a training")
+    return rows
 
 
 def draw_loss_curves(histories: Sequence[History], note: str) -> Figure:

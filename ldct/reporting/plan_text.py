@@ -7,6 +7,10 @@ NOT_COUNTED = (
     "Not counted: reading DICOM, dose simulation, metrics and figures (minutes), validation during "
     "training, and slices added for lesions."
 )
+ON_A_GPU = (
+    "On a GPU the gathering of tiles is not counted either, and memory is that of PyTorch's "
+    "tensors: CUDA itself and what PyTorch keeps for later take more."
+)
 ACCURACY = (
     "From timings of seconds on made-up images: expect the real run within a third, more on a busy "
     "machine."
@@ -19,7 +23,7 @@ def plan_text(plan: Mapping[str, Any], comparison: Mapping[str, Any] | None = No
     lines = [
         f"Plan of run {plan['run']}: {plan['dataset']}; {plan['budget']}; seeds: {plan['seeds']}",
         f"{plan['tiles']:,} training tiles ({plan['tiles_from']}); {plan['test_slices']:,} test "
-        f"slices; device {plan['device']}; {plan['cores']} cores",
+        f"slices; device {plan['device']}; {resources(plan)}",
         f"Training in {', '.join([plan['precision'], *plan['engine']])}; inference in "
         f"{plan['inference_precision']}",
         "",
@@ -28,12 +32,14 @@ def plan_text(plan: Mapping[str, Any], comparison: Mapping[str, Any] | None = No
         *aligned(method_rows(plan, comparison)),
         "",
         f"All jobs one after the other {duration(total['job_hours'] * 3600)}; with "
-        f"{plan['cores']} cores about {duration(total['clock_hours'] * 3600)}, using up to "
-        f"{total['peak_memory_mb'] / 1024:.1f} GiB of memory.",
+        f"{resources(plan)} about {duration(total['clock_hours'] * 3600)}, using up to "
+        f"{total['peak_memory_mb'] / 1024:.1f} GiB of memory{gpu_memory(plan)}.",
         *memory_warning(total),
+        *gpu_memory_warning(total),
         *request_warning(plan),
         *processes_note(plan),
         NOT_COUNTED,
+        *gpu_notes(plan),
         ACCURACY,
     ]
     if comparison:
@@ -44,7 +50,25 @@ def plan_text(plan: Mapping[str, Any], comparison: Mapping[str, Any] | None = No
     return "\n".join(lines)
 
 
-def memory_warning(total: Mapping[str, float]) -> list[str]:
+def resources(plan: Mapping[str, Any]) -> str:
+    """Cores, and GPUs where jobs use them."""
+    gpus = plan["gpus"]
+    if not gpus:
+        return f"{plan['cores']} cores"
+    return f"{plan['cores']} cores and {gpus} {'GPU' if gpus == 1 else 'GPUs'}"
+
+
+def gpu_memory(plan: Mapping[str, Any]) -> str:
+    """Continuation of the totals about a GPU's memory; empty for a CPU."""
+    peak = plan["total"]["peak_gpu_memory_mb"]
+    if peak is None:
+        return ""
+    held = plan["volumes_on_device_mb"]
+    volumes = f" (volumes: {held / 1024:.1f} GiB for each training)" if held else ""
+    return f" and {peak / 1024:.1f} GiB of a GPU{volumes}"
+
+
+def memory_warning(total: Mapping[str, Any]) -> list[str]:
     """A line where jobs side by side need more memory than the machine has."""
     if total["peak_memory_mb"] <= total["machine_memory_mb"]:
         return []
@@ -54,13 +78,18 @@ def memory_warning(total: Mapping[str, float]) -> list[str]:
     ]
 
 
-def request_warning(plan: Mapping[str, Any]) -> list[str]:
-    """A line where stages need more memory than the rule `train` asks for them.
-
-    On a GPU the peak is the GPU's, and the rule asks for that of the machine.
-    """
-    if plan["device"] != "cpu":
+def gpu_memory_warning(total: Mapping[str, Any]) -> list[str]:
+    """A line where the jobs on a GPU need more memory than it has."""
+    if total["gpu_memory_mb"] is None or total["peak_gpu_memory_mb"] <= total["gpu_memory_mb"]:
         return []
+    return [
+        f"This GPU has {total['gpu_memory_mb'] / 1024:.1f} GiB: set jobs_per_gpu: 1, "
+        "engine.volumes_on_device: false, or a smaller recipe.batch."
+    ]
+
+
+def request_warning(plan: Mapping[str, Any]) -> list[str]:
+    """A line where stages need more memory of the machine than the rule `train` asks for."""
     short = {
         name: stage["peak_memory_mb"]
         for name, stage in plan["stages"].items()
@@ -75,17 +104,35 @@ def request_warning(plan: Mapping[str, Any]) -> list[str]:
 
 
 def processes_note(plan: Mapping[str, Any]) -> list[str]:
-    """A line where each training is shared among processes, which no timing shows."""
-    if plan["processes"] == 1:
+    """Lines on what is assumed where each training is shared among processes."""
+    processes = plan["processes"]
+    if processes == 1:
         return []
-    return [
-        f"Trainings are timed as one process each; the run shares each among {plan['processes']}."
+    place = "each on a GPU of its own" if plan["gpus"] else "each on a core of its own"
+    if not plan["gpus"] and plan["cores"] < processes:
+        place = f"in turns on {plan['cores']} cores"
+    lines = [
+        f"Each training is shared among {processes} processes: one was timed alone with its part "
+        f"of the batch, and the others are taken to need the same, {place}. Exchange of gradients "
+        "is not counted."
     ]
+    if plan["torchrun"]:
+        lines.append("Further machines (engine.torchrun) are not counted.")
+    return lines
+
+
+def gpu_notes(plan: Mapping[str, Any]) -> list[str]:
+    """What is assumed on a GPU; nothing for a CPU."""
+    if not plan["gpus"]:
+        return []
+    jobs = plan["jobs_per_gpu"]
+    alone = f"Each job was timed alone: up to {jobs} that share a GPU slow each other."
+    return [ON_A_GPU, *([alone] if jobs > 1 else [])]
 
 
 def stage_rows(plan: Mapping[str, Any], comparison: Mapping[str, Any] | None) -> list[list[str]]:
     """Heads and rows of the stages' table."""
-    rows = [["stage", "steps", "batch", "s/step", "one seed", "all seeds", "peak MiB"]]
+    rows = [["stage", "steps", "batch", "s/step", "one seed", "all seeds", "peak MiB", "GPU MiB"]]
     for name, stage in plan["stages"].items():
         rows.append(
             [
@@ -95,29 +142,36 @@ def stage_rows(plan: Mapping[str, Any], comparison: Mapping[str, Any] | None) ->
                 f"{stage['seconds_per_step']:.3g}",
                 duration(stage["seconds"]),
                 duration(stage["seconds"] * plan["seeds"]),
-                f"{stage['peak_memory_mb']:,.0f}",
+                *mebibytes(stage),
             ]
         )
-    return with_ratios(rows, comparison, ("training_time", "training_memory"))
+    return with_ratios(
+        rows, comparison, ("training_time", "training_memory", "training_gpu_memory")
+    )
 
 
 def method_rows(plan: Mapping[str, Any], comparison: Mapping[str, Any] | None) -> list[list[str]]:
     """Heads and rows of the methods' table."""
-    rows = [["method", "s/slice", "test set", "tuning", "peak MiB", "note"]]
+    rows = [["method", "s/slice", "test set", "tuning", "peak MiB", "GPU MiB", "note"]]
     for name, method in plan["methods"].items():
         known = method["seconds_per_slice"] is not None
-        peak = method.get("peak_memory_mb")
         rows.append(
             [
                 name,
                 f"{method['seconds_per_slice']:.3g}" if known else "?",
                 duration(method["seconds"]) if known else "?",
                 duration(method["tuning_seconds"]) if method["tuning_seconds"] else "",
-                f"{peak:,.0f}" if peak else "",
+                *mebibytes(method),
                 method["note"],
             ]
         )
     return with_ratios(rows, comparison, ("inference_time",))
+
+
+def mebibytes(planned: Mapping[str, Any]) -> list[str]:
+    """Peaks of the machine's and a GPU's memory; empty cells for what is not known."""
+    peaks = (planned.get("peak_memory_mb"), planned.get("peak_gpu_memory_mb"))
+    return [f"{peak:,.0f}" if peak else "" for peak in peaks]
 
 
 def with_ratios(
@@ -126,7 +180,7 @@ def with_ratios(
     """The rows with a column of foretold over measured for each kind."""
     for kind in kinds if comparison else ():
         found = comparison.get(kind, {})
-        rows[0].append(f"{kind.split('_')[1]} ratio")
+        rows[0].append(f"{kind.partition('_')[2].replace('_', ' ')} ratio")
         for row in rows[1:]:
             row.append(f"{found[row[0]]:.2f}" if row[0] in found else "")
     return rows

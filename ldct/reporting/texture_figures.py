@@ -178,8 +178,12 @@ def _score_text(found: MethodTexture) -> str:
 
 
 def _null_text(summary: TextureSummary) -> str:
-    levels = [summary.null_levels[name] for name in ("periodic_peak", "periodic_peak_all")]
-    return " (null level {:.2f}, {:.2f})".format(*levels) if np.isfinite(levels).all() else ""
+    nulls = [summary.null_levels[name] for name in ("periodic_peak", "periodic_peak_all")]
+    own = [null.ndct_quantile for null in nulls]
+    if not np.isfinite(own).all():
+        return ""
+    levels = "null level {:.2f}, {:.2f}".format(*(null.level for null in nulls))
+    return f" ({levels}; NDCT's own 95th percentile {own[0]:.2f}, {own[1]:.2f})".replace("-", "−")
 
 
 def _highest(shown: Sequence[MethodTexture]) -> float:

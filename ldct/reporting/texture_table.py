@@ -1,76 +1,44 @@
 """Table of the texture lab as CSV, Markdown, HTML and JSON."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment
 
+from ldct.evaluation.periodic_peaks import NullLevel
 from ldct.evaluation.texture import MEASURES
 from ldct.evaluation.texture_summary import MethodTexture, TextureSummary
 from ldct.files import atomic_path, write_json, write_text
-from ldct.reporting.table1_formats import escape_markdown
+from ldct.reporting.texture_formats import Cell, Table, to_html, to_markdown
 
 MISSING = "–"
 # Measure, heading, decimals.
-COLUMNS = (
+NOISE_COLUMNS = (
     ("noise_std_hu", "Noise σ (HU)", 1),
     ("mean_frequency", "Mean frequency (1/mm)", 3),
+    ("peak_frequency", "Peak frequency (1/mm)", 3),
     ("anisotropy", "Anisotropy", 2),
     ("texture_distance", "Texture distance (1/mm)", 3),
     ("difference_noise_std_hu", "σ of output − NDCT (HU)", 1),
+    ("difference_mean_frequency", "Mean frequency of output − NDCT (1/mm)", 3),
+)
+PEAK_COLUMNS = (
     ("periodic_peak", "Periodic peak", 2),
     ("periodic_peak_all", "Periodic peak, all squares", 2),
     ("periodic_peak_pooling", "Peak at pooling frequencies", 2),
 )
+STRONGEST = "Strongest peak"
+MARKS = {"above": " (above)", "above NDCT": " (above NDCT)", "undecided": " (undecided)"}
+# Where the squares of each score lie, or at which frequencies it looks.
+PLACES = {
+    "periodic_peak": "flatter half",
+    "periodic_peak_pooling": "pooling frequencies",
+    "periodic_peak_all": "all squares",
+}
 GROUPS = (("reference", "References"), ("method", "Methods"), ("control", "Controls"))
-HTML = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Texture</title>
-<style>
-body { margin: 2rem auto; max-width: 84rem; padding: 0 1rem; background: #fff; color: #111;
-  font: 16px/1.45 "Times New Roman", Times, "Liberation Serif", serif; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; margin: .8rem 0;
-  font-variant-numeric: tabular-nums; border-top: 2px solid #111; border-bottom: 2px solid #111; }
-h1 { font-size: 1.2rem; }
-th, td { padding: .22rem .6rem; text-align: right; vertical-align: bottom; }
-th { font-weight: normal; } thead th { font-style: italic; border-bottom: 1px solid #111; }
-th:first-child { text-align: left; }
-tbody + tbody { border-top: 1px solid #111; } .group { font-style: italic; color: #444; }
-td span { color: #444; font-size: .85em; display: block; white-space: nowrap; }
-.yes { color: #c00000; font-weight: bold; }
-p { margin: .35rem 0; font-size: .9rem; max-width: 60rem; }
-</style>
-</head>
-<body>
-<h1>Texture of flat soft tissue</h1>
-<div class="wide"><table>
-<thead><tr><th>Method</th>{% for head in heads %}<th>{{ head }}</th>{% endfor %}</tr></thead>
-{% for title, rows in groups %}
-<tbody>
-<tr><th class="group" colspan="{{ heads | length + 1 }}">{{ title }}</th></tr>
-{% for name, cells in rows %}
-<tr><th>{{ name }}</th>
-{% for value, interval, mark in cells %}
-<td{% if mark == "yes" %} class="yes"{% endif %}>{{ value }}
-{%- if interval %}<span>{{ interval }}</span>{% endif %}</td>
-{% endfor %}</tr>
-{% endfor %}
-</tbody>
-{% endfor %}
-</table></div>
-{% for note in notes %}
-<p>{{ note }}</p>
-{% endfor %}
-</body>
-</html>
-"""
 
 
 def write_texture_tables(
@@ -87,15 +55,16 @@ def write_texture_tables(
         pd.DataFrame([{k: v for k, v in row.items() if k != "peak"} for row in rows]).to_csv(
             temporary, index=False
         )
-    groups = _groups(summary)
+    tables = _tables(summary)
     notes = [*_notes(summary, facts, context), *([credit] if credit else [])]
-    write_text(paths[1], _markdown(groups, notes))
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    heads = [*(head for _, head, _ in COLUMNS), "Strongest peak"]
-    html = environment.from_string(HTML).render(groups=groups, heads=heads, notes=notes)
-    write_text(paths[2], html)
+    write_text(paths[1], to_markdown(tables, notes))
+    write_text(paths[2], to_html(tables, notes))
     content = {
-        "null_levels": summary.null_levels,
+        "null_levels": {name: null.level for name, null in summary.null_levels.items()},
+        "null_level_parts": {
+            name: {**asdict(null), "applied": null.applied}
+            for name, null in summary.null_levels.items()
+        },
         "squares": facts,
         "context": context,
         "n_slices": summary.n_slices,
@@ -113,7 +82,8 @@ def _row(found: MethodTexture) -> dict[str, Any]:
         row[f"{name}_lower"] = interval.lower if interval else np.nan
         row[f"{name}_upper"] = interval.upper if interval else np.nan
     row |= {f"{name}_exceeds_null": verdict for name, verdict in found.exceeds.items()}
-    row |= {"pattern": found.pattern, "peak": found.peak}
+    row |= {f"{name}_exceeds_ndct": verdict for name, verdict in found.exceeds_ndct.items()}
+    row |= {"pattern": found.pattern, "pattern_ndct": found.pattern_ndct, "peak": found.peak}
     row |= {f"strongest_{key}": value for key, value in (found.peak or {}).items()}
     any_interval = next(iter(found.intervals.values()), None)
     if any_interval:
@@ -127,12 +97,27 @@ def _row(found: MethodTexture) -> dict[str, Any]:
     return row
 
 
-def _groups(summary: TextureSummary) -> list[tuple[str, list]]:
+def _tables(summary: TextureSummary) -> list[Table]:
+    noise = {found.method: _cells(found, NOISE_COLUMNS) for found in summary.methods}
+    peak = {
+        found.method: [*_cells(found, PEAK_COLUMNS), Cell(describe_peak(found.peak))]
+        for found in summary.methods
+    }
+    heads = [head for _, head, _ in NOISE_COLUMNS], [head for _, head, _ in PEAK_COLUMNS]
+    return [
+        Table("Noise power", heads[0], _groups(summary, noise)),
+        Table("Periodic peaks", [*heads[1], STRONGEST], _groups(summary, peak)),
+    ]
+
+
+def _groups(
+    summary: TextureSummary, cells: Mapping[str, Sequence[Cell]]
+) -> list[tuple[str, list[tuple[str, Sequence[Cell]]]]]:
     groups = []
     for kind, title in GROUPS:
         members = [found for found in summary.methods if _group_of(found) == kind]
         if members:
-            groups.append((title, [(found.title, _cells(found)) for found in members]))
+            groups.append((title, [(found.title, cells[found.method]) for found in members]))
     return groups
 
 
@@ -140,24 +125,30 @@ def _group_of(found: MethodTexture) -> str:
     return found.kind if found.kind in ("reference", "control") else "method"
 
 
-def _cells(found: MethodTexture) -> list[tuple[str, str, str]]:
-    """(value, interval, verdict) of each column."""
+def _cells(found: MethodTexture, columns: Sequence[tuple[str, str, int]]) -> list[Cell]:
     cells = []
-    for name, _, decimals in COLUMNS:
+    for name, _, decimals in columns:
         interval = found.intervals.get(name)
-        verdict = found.exceeds.get(name, "")
         if interval is None:
-            cells.append((MISSING, "", verdict))
+            cells.append(Cell(MISSING))
             continue
-        value = _number(interval.estimate, decimals)
-        if verdict in ("yes", "no", "undecided"):
-            value += {"yes": " (above)", "no": "", "undecided": " (undecided)"}[verdict]
         spread = ""
         if np.isfinite(interval.lower):
             bounds = (_number(bound, decimals) for bound in (interval.lower, interval.upper))
             spread = "{} to {}".format(*bounds)
-        cells.append((value, spread, verdict))
-    return [*cells, (describe_peak(found.peak), "", "")]
+        mark = _mark(found, name)
+        value = _number(interval.estimate, decimals) + MARKS.get(mark, "")
+        cells.append(Cell(value, spread, mark))
+    return cells
+
+
+def _mark(found: MethodTexture, score: str) -> str:
+    """Most that is true of a score of periodic peaks; empty where nothing is."""
+    if found.exceeds.get(score) == "yes":
+        return "above"
+    if found.exceeds_ndct.get(score) == "yes":
+        return "above NDCT"
+    return "undecided" if found.exceeds.get(score) == "undecided" else ""
 
 
 def describe_peak(peak: Mapping[str, float] | None) -> str:
@@ -174,7 +165,8 @@ def _number(value: float, decimals: int) -> str:
 
 
 def _notes(summary: TextureSummary, facts: Mapping[str, Any], context: str) -> list[str]:
-    interval = next((i for found in summary.methods for i in found.intervals.values()), None)
+    intervals = [i for found in summary.methods for i in found.intervals.values()]
+    interval = max(intervals, key=lambda one: one.n_seeds, default=None)
     if interval is None:
         return [
             f"Data: {context}.",
@@ -182,7 +174,6 @@ def _notes(summary: TextureSummary, facts: Mapping[str, Any], context: str) -> l
         ]
     side, window = facts["side_px"], facts["window_hu"]
     halves = facts["ndct_halves_distance"]
-    levels = summary.null_levels
     return [
         f"Data: {context}.",
         f"{facts['n_squares']} squares of {side}x{side} pixels in {summary.n_slices} slices, the "
@@ -191,38 +182,41 @@ def _notes(summary: TextureSummary, facts: Mapping[str, Any], context: str) -> l
         f"{100 * facts['ldct_share_outside_window']:.2g} % of LDCT pixels in them lie outside "
         f"[{window[0]:g}, {window[1]:g}] HU, beyond which networks see nothing.".replace("-", "−"),
         f"Below each mean: {100 * interval.confidence:g} % interval over {interval.note}.",
+        "Peak frequency: where the radial spectrum is highest, interpolated between bins of "
+        f"{summary.methods[0].frequency[0]:.3f} 1/mm; in the lowest bin it may be anatomy.",
         "Texture distance: Wasserstein distance of the normalised radial spectra to that of NDCT"
         + (f"; between halves of NDCT's own squares it is {halves:.3f} 1/mm." if halves else "."),
         "Periodic peak: excess (1 = twice the smooth background) at the frequency that stands out "
-        f"in the other half of the slices. Null level: {levels['periodic_peak']:.2f} anywhere, "
-        f"{levels['periodic_peak_pooling']:.2f} at multiples of 1/8, 1/4 and 1/2 cycles per pixel, "
-        "where max-pooling leaves traces; the higher of NDCT's 95th percentile and the error of "
-        "the background fit. “Above”: the whole interval lies above the null level; “undecided”: "
-        "the mean alone does. The interval is that at the frequencies picked and does not cover "
-        "the picking: the score is given in the flatter half and in all squares, and where the two "
-        "disagree nothing is settled.",
+        "in the other half of the slices. Pooling frequencies: multiples of 1/8, 1/4 and 1/2 "
+        "cycles per pixel, where max-pooling leaves traces.",
+        *_level_notes(summary.null_levels),
+        "The interval is that at the frequencies picked and does not cover the picking: the score "
+        "is given in the flatter half and in all squares, and where the two disagree nothing is "
+        "settled.",
         "Strongest peak: of the mean spectrum, as (row, column) frequency, and the root mean "
         "square of the pattern; every spectrum has one, whether above the null level or not.",
     ]
 
 
-def _markdown(groups: Sequence[tuple[str, list]], notes: Sequence[str]) -> str:
-    heads = ["Method", *(head for _, head, _ in COLUMNS), "Strongest peak"]
-    lines = [f"| {' | '.join(heads)} |", "|:--|" + "--:|" * (len(heads) - 1)]
-    for title, rows in groups:
-        lines.append(f"| *{title}* |" + " |" * (len(heads) - 1))
-        for name, cells in rows:
-            texts = [
-                f"**{value}**" if mark == "yes" else value + (f" [{spread}]" if spread else "")
-                for value, spread, mark in cells
-            ]
-            texts = [
-                text + (f" [{spread}]" if mark == "yes" and spread else "")
-                for text, (_, spread, mark) in zip(texts, cells, strict=True)
-            ]
-            lines.append(f"| {' | '.join([escape_markdown(name), *texts])} |")
-    title = "**Texture of flat soft tissue.**"
-    return "\n\n".join([title, "\n".join(lines), *map(escape_markdown, notes)]) + "\n"
+def _level_notes(levels: Mapping[str, NullLevel]) -> list[str]:
+    """NDCT's own level, the floor, which of them applied, and what the marks mean."""
+    if any(null.applied is None for null in levels.values()):
+        return ["Null level: NDCT has too few squares to give one."]
+    floor = max(null.floor for null in levels.values())
+    applied = {"floor": "the floor", "ndct_quantile": "NDCT's own"}
+    found = "; ".join(
+        f"{PLACES[name]} {_number(null.ndct_quantile, 2)}, {_number(null.level, 2)} "
+        f"({applied[null.applied]})"
+        for name, null in levels.items()
+    )
+    return [
+        "Null level: the higher of NDCT's own level, the 95th percentile of its excess, and a "
+        f"floor of {floor:.2f}, what the background fit may miss. NDCT's own and the null level: "
+        f"{found}.",
+        "“Above”: the whole interval lies above the null level; “above NDCT”: above NDCT's own "
+        "level, but not above the null level; “undecided”: neither, but the mean lies above the "
+        "null level; no mark: none of these.",
+    ]
 
 
 def _without_nan(content: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ldct.errors import InputError
 from ldct.training.networks import build_network, load_weights
 
 
@@ -32,7 +33,12 @@ def load_levels(
 
     levels : {"model", "network", "target", "inputs"} of each level, first level first.
     weights : one safetensors file per level.
+    Raises InputError where their numbers differ, or a file does not fit its network.
     """
+    if len(levels) != len(weights):
+        raise InputError(
+            f"levels: found {len(levels)} with {len(weights)} weights files; expected one each"
+        )
     loaded = []
     for level, path in zip(levels, weights, strict=True):
         network = load_weights(path, build_network(level["network"], 0, level["model"]))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ldct.training.devices import to_device
 from ldct.training.losses import least_squares
 from ldct.training.networks import build_network
 from ldct.training.parallel import ALONE, WHOLE, Group, Part, add_up, with_common_statistics
@@ -115,7 +116,7 @@ def _wasserstein_step(
     """One update on D(fake) - D(real) + weight * gradient penalty (Gulrajani et al. 2017)."""
     # Drawn for the whole batch: a tile's random point does not depend on who computes it.
     shares = interpolation_shares(critic.seed, number, part.total or len(real))
-    share = shares[part.rows].to(real.device)
+    share = to_device(shares[part.rows], real.device)
     distance = critic.network(real, condition).mean() - critic.network(fake, condition).mean()
     penalty = gradient_penalty(critic.network, real, fake, condition, share)
     descend(critic.network, critic.optimizer, critic.gradient_penalty * penalty - distance, part)
@@ -146,9 +147,10 @@ def interpolation_shares(seed: int, number: int, batch: int) -> Tensor:
 
 def descend(network: nn.Module, optimizer: Optimizer, total: Tensor, part: Part) -> None:
     """One step of a network's optimiser down the gradient of `total`, a mean over `part`."""
-    optimizer.zero_grad(set_to_none=True)
     if part.group.several:
         total = total * part.share
     total.backward()
     add_up(network, part)
     optimizer.step()
+    # Now, not before the next step: kept gradients take memory, and keep CUDA graphs from ending.
+    optimizer.zero_grad(set_to_none=True)

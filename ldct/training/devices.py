@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ldct.device_slots import Slot, held_slots, lock_folder
 from ldct.errors import InputError
@@ -101,6 +102,16 @@ def device_record(device: torch.device) -> dict[str, Any]:
 
 # mallopt parameters of glibc, <malloc.h>.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor of the host's memory to a device; the host does not wait for the device.
+
+    From pageable memory it would wait for all that a GPU still has to do.
+    """
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def keep_freed_memory() -> None:

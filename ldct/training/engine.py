@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ldct.errors import InputError
+from ldct.training.options import CHANGE_BITS
 
 # cuBLAS is deterministic with workspaces of a fixed size alone (CUDA documentation).
 CUBLAS_WORKSPACE = ":4096:8"
@@ -45,7 +46,6 @@ class Engine:
         return {name: value for name, value in asdict(self).items() if name in CHANGE_BITS}
 
 
-CHANGE_BITS = ("compile", "cuda_graphs", "tf32", "fused_optimizer", "deterministic")
 GPU_ONLY = ("tf32", "deterministic")
 
 
@@ -87,6 +87,23 @@ def engine_settings(engine: Engine, device: torch.device) -> Iterator[None]:
     finally:
         matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic = before
         torch.use_deterministic_algorithms(deterministic_before)
+
+
+@contextmanager
+def step_settings(engine: Engine, device: torch.device, precision: str) -> Iterator[None]:
+    """What one training step runs in: autocast, and a new round of CUDA graphs.
+
+    engine : from `resolve_engine`. precision : "fp32" or "bf16" (autocast).
+    """
+    if engine.cuda_graphs:
+        # Else every call of a network begins a round, which takes back what the one before gave.
+        torch.compiler.cudagraph_mark_step_begin()
+    # Without the cache of cast weights: it would hide every update within the step from the
+    # networks. Casting them again costs no measurable time on a CPU.
+    with torch.autocast(
+        device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False
+    ):
+        yield
 
 
 def compile_network(network: nn.Module, engine: Engine) -> None:

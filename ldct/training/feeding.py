@@ -16,6 +16,7 @@ from ldct.data.tiles import COLUMN, ROW, SLICE, VOLUME, gather_tiles, release_pa
 from ldct.data.volumes import Volume
 from ldct.scaling import Scaling
 from ldct.training.chain import Level, apply_levels, stack_inputs
+from ldct.training.devices import to_device
 from ldct.training.parallel import ALONE, Group, part_of
 from ldct.training.sampling import STREAMS, BatchSampler
 from ldct.training.steps import Batch
@@ -116,10 +117,7 @@ def device_cutter(volumes: Sequence[Volume], size: int, device: torch.device) ->
     offsets = torch.arange(size, device=device)
 
     def cut(rows: np.ndarray) -> tuple[Tensor, Tensor]:
-        table = torch.from_numpy(rows.astype(np.int64))
-        if device.type == "cuda":
-            # From pageable memory the copy would wait for all that the device still has to do.
-            table = table.pin_memory().to(device, non_blocking=True)
+        table = to_device(torch.from_numpy(rows.astype(np.int64)), device)
         volume, width = table[:, VOLUME], widths[table[:, VOLUME]]
         line = table[:, SLICE] * heights[volume] + table[:, ROW]
         corner = starts[volume] + line * width + table[:, COLUMN]

@@ -4,7 +4,8 @@ import csv
 import io
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +124,21 @@ def event_writer(folder: Path, first_step: int) -> Any:
 
 def write_events(writer: Any, row: Mapping[str, float]) -> None:
     """Add one row of the history; a full disk costs event files, not the training."""
-    try:
+    with _warning_of_events():
         for name, value in row.items():
             if name != "step":
                 writer.add_scalar(name, value, row["step"])
+
+
+def close_events(writer: Any) -> None:
+    """Write what is left and close the file; a full disk costs no more here."""
+    with _warning_of_events():
+        writer.close()
+
+
+@contextmanager
+def _warning_of_events() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         print(f"warning: TensorBoard event file not written ({error})", file=sys.stderr)

@@ -1,6 +1,5 @@
 """Training of one stage, from the tile table to weights: read it top to bottom."""
 
-import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -21,12 +20,18 @@ from ldct.training.chain import Level
 from ldct.training.checkpoint import keep_checkpoint, newest_checkpoint, remove_superseded
 from ldct.training.critics import Critic, make_critic
 from ldct.training.devices import describe_device
-from ldct.training.engine import Engine, compile_network, engine_settings, resolve_engine
+from ldct.training.engine import (
+    Engine,
+    compile_network,
+    engine_settings,
+    resolve_engine,
+    step_settings,
+)
 from ldct.training.feeding import batch_reader, volumes_fit
 from ldct.training.finite import check_state
-from ldct.training.history import Observer, as_csv, event_writer
-from ldct.training.losses import Features, weight_of
-from ldct.training.matching import MATCHED_BATCHES, match_gradients, wants_matching
+from ldct.training.history import Observer, as_csv, close_events, event_writer
+from ldct.training.losses import Features
+from ldct.training.matching import wants_matching, with_common_weights, with_matched_weights
 from ldct.training.networks import build_network, save_weights
 from ldct.training.parallel import (
     ALONE,
@@ -104,15 +109,21 @@ def train_stage(
         source = (stage, volumes, tiles, scaling, upstream, seed, device)
         batches = batch_reader(*source, on_device=on_device, workers=engine.workers, group=group)
         features = load_features(stage["loss"], perceptual_weights, device, model)
-        # Norms of gradients are no means over tiles: every process takes the whole batches.
-        whole_batches = batch_reader(*source) if group.several else batches
-        stage = with_matched_weights(stage, whole_batches, features)
-        restore(training, newest_checkpoint(folder, fingerprint), device)
+        matched = wants_matching(stage["loss"])
+        checkpoint = newest_checkpoint(folder, fingerprint)
+        if checkpoint is None:
+            # Norms of gradients are no means over tiles: every process takes the whole batches.
+            whole_batches = batch_reader(*source) if group.several else batches
+            stage = with_matched_weights(stage, whole_batches, features)
+        else:
+            stage = {**stage, "loss": checkpoint["loss"]}
+            restore(training, checkpoint, device)
         make_equal(training, fingerprint, group)
+        stage = with_common_weights(stage, matched, group)
         events = None
         if engine.tensorboard and group.is_first:
             events = event_writer(folder / "events", training.step)
-            stack.callback(events.close)
+            stack.callback(close_events, events)
         observer = Observer(training, model, recipe["batch"], total, validation, events, group)
 
         def part_of_batch(number: int) -> Part:
@@ -122,7 +133,7 @@ def train_stage(
             set_learning_rate(training.optimizers, learning_rate_at(recipe, step, total))
             if group.several:
                 seed_step(seed, model, step, group.rank)
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            with step_settings(engine, device, precision):
                 terms = train_step(
                     *(stage, training.network, training.optimizer, training.critic),
                     *(batches, step, features, part_of_batch),
@@ -134,7 +145,7 @@ def train_stage(
             check_state(state_tensors(training), model, training.step)
             observer.take_time()
             if group.is_first:
-                keep_checkpoint(folder, snapshot(training, fingerprint, device))
+                keep_checkpoint(folder, snapshot(training, fingerprint, device, stage["loss"]))
 
         run_steps(training, model, total, checkpoint_every, take_step, observer, save, group)
         save()
@@ -248,21 +259,6 @@ def train_step(
         part=part,
         critic_part=lambda number: part_of_batch(first_critic_step + number),
     )
-
-
-def with_matched_weights(
-    stage: Mapping[str, Any], batches: Callable[[str, int], Batch], features: Features | None
-) -> Mapping[str, Any]:
-    """The stage with numbers for its `match_gradient` weights, measured on its first batches."""
-    names = wants_matching(stage["loss"])
-    if not names:
-        return stage
-    first = [batches("generator", step) for step in range(MATCHED_BATCHES)]
-    pairs = [(inputs[:, :1], target) for inputs, target in first]
-    loss = match_gradients(stage["loss"], pairs, features)
-    for name in names:
-        print(f"{stage['model']}: weight of {name} is {weight_of(loss, name):.4g}", file=sys.stderr)
-    return {**stage, "loss": loss}
 
 
 def write_results(

@@ -4,7 +4,8 @@ A weight holds for one scale of the images and, in a perceptual loss, for one se
 and one input normalisation. A card may give instead how strong a term is beside the squared error.
 """
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor
 
 from ldct.errors import InputError
 from ldct.training.losses import Features, content_terms, weight_of
+from ldct.training.parallel import Group
+from ldct.training.steps import Batch
 
 MATCHED_BATCHES = 8
 
@@ -19,6 +22,42 @@ MATCHED_BATCHES = 8
 def wants_matching(loss: Mapping[str, Any]) -> list[str]:
     """Names of the terms whose weight is {"match_gradient": ratio}."""
     return [name for name in loss if isinstance(weight_of(loss, name), Mapping)]
+
+
+def with_matched_weights(
+    stage: Mapping[str, Any], batches: Callable[[str, int], Batch], features: Features | None
+) -> Mapping[str, Any]:
+    """The stage with numbers for its `match_gradient` weights, measured on its first batches."""
+    names = wants_matching(stage["loss"])
+    if not names:
+        return stage
+    first = [batches("generator", step) for step in range(MATCHED_BATCHES)]
+    pairs = [(inputs[:, :1], target) for inputs, target in first]
+    loss = match_gradients(stage["loss"], pairs, features)
+    for name in names:
+        print(f"{stage['model']}: weight of {name} is {weight_of(loss, name):.4g}", file=sys.stderr)
+    return {**stage, "loss": loss}
+
+
+def with_common_weights(
+    stage: Mapping[str, Any], names: Sequence[str], group: Group
+) -> Mapping[str, Any]:
+    """The stage with process 0's weights of the named terms: those of GPUs differ by rounding."""
+    if not names:
+        return stage
+    weights = torch.tensor([weight_of(stage["loss"], name) for name in names], dtype=torch.float64)
+    group.share_first([weights])
+    loss = dict(stage["loss"])
+    for name, weight in zip(names, weights.tolist(), strict=True):
+        loss = with_weight(loss, name, weight)
+    return {**stage, "loss": loss}
+
+
+def with_weight(loss: Mapping[str, Any], name: str, weight: float) -> dict[str, Any]:
+    """The loss with another weight of one term."""
+    term = loss[name]
+    has_more = isinstance(term, Mapping) and "weight" in term
+    return {**loss, name: {**term, "weight": weight} if has_more else weight}
 
 
 def match_gradients(
@@ -43,7 +82,7 @@ def match_gradients(
                 f"{mse:.3g} of mse; expected numbers above 0; give a number as weight"
             )
         weight = weight_of(loss, name)["match_gradient"] * mse / norm
-        matched[name] = {**loss[name], "weight": weight} if "weight" in loss[name] else weight
+        matched = with_weight(matched, name, weight)
     return matched
 
 

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -54,11 +54,19 @@ def save_weights(path: Path, network: nn.Module, description: Mapping[str, Any])
 
 
 def load_weights(path: Path, network: nn.Module) -> nn.Module:
-    """Load safetensors into `network`; InputError where names or shapes do not match."""
+    """Load safetensors into `network`.
+
+    Raises InputError where the file is missing or none, or names or shapes do not match.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: not found; expected trained weights: train this stage first")
     state: dict[str, Tensor] = {}
-    with safe_open(path, framework="pt") as stored:
-        for name in stored.keys():  # noqa: SIM118 (not a mapping)
-            state[name] = stored.get_tensor(name)
+    try:
+        with safe_open(path, framework="pt") as stored:
+            for name in stored.keys():  # noqa: SIM118 (not a mapping)
+                state[name] = stored.get_tensor(name)
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a safetensors file ({error}); retrain it") from None
     try:
         network.load_state_dict(state)
     except RuntimeError as error:

@@ -7,7 +7,6 @@ from torch.nn import functional
 WINDOW = 7
 # Keeps the square root's derivative finite where the image is flat.
 EPSILON = 1e-6
-SOBEL = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
 
 
 def sharpness_map(image: Tensor) -> Tensor:
@@ -18,11 +17,19 @@ def sharpness_map(image: Tensor) -> Tensor:
     out, so the map is 8 pixels smaller on a side.
     """
     planes = image.flatten(0, 1).unsqueeze(1)
-    across = torch.tensor(SOBEL, dtype=image.dtype, device=image.device) / 8
-    kernels = torch.stack([across, across.T]).unsqueeze(1)
-    slopes = functional.conv2d(planes, kernels)
+    slopes = functional.conv2d(planes, sobel_kernels(image))
     magnitude = torch.sqrt((slopes**2).sum(dim=1, keepdim=True) + EPSILON)
     return functional.avg_pool2d(magnitude, WINDOW, stride=1)
+
+
+def sobel_kernels(image: Tensor) -> Tensor:
+    """Sobel's slopes per pixel across and down, [2, 1, 3, 3], of the dtype and device of `image`.
+
+    Computed on the device: a copy from the host would wait for it.
+    """
+    offsets = torch.arange(-1, 2, dtype=image.dtype, device=image.device)
+    across = torch.outer(2 - offsets.abs(), offsets) / 8
+    return torch.stack([across, across.T]).unsqueeze(1)
 
 
 def sharpness_loss(prediction: Tensor, target: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """What a training is at one moment, and how it goes into a checkpoint and comes back."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,10 +41,16 @@ class Training:
         return [self.optimizer] if self.critic is None else [self.optimizer, self.critic.optimizer]
 
 
-def snapshot(training: Training, fingerprint: str, device: torch.device) -> dict[str, Any]:
-    """The whole state. Batches need none: they are a function of seed and step."""
+def snapshot(
+    training: Training, fingerprint: str, device: torch.device, loss: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The whole state. Batches need none: they are a function of seed and step.
+
+    loss : of the stage, with numbers for all weights: measured again, they could differ on a GPU.
+    """
     state = {
         "fingerprint": fingerprint,
+        "loss": dict(loss),
         "step": training.step,
         "network": training.network.state_dict(),
         "optimizer": training.optimizer.state_dict(),
@@ -64,10 +70,8 @@ def snapshot(training: Training, fingerprint: str, device: torch.device) -> dict
     return state
 
 
-def restore(training: Training, state: dict[str, Any] | None, device: torch.device) -> None:
-    """Put a checkpoint's state in place; None leaves the training at its start."""
-    if state is None:
-        return
+def restore(training: Training, state: dict[str, Any], device: torch.device) -> None:
+    """Put a checkpoint's state in place."""
     training.network.load_state_dict(state["network"])
     training.optimizer.load_state_dict(state["optimizer"])
     if training.critic is not None:
@@ -100,10 +104,13 @@ def seed_step(seed: int, purpose: str, step: int, rank: int) -> None:
 
 
 def state_tensors(training: Training) -> list[Tensor]:
-    """Weights, moving statistics and moments: all numbers that must stay finite."""
+    """Weights, moving statistics and moments: all numbers that must stay finite.
+
+    All on one device: Adam's step counter, which may be on the CPU, is not among them.
+    """
     networks = [training.network] + ([training.critic.network] if training.critic else [])
     tensors = [tensor for network in networks for tensor in network.state_dict().values()]
     for optimizer in training.optimizers:
         for entry in optimizer.state.values():
-            tensors += [value for value in entry.values() if isinstance(value, Tensor)]
+            tensors += [value for name, value in entry.items() if name != "step"]
     return [tensor for tensor in tensors if tensor.is_floating_point()]

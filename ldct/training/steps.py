@@ -72,6 +72,7 @@ def _predict(generator: nn.Module, inputs: Tensor) -> Tensor:
     """Fakes for the critic: no gradient, and batch norm with its moving statistics."""
     generator.eval()
     with torch.no_grad():
-        fake = generator(inputs)
+        # Copied, since CUDA graphs reuse the memory of their outputs.
+        fake = generator(inputs).clone()
     generator.train()
     return fake

@@ -62,7 +62,7 @@ if SETTINGS["calibration_file"]:
             stride=SETTINGS["tiles"]["stride"],
             title=DATASET["title"],
             credit=["--credit", DATASET["credit"]] if "credit" in DATASET else [],
-            simulated="--simulated" if DATASET["simulated"] else "",
+            simulated="--simulated" if DATASET["simulated"] else "--no-simulated",
             folder=subpath(output.csv, parent=True),
         message:
             "Looking for the protocol of the published Low Dose row"

@@ -234,7 +234,7 @@ CLAIM_SETTINGS = {
         "broken",
         "protocol_file",
     )
-}
+} | {"image_quality": SETTINGS.get("image_quality", {})}
 
 
 def measured_for_claims():

@@ -104,11 +104,12 @@ if CONTROLS:
             code=code(
                 "ldct/evaluation/control_expectations.py",
                 "ldct/evaluation/disc_detection.py",
-                "ldct/evaluation/formulas.py",
+                "ldct/evaluation/formula*.py",
                 "ldct/evaluation/intervals.py",
                 "ldct/evaluation/observers.py",
                 "ldct/evaluation/protocol.py",
                 "ldct/evaluation/resampling.py",
+                "ldct/evaluation/tissues.py",
                 "ldct/evaluation/uncertainty.py",
                 "ldct/reporting/controls_table.py",
                 "ldct/reporting/plain_table.py",

@@ -3,6 +3,7 @@
 LPIPS = SETTINGS.get("image_quality", {}).get("lpips")
 LPIPS_WEIGHTS = [f"data/weights/lpips_{LPIPS}.safetensors"] if LPIPS else []
 METRICS_CODE = code(
+    "ldct/evaluation/error_shape.py",
     "ldct/evaluation/full_reference.py",
     "ldct/evaluation/image_quality.py",
     "ldct/evaluation/perceptual_metric.py",
@@ -98,7 +99,7 @@ rule metrics_table:
         controls=[f"{RUN}/tables/controls.json"] if CONTROLS else [],
         protocol=SETTINGS["protocol_file"],
         code=code(
-            "ldct/evaluation/formulas.py",
+            "ldct/evaluation/formula*.py",
             "ldct/evaluation/image_quality.py",
             "ldct/evaluation/intervals.py",
             "ldct/evaluation/protocol.py",

@@ -31,12 +31,17 @@ LESION_FILES = [
     for place in bench_places()
     for patient in TEST_PATIENTS
 ]
+LESION_SPECTRA = [
+    f"{RUN}/lesion_bench/{place}/{patient}_nps.parquet"
+    for place in bench_places()
+    for patient in TEST_PATIENTS
+]
 RESULTS += expand(f"{RUN}/tables/lesions.{{format}}", format=["csv", "md", "html"])
 RESULTS += expand(f"{RUN}/figures/lesion_bench.{{format}}", format=["png", "pdf"])
 
 
 rule measure_lesions:
-    """Contrast, edge, noise and crop scores of every annotated lesion slice, in every image."""
+    """Contrast, edge, noise, its spectrum and crop scores of every lesion slice, in every image."""
     input:
         test=expand(
             f"{RUN}/test/{{patient}}/{{name}}",
@@ -55,7 +60,8 @@ rule measure_lesions:
             "ldct/scaling.py",
         ),
     output:
-        LESION_FILES,
+        measured=LESION_FILES,
+        spectra=LESION_SPECTRA,
     log:
         f"logs/{SETTINGS['run']}/measure_lesions.log",
     benchmark:
@@ -81,6 +87,7 @@ rule draw_lesion_bench:
     """Lesion bench as table and figure."""
     input:
         measured=LESION_FILES,
+        spectra=LESION_SPECTRA,
         protocol=SETTINGS["protocol_file"],
         code=BENCH_CODE
         + code(
@@ -127,6 +134,7 @@ rule draw_lesion_bench:
         "Drawing the lesion bench"
     shell:
         "python -m ldct --log {log} draw-lesion-bench --measured {input.measured}"
+        " --spectra {input.spectra}"
         " --titles {params.titles:q} --protocol {input.protocol} --scaling {params.scaling:q}"
         " --statistics {params.statistics:q} --note {params.note:q} --credit {params.credit:q}"
         " --tables {params.tables} --figure {params.figure}"
@@ -223,7 +231,12 @@ if SETTINGS.get("detectability"):
             measured=DETECTABILITY_FILES,
             discs=f"{DISCS}/discs.json",
             code=BENCH_CODE
-            + code("ldct/reporting/detectability_*.py", "ldct/evaluation/observers.py"),
+            + code(
+                "ldct/reporting/detectability_*.py",
+                "ldct/evaluation/disc_detection.py",
+                "ldct/evaluation/intervals.py",
+                "ldct/evaluation/observers.py",
+            ),
         output:
             csv=f"{RUN}/tables/detectability.csv",
             md=f"{RUN}/tables/detectability.md",

@@ -85,6 +85,7 @@ rule denoise_network:
             SETTINGS["chains"][wildcards.method], wildcards.seed
         ),
         code=code(
+            "ldct/denoising/level_times.py",
             "ldct/denoising/network.py",
             "ldct/denoising/tiling.py",
             "ldct/training/chain.py",

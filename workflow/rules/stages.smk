@@ -9,6 +9,7 @@ from ldct.stages import (
     requested_memory_mb,
     resolve_models,
 )
+from ldct.training.options import CHANGE_BITS
 
 
 def stage_of(wildcards):
@@ -17,8 +18,7 @@ def stage_of(wildcards):
 
 def engine_options():
     """Options of trainings that may change the last bits of the weights."""
-    names = ("compile", "cuda_graphs", "tf32", "fused_optimizer", "deterministic")
-    return {name: SETTINGS["engine"][name] for name in names}
+    return {name: SETTINGS["engine"][name] for name in CHANGE_BITS}
 
 
 def training_start():

@@ -1,0 +1,70 @@
+"""Types of arguments that verbs share: a bad value ends in one line, before any work."""
+
+import json
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from typing import Any
+
+from ldct.configuration import FIXED
+
+SEED_HELP = "a number, or 'fixed' for unseeded methods"
+
+
+def positive_integer(text: str) -> int:
+    """A whole number from 1. Raises ArgumentTypeError."""
+    return _whole_number(text, 1)
+
+
+def natural_number(text: str) -> int:
+    """A whole number from 0. Raises ArgumentTypeError."""
+    return _whole_number(text, 0)
+
+
+def seed_argument(text: str) -> int:
+    """The number of a seed, 0 for 'fixed' (unseeded methods). Raises ArgumentTypeError."""
+    if text == FIXED:
+        return 0
+    try:
+        return natural_number(text)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(f"{error}, or '{FIXED}'") from None
+
+
+def json_mapping(*keys: str) -> Callable[[str], dict[str, Any]]:
+    """A type of argument: a JSON mapping that has at least `keys`."""
+
+    def convert(text: str) -> dict[str, Any]:
+        content = _json(text, dict, "a JSON mapping")
+        missing = [key for key in keys if key not in content]
+        if missing:
+            raise ArgumentTypeError(
+                f"found no {', '.join(missing)}, expected a JSON mapping with {', '.join(keys)}"
+            )
+        return content
+
+    return convert
+
+
+def json_list(text: str) -> list[Any]:
+    """A JSON list. Raises ArgumentTypeError."""
+    return _json(text, list, "a JSON list")
+
+
+def _whole_number(text: str, lowest: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = lowest - 1
+    if number < lowest:
+        raise ArgumentTypeError(f"found '{text}', expected a whole number from {lowest}")
+    return number
+
+
+def _json(text: str, kind: type, expected: str) -> Any:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"found no JSON ({error}), expected {expected}") from None
+    if not isinstance(content, kind):
+        raise ArgumentTypeError(f"found {text[:40]}, expected {expected}")
+    return content

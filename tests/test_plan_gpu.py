@@ -1,0 +1,215 @@
+"""Plans of runs on GPUs and of trainings of several processes, with made-up devices."""
+
+import numpy as np
+import pytest
+import torch
+from training_inputs import METHODS
+
+from ldct import plan_probes, probes
+from ldct.cli import main
+from ldct.commands.cost import merged_configuration
+from ldct.configuration import resolve_run
+from ldct.device_slots import held_slots
+from ldct.errors import InputError
+from ldct.plan import check_processes, held_volume_mb, list_jobs, plan_stages
+from ldct.plan_comparison import compare_plan
+from ldct.reporting.plan_text import plan_text
+from ldct.schedule import Job, run_on
+from ldct.training import devices
+from ldct.training.engine import Engine
+
+REPOSITORY = METHODS.parent
+CPU, GPU = torch.device("cpu"), torch.device("cuda", 1)
+PAPER_VOLUME_MB = 5092 * 512 * 512 * 2 * 2 / 2**20
+
+
+def settings_of(*overlays: str, **engine) -> dict:
+    paths = [REPOSITORY / "config" / name for name in overlays]
+    settings = resolve_run(merged_configuration(paths), REPOSITORY)
+    settings["engine"] = settings["engine"] | engine
+    return settings
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """What a step took, for each call of the process that measures: its arguments."""
+    given = []
+
+    def measure(_function, *arguments):
+        given.append(arguments)
+        peak_gpu = 3000.0 if arguments[4].startswith("cuda") else None
+        return {
+            "seconds_per_step": 0.5,
+            "peak_small": 900.0,
+            "peak_large": 1000.0,
+            "peak_gpu": peak_gpu,
+        }
+
+    monkeypatch.setattr("ldct.plan.probes.in_fresh_process", measure)
+    return given
+
+
+def test_plan_measures_on_a_gpu_that_no_job_holds(tmp_path, monkeypatch, capsys):
+    """A run holds the first of two made-up GPUs; no job can take the second meanwhile."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "made-up")
+    monkeypatch.setattr(devices, "gpu_identity", lambda device: f"GPU-{device.index}")
+    monkeypatch.setattr(devices, "lock_folder", lambda: tmp_path)
+    seen = []
+
+    def make_plan(_settings, _data, *, gpus, device, **_):
+        with (
+            pytest.raises(InputError, match="no device was free"),
+            held_slots(["GPU-1"], 1, tmp_path, 1, timeout=0),
+        ):
+            pass
+        seen.append((str(device), gpus))
+        return {}
+
+    monkeypatch.setattr("ldct.plan.make_plan", make_plan)
+    monkeypatch.setattr("ldct.reporting.plan_text.plan_text", lambda *_: "the plan")
+    with held_slots(["GPU-0"], 1, tmp_path, 1):
+        assert main(["plan", "--gpus", "2"]) == 0
+    assert seen == [("cuda:1", 2)]
+    assert "running on cuda:1" in capsys.readouterr().err
+    with held_slots(["GPU-1"], 1, tmp_path, 1, timeout=0):
+        pass
+
+
+def test_memory_of_gpus_and_of_the_machine_are_kept_apart(measured):
+    """DRL of the paper: 1000 MiB and libraries' pages here, 3000 MiB and the volumes there."""
+    settings = settings_of("paper.yaml")
+    stage = plan_stages(settings, 281_660, 8, PAPER_VOLUME_MB, GPU)["drl"]
+    assert 1000 < stage["peak_memory_mb"] < 1500
+    assert stage["peak_gpu_memory_mb"] == pytest.approx(3000 + PAPER_VOLUME_MB)
+    assert stage["seconds_per_step"] == 0.5
+    on_cpu = plan_stages(settings, 281_660, 8, PAPER_VOLUME_MB, CPU)["drl"]
+    assert on_cpu["peak_gpu_memory_mb"] is None
+    assert on_cpu["peak_memory_mb"] > PAPER_VOLUME_MB
+
+
+def test_gpu_memory_is_that_of_the_jobs_that_may_share_one():
+    jobs = [Job(name, 10.0, gpus=1, memory_mb=5, gpu_memory_mb=mb) for name, mb in JOBS_MB.items()]
+    assert run_on(jobs, 8, 2) == (20, 10, 300)
+    assert run_on(jobs, 8, 1, jobs_per_gpu=2) == (20, 10, 350)
+    assert run_on(jobs, 8, 2, jobs_per_gpu=2) == (10, 20, 500)
+
+
+JOBS_MB = {"a": 100, "b": 200, "c": 300, "d": 50}
+
+
+def test_volumes_count_where_they_are_held(tmp_path, monkeypatch):
+    """Eight patients of the paper: 5.3 GB, on a GPU that has twice as much."""
+    settings = settings_of("paper.yaml")
+    for free_gb, held in ((12, PAPER_VOLUME_MB), (10, 0)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _, gb=free_gb: (gb * 10**9, 0))
+        assert held_volume_mb(settings, tmp_path, GPU) == pytest.approx(held)
+    assert held_volume_mb(settings, tmp_path, CPU) == 0
+    always, never = (settings_of("paper.yaml", volumes_on_device=on) for on in (True, False))
+    assert held_volume_mb(always, tmp_path, CPU) == pytest.approx(PAPER_VOLUME_MB)
+    assert held_volume_mb(never, tmp_path, GPU) == 0
+
+
+def test_volumes_that_are_there_are_measured(tmp_path):
+    settings = settings_of(volumes_on_device=True)
+    for name in settings["train_patients"]:
+        folder = tmp_path / "volumes" / name
+        folder.mkdir(parents=True)
+        for dose in ("full", "quarter"):
+            np.save(folder / f"{dose}.npy", np.zeros((4, 512, 512), dtype=np.int16))
+    expected = 2 * 2 * len(settings["train_patients"])
+    assert held_volume_mb(settings, tmp_path, CPU) == pytest.approx(expected, rel=1e-3)
+
+
+def test_training_of_several_processes_is_timed_by_the_part_of_one(measured):
+    """Batch 32 shared by four: 8 tiles each, on four GPUs, with the memory of four processes."""
+    settings = settings_of("paper.yaml", processes=4)
+    stages = plan_stages(settings, 281_660, 8, 0.0, GPU)
+    assert {arguments[3] for arguments in measured} == {8}
+    assert stages["drl"]["seconds_per_step"] == 0.5
+    assert stages["drl"]["peak_memory_mb"] > 4 * 1000
+    assert stages["drl"]["peak_gpu_memory_mb"] == 3000
+    jobs = list_jobs(settings, {"drl": stages["drl"]}, {}, {}, 8, GPU)
+    assert {(job.cores, job.gpus) for job in jobs} == {(4, 4)}
+    with pytest.raises(InputError, match=r"--gpus: found 2 for engine\.processes: 4"):
+        check_processes(settings, 2, GPU)
+    check_processes(settings, 4, GPU)
+
+
+def test_processes_take_turns_on_fewer_cores(measured):
+    """A step of four processes takes twice as long on two cores as on four."""
+    settings = settings_of("paper.yaml", processes=4)
+    four, two = (plan_stages(settings, 1000, cores, 0.0, CPU)["drl"] for cores in (4, 2))
+    assert two["seconds_per_step"] == 2 * four["seconds_per_step"]
+    assert (four["cores"], two["cores"]) == (4, 2)
+    jobs = list_jobs(settings, {"drl": two}, {}, {}, 2, CPU)
+    assert run_on(jobs, 2, 0).seconds == pytest.approx(two["seconds"] * len(jobs))
+    cost = {"stages": {"drl": {"training_cpu_seconds": 2 * two["seconds"]}}, "methods": {}}
+    found = compare_plan({"stages": {"drl": two}, "methods": {}}, cost)
+    assert found["training_time"]["drl"] == 1
+
+
+@pytest.mark.parametrize(
+    ("engine", "device", "calls"),
+    [
+        (Engine(), CPU, 1),
+        (Engine(compile=True), CPU, 3),
+        (Engine(compile=True, cuda_graphs=True), GPU, 3),
+    ],
+)
+def test_compiling_and_recording_are_not_timed(monkeypatch, engine, device, calls):
+    made, timed = [], []
+
+    def training_step(_stage, _models, batch, *_):
+        return lambda: made.append(batch)
+
+    def clock(work, _device):
+        timed.append(len(made))
+        work()
+        return 3.0
+
+    monkeypatch.setattr(probes, "training_step", training_step)
+    monkeypatch.setattr(probes, "timed", clock)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 5 * 2**20)
+    found = plan_probes.steps_of_two_sizes({}, {}, 2, 8, str(device), "fp32", engine)
+    assert timed == [1 + calls]
+    steps = len(made) - timed[0]
+    assert steps >= 2
+    assert found["seconds_per_step"] == 3.0 / steps
+    assert found["peak_gpu"] == (5 if device == GPU else None)
+    assert found["peak_large"] > 100
+
+
+def test_text_of_a_plan_on_gpus():
+    stage = {"steps": 10, "batch": 32, "cores": 1, "seconds_per_step": 0.01, "seconds": 0.1}
+    stage |= {"peak_memory_mb": 4000.0, "peak_gpu_memory_mb": 9000.0, "requested_memory_mb": 2500}
+    total = {"job_hours": 1.0, "clock_hours": 0.5, "peak_memory_mb": 4000.0}
+    total |= {"machine_memory_mb": 64e3, "peak_gpu_memory_mb": 18e3, "gpu_memory_mb": 16e3}
+    plan = {"run": "r", "dataset": "d", "budget": "b", "seeds": 1, "device": "cuda:0"}
+    plan |= {"precision": "bf16", "engine": ["cuda_graphs"], "processes": 2, "torchrun": ["--x"]}
+    plan |= {"volumes_on_device_mb": 5092.0, "inference_precision": "fp32", "cores": 8, "gpus": 2}
+    plan |= {"jobs_per_gpu": 2, "tiles": 100, "tiles_from": "estimate", "test_slices": 9}
+    plan |= {"stages": {"drl": stage}, "methods": {}, "total": total}
+    text = plan_text(plan)
+    for expected in (
+        "8 cores and 2 GPUs about",
+        "3.9 GiB of memory and 17.6 GiB of a GPU (volumes: 5.0 GiB for each training)",
+        "This GPU has 15.6 GiB: set jobs_per_gpu: 1",
+        "Warning: more memory than the rule train asks for: drl;",
+        "shared among 2 processes",
+        "Further machines",
+        "up to 2 that share a GPU slow each other",
+        "GPU MiB",
+    ):
+        assert expected in text
+    assert "This machine has" not in text
+    assert "each on a GPU of its own" in text
+    on_cpu = {**plan, "gpus": 0, "processes": 1}
+    on_cpu["total"] = total | {"peak_gpu_memory_mb": None, "gpu_memory_mb": None}
+    assert "of a GPU" not in plan_text(on_cpu)
+    assert "processes" not in plan_text(on_cpu)
+    assert "in turns on 8 cores" in plan_text({**on_cpu, "processes": 16})
