@@ -41,6 +41,11 @@ def explain(
     """
     folder = run_folder(run)
     settings = read_yaml(folder / "config.yaml")
+    if not isinstance(settings, dict) or "cards" not in settings:
+        raise InputError(
+            f"{folder / 'config.yaml'}: found no key 'cards', expected the configuration of a run as "
+            "the workflow resolved it; name a folder of results/"
+        )
     cards = {**settings["cards"], **settings.get("control_cards", {})}
     method = choose("method", method, [*cards, *IMAGES])
     seeds = settings["method_seeds"].get(method, [FIXED])

@@ -50,10 +50,11 @@ def read_frame(path: str | Path, columns: Sequence[str] = ()) -> "pd.DataFrame":
     """A parquet table with at least `columns`. InputError where it is missing or none."""
     import pandas as pd
 
+    # A folder would be read as the parts of one table.
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file; expected a parquet table: make it first")
     try:
         frame = pd.read_parquet(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: not found; make it first") from None
     except (ValueError, OSError) as error:  # pyarrow's errors are kinds of these
         problem = " ".join(str(error).split())
         raise InputError(f"{path}: not a parquet table ({problem}); make it again") from None

@@ -327,3 +327,9 @@ def test_a_text_of_the_cost_is_no_metric(run, capsys):
     )
     assert main(["explain", "made-up", "better", "kind"]) == 1
     assert "unknown metric 'kind'" in capsys.readouterr().err
+
+
+def test_foreign_configuration_ends_in_one_line(tmp_path):
+    (tmp_path / "config.yaml").write_text("run: other\n")
+    with pytest.raises(InputError, match=r"config\.yaml: found no key 'cards'"):
+        explain(str(tmp_path), "drl", "psnr")

@@ -70,8 +70,9 @@ def test_a_volume_description_has_its_keys(tmp_path, content, message):
 
 def test_tables_are_read_with_their_columns(tmp_path):
     path, other = tmp_path / "a.parquet", tmp_path / "b.parquet"
-    with pytest.raises(InputError, match=r"a\.parquet: not found"):
-        read_frame(path)
+    for missing in (path, tmp_path):
+        with pytest.raises(InputError, match=f"{missing}: no such file"):
+            read_frame(missing)
     path.write_text("no table")
     with pytest.raises(InputError, match=r"a\.parquet: not a parquet table"):
         read_frame(path)

@@ -112,7 +112,8 @@ def run_draw_lesion_bench(options: argparse.Namespace) -> None:
     from ldct.reporting.lesion_bench_table import lesion_notes, write_lesion_table
 
     started = time.perf_counter()
-    frame, spectra = read_tables(options.measured), read_tables(options.spectra)
+    frame = read_tables(options.measured, ("method", "seed", "patient", "lesion"))
+    spectra = read_tables(options.spectra, ("method", "frequency", "power"))
     titles = dict(options.titles)
     notes = lesion_notes(frame, load_protocol(options.protocol), options.scaling, options.note)
     write_lesion_table(

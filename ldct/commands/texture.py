@@ -1,10 +1,9 @@
 """Verbs: texture lab: noise power spectra, periodic peaks, distance to the texture of NDCT."""
 
 import argparse
-import json
 from pathlib import Path
 
-from ldct.commands.arguments import SEED_HELP, seed_argument
+from ldct.commands.arguments import SEED_HELP, json_list, json_mapping, seed_argument
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
@@ -31,9 +30,9 @@ def register(verbs: argparse._SubParsersAction) -> None:
     report.add_argument("--measured", type=Path, nargs="+", required=True, help="parquet files")
     report.add_argument("--facts", type=Path, required=True, help="squares.json")
     report.add_argument(
-        "--rows", type=json.loads, required=True, help="[[method, title, kind], ...]"
+        "--rows", type=json_list, required=True, help="[[method, title, kind], ...]"
     )
-    report.add_argument("--statistics", type=json.loads, default={}, help="of intervals, JSON")
+    report.add_argument("--statistics", type=json_mapping(), default={}, help="of intervals, JSON")
     report.add_argument("--note", required=True, help="data, dose and budget in words")
     report.add_argument("--credit", default="", help="whom to credit for the data")
     report.add_argument("--tables", type=Path, required=True, help="folder")
@@ -68,14 +67,14 @@ def run_texture_report(options: argparse.Namespace) -> None:
 
     from ldct import provenance
     from ldct.evaluation.texture_summary import summarise_texture
-    from ldct.files import read_json
+    from ldct.inputs import read_mapping
     from ldct.reporting.texture_figures import draw_curves, draw_spectra
     from ldct.reporting.texture_table import write_texture_tables
 
     started = time.perf_counter()
     rows = [tuple(row) for row in options.rows]
     summary = summarise_texture(options.measured, rows, options.statistics)
-    facts = read_json(options.facts)
+    facts = read_mapping(options.facts, "side_px", "window_hu")
     written = write_texture_tables(summary, facts, options.note, options.credit, options.tables)
     written += draw_curves(summary, options.note, options.figures / "texture_nps")
     written += draw_spectra(summary, options.note, options.figures / "texture_spectra")

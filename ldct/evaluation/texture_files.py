@@ -16,7 +16,8 @@ from ldct.evaluation.texture import (
     measure_texture,
     n_measured,
 )
-from ldct.files import atomic_path, read_json, write_json
+from ldct.files import atomic_path, write_json
+from ldct.inputs import open_array, read_frame, read_volume_info
 from ldct.provenance import write_record
 
 KEYS = ["method", "seed", "patient", "slice_index", "z_mm"]
@@ -34,10 +35,9 @@ def write_references(
     <ndct, ldct>/fixed/<patient>.{parquet,npz} (`write_texture`).
     """
     started = time.perf_counter()
-    volumes = {folder: read_json(folder / "volume.json") for folder in test_folders}
+    volumes = {folder: read_volume_info(folder) for folder in test_folders}
     full = {
-        volume["patient"]: np.load(folder / "full.npy", mmap_mode="r")
-        for folder, volume in volumes.items()
+        volume["patient"]: open_array(folder / "full.npy") for folder, volume in volumes.items()
     }
     squares = choose_squares(full)
     squares_path, facts_path = output / "squares.parquet", output / "squares.json"
@@ -47,7 +47,7 @@ def write_references(
     outside, halves = [], []
     for folder, volume in volumes.items():
         own = squares[squares["patient"] == volume["patient"]]
-        outside.append(_share_outside(np.load(folder / "quarter.npy", mmap_mode="r"), own, window))
+        outside.append(_share_outside(open_array(folder / "quarter.npy"), own, window))
         pixel_mm = tuple(volume["pixel_mm"])
         halves.append(halves_distance(full[volume["patient"]], own, side, pixel_mm))
         for method, name in (("ndct", "full.npy"), ("ldct", "quarter.npy")):
@@ -99,13 +99,13 @@ def write_texture(
     of the .npz: those of `measure_texture`, and pixel_mm, side and slice_index.
     """
     started = time.perf_counter()
-    volume = read_json(test_folder / "volume.json")
-    squares = pd.read_parquet(squares_path)
+    volume = read_volume_info(test_folder)
+    squares = read_frame(squares_path)
     side = int(squares["side"].iat[0]) if len(squares) else SIDES_PX[-1]
     squares = squares[squares["patient"] == volume["patient"]]
     pixel_mm = tuple(volume["pixel_mm"])
-    ndct = np.load(test_folder / "full.npy", mmap_mode="r")
-    image = np.load(image_path, mmap_mode="r")
+    ndct = open_array(test_folder / "full.npy")
+    image = open_array(image_path)
     if image.shape != ndct.shape:
         raise InputError(
             f"{image_path}: found shape {image.shape}, expected {ndct.shape} as in "

@@ -11,6 +11,7 @@ import pandas as pd
 from ldct.evaluation import periodic_peaks as peaks
 from ldct.evaluation.texture import MEASURES
 from ldct.evaluation.uncertainty import Interval, mean_interval
+from ldct.inputs import read_frames
 
 Verdict = Literal["yes", "no", "undecided", "not measured"]
 # Score of periodic peaks to the array that it is read from, and where it is searched.
@@ -79,7 +80,7 @@ def summarise_texture(
         the intervals.
     Profiles of patients with different pixel sizes are brought to the frequencies of the first.
     """
-    frame = pd.concat([pd.read_parquet(path) for path in files], ignore_index=True)
+    frame = read_frames(files)
     spectra = {path: np.load(path.with_suffix(".npz")) for path in files}
     of_method = {
         name: [spectra[path] for path in files if path.parent.parent.name == name]

@@ -14,9 +14,9 @@ from ldct.reporting.plain_table import PlainTable, to_html, to_markdown
 MISSING = "–"
 
 
-def read_tables(paths: Sequence[Path]) -> pd.DataFrame:
-    """All rows of some parquet files of one kind. InputError where a file is none."""
-    frames = [read_frame(path) for path in paths]
+def read_tables(paths: Sequence[Path], columns: Sequence[str]) -> pd.DataFrame:
+    """All rows of parquet files with at least `columns`. InputError where a file is none."""
+    frames = [read_frame(path, columns) for path in paths]
     # Tables without rows would change the types of columns.
     return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
 
