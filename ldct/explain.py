@@ -43,8 +43,8 @@ def explain(
     settings = read_yaml(folder / "config.yaml")
     if not isinstance(settings, dict) or "cards" not in settings:
         raise InputError(
-            f"{folder / 'config.yaml'}: found no key 'cards', expected the configuration of a run as "
-            "the workflow resolved it; name a folder of results/"
+            f"{folder / 'config.yaml'}: found no key 'cards', expected the resolved "
+            "configuration of a run; name a folder of results/"
         )
     cards = {**settings["cards"], **settings.get("control_cards", {})}
     method = choose("method", method, [*cards, *IMAGES])

@@ -12,6 +12,7 @@ from test_claims import PROTOCOL, SETTINGS, write_scores
 
 from ldct import provenance
 from ldct.cli import main
+from ldct.errors import InputError
 from ldct.explain import explain, rebuild_command
 from ldct.lineage import trace
 
