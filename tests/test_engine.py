@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from training_inputs import (
+    DISCRIMINATOR,
     killed_at_step,
     stage_of,
     train_arguments,
@@ -39,18 +40,6 @@ def material(tmp_path_factory):
 
 
 NETWORK = "from torch import nn\ndef build():\n    return nn.Conv2d(1, 1, 3, padding=1)\n"
-DISCRIMINATOR = """
-import torch
-from torch import nn
-class Judge(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(2, 3, 4, 4), nn.Tanh(), nn.Conv2d(3, 1, 4))
-    def forward(self, candidate, condition):
-        return self.body(torch.cat([candidate, condition], dim=1)).flatten(1)
-def build():
-    return Judge()
-"""
 
 
 def train(material, folder, engine, steps=2, checkpoint_every=1000, **changes):

@@ -14,7 +14,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from training_inputs import stage_of, train_arguments, write_cards, write_training_data
+from training_inputs import (
+    DISCRIMINATOR,
+    stage_of,
+    train_arguments,
+    write_cards,
+    write_training_data,
+)
 from workflow_runs import (
     REPOSITORY,
     copy_checkout,
@@ -61,18 +67,6 @@ class Poisoned(nn.Module):
         return self.body(image) * (float("nan") if poisoned else 1.0)
 def build():
     return Poisoned()
-"""
-DISCRIMINATOR = """
-import torch
-from torch import nn
-class Judge(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(2, 3, 4, 4), nn.Tanh(), nn.Conv2d(3, 1, 4))
-    def forward(self, candidate, condition):
-        return self.body(torch.cat([candidate, condition], dim=1)).flatten(1)
-def build():
-    return Judge()
 """
 WASSERSTEIN = {"kind": "wasserstein", "weight": 0.01, "gradient_penalty": 10.0}
 

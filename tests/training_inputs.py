@@ -16,6 +16,18 @@ from ldct.registry import find_methods
 from ldct.stages import resolve_models
 from ldct.training import loop
 
+DISCRIMINATOR = """
+import torch
+from torch import nn
+class Judge(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(2, 3, 4, 4), nn.Tanh(), nn.Conv2d(3, 1, 4))
+    def forward(self, candidate, condition):
+        return self.body(torch.cat([candidate, condition], dim=1)).flatten(1)
+def build():
+    return Judge()
+"""
 METHODS = Path(__file__).resolve().parents[1] / "methods"
 TILE = 16
 # The committed networks, with a batch and a number of critic steps that a test can afford.
