@@ -12,13 +12,15 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
+# With contrast medium, organs reach 150 HU.
+SOFT_TISSUE_HU = (0.0, 150.0)
 # HU of the smoothed NDCT, lower bound included. Between the classes lie mixtures (partial volume).
 # Air begins above -1024 HU, the filling outside a scanner's circular field of view.
 TISSUES: dict[str, tuple[float, float]] = {
     "air": (-1020.0, -950.0),
     "lung": (-950.0, -600.0),
     "fat": (-140.0, -40.0),
-    "soft_tissue": (0.0, 150.0),
+    "soft_tissue": SOFT_TISSUE_HU,
     "bone": (250.0, 2000.0),
 }
 MEASURES = ("bias_hu", "slope", "std_hu")
