@@ -28,7 +28,7 @@ SITES, CROP = 24, 32
 SIGNALS = [{"contrast_hu": c, "diameter_mm": d} for c in (-30, -60) for d in (4, 6)]
 TITLES = [["ndct", "NDCT"], ["ldct", "LDCT"], ["keen", "Keen & sharp"], ["blind", "Blind"]]
 NOTE = "simulated dose on a phantom; 2 steps"
-STATISTICS = '{"confidence": 0.9, "resamples": 300}'
+STATISTICS = '{"confidence": 0.9}'
 
 
 @pytest.fixture

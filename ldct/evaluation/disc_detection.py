@@ -13,7 +13,6 @@ from scipy import stats
 from ldct.data.disc_set import PATIENT
 from ldct.errors import InputError
 from ldct.evaluation import observers
-from ldct.evaluation.intervals import satterthwaite
 from ldct.evaluation.lesion_bench import image_files, seed_number, write_table
 from ldct.files import read_json
 
@@ -183,6 +182,20 @@ def _interval(discs: Sequence[SeedValues], n_seeds: int, confidence: float) -> S
     estimate = float(per_seed.mean())
     reach = float(stats.t.ppf((1 + confidence) / 2, df)) * std_error
     return SeedInterval(estimate, estimate - reach, estimate + reach, std_error, df, n_seeds)
+
+
+def satterthwaite(std_error: float, per_seed: np.ndarray, df: float) -> float:
+    """Degrees of freedom of a standard error that holds the spread of training seeds.
+
+    std_error : of the mean over seeds, the seeds' own variance of it included. per_seed : one value
+    of each seed, NaN where it has none. df : of what the variance holds beside the seeds.
+    `df` itself for one seed. Source: Satterthwaite, Biometrics Bulletin 2:110-114, 1946.
+    """
+    if len(per_seed) == 1 or std_error == 0:
+        return df
+    total = std_error**2
+    of_seeds = min(total, float(np.nanvar(per_seed, ddof=1)) / len(per_seed))
+    return total**2 / ((total - of_seeds) ** 2 / df + of_seeds**2 / (len(per_seed) - 1))
 
 
 def _outputs(

@@ -9,8 +9,7 @@ import pandas as pd
 
 from ldct.evaluation.lesion_measures import MEASURES
 from ldct.evaluation.protocol import Protocol
-from ldct.evaluation.resampling import FEWEST_PATIENTS
-from ldct.evaluation.uncertainty import mean_interval
+from ldct.evaluation.uncertainty import FEWEST_PATIENTS, mean_interval, patients_text
 from ldct.reporting.bench_tables import number, with_bounds, write_tables
 from ldct.reporting.plain_table import PlainTable
 
@@ -39,7 +38,7 @@ def write_lesion_table(
     """Write `<stem>.{csv,md,html}`.
 
     frame : rows of the lesion bench. titles : method to title, in the order of the rows. options :
-        confidence and resamples of the intervals.
+        confidence of the intervals.
     """
     values = lesion_summary(frame, titles, options)
     sections = [_means(values, counts_of(frame, titles), titles), *_per_lesion(frame, titles)]
@@ -53,11 +52,8 @@ def write_lesion_table(
 
 def _scope(values: pd.DataFrame) -> str:
     """What the intervals generalise to."""
-    seeds = int(values["n_seeds"].max())
-    trainings = f"and {seeds} training seeds" if seeds > 1 else "of one training seed"
-    if "patients" in set(values["unit"].dropna()):
-        return f"patients {trainings}"
-    return f"neighbouring lesion slices {trainings}, not over patients"
+    none = ": no interval" if values["lower"].isna().all() else ""
+    return patients_text(int(values["n_patients"].max())) + none
 
 
 def lesion_summary(
@@ -65,8 +61,8 @@ def lesion_summary(
 ) -> pd.DataFrame:
     """Mean of every measure over lesion slices, then seeds, with its interval.
 
-    options : confidence and resamples of the intervals. One row per method and measure: method,
-    measure, mean, lower, upper, confidence, unit (what the interval generalises to), n_slices,
+    options : confidence of the intervals. One row per method and measure: method,
+    measure, mean, lower, upper, confidence, n_slices,
     n_lesions, n_patients, n_seeds, n_failed (`failures_of`).
     """
     rows = []
@@ -82,10 +78,10 @@ def lesion_summary(
                 found = mean_interval(known, measure, **(options or {}))
                 row["confidence"] = found.confidence
                 row |= {"mean": found.estimate, "lower": found.lower, "upper": found.upper}
-                row |= {"unit": found.unit, "n_slices": found.n_slices}
+                row["n_slices"] = found.n_slices
                 row |= {"n_patients": found.n_patients, "n_seeds": found.n_seeds}
             rows.append(row)
-    columns = ["method", "measure", "mean", "lower", "upper", "confidence", "unit"]
+    columns = ["method", "measure", "mean", "lower", "upper", "confidence"]
     counts = ["n_slices", "n_lesions", "n_patients", "n_seeds", "n_failed"]
     return pd.DataFrame(rows, columns=columns + counts)
 
