@@ -17,9 +17,7 @@ TEXTURE_CODE = code(
     "ldct/commands/texture.py",
 )
 RESULTS += TEXTURE_FIGURES
-RESULTS += expand(
-    f"{RUN}/tables/texture.{{format}}", format=["csv", "md", "html"]
-)
+RESULTS += expand(f"{RUN}/tables/texture.{{format}}", format=["csv", "md", "html"])
 
 
 rule texture_references:
