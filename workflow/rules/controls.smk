@@ -1,12 +1,6 @@
 """Control methods: predictions that show what a metric rewards and what it misses."""
 
 CONTROL_FOLDERS = [SETTINGS["folders"][name] for name in CONTROLS]
-CONTROL_CODE = [file for name in CONTROLS for file in method_code(name)] + code(
-    "ldct/denoising/control.py",
-    "ldct/denoising/blur.py",
-    "ldct/denoising/block_matching.py",
-    "ldct/denoising/classical.py",
-)
 # The low-dose image, to which the table compares the controls; it is a method of its own.
 LOW_DOSE = [
     name for name, card in SETTINGS["cards"].items() if card["kind"] == "identity"
@@ -25,7 +19,7 @@ if CONTROLS:
                 patient=TRAIN_PATIENTS,
                 name=VOLUME_FILES,
             ),
-            code=CONTROL_CODE,
+            code=code_behind("tune-controls", *CONTROL_FOLDERS),
         output:
             expand(f"{RUN}/models/{{control}}/fixed/parameters.json", control=CONTROLS),
         log:
@@ -60,7 +54,7 @@ if CONTROLS:
             parameters=expand(
                 f"{RUN}/models/{{control}}/fixed/parameters.json", control=CONTROLS
             ),
-            code=CONTROL_CODE,
+            code=code_behind("denoise-controls", *CONTROL_FOLDERS),
         output:
             expand(
                 f"{RUN}/predictions/{{control}}/fixed/{{{{patient}}}}.npy",
@@ -103,19 +97,7 @@ if CONTROLS and LOW_DOSE:
                 tables_of("detectability", LOW_DOSE + CONTROLS)
             ),
             protocol=SETTINGS["protocol_file"],
-            code=code(
-                "ldct/evaluation/disc_detection.py",
-                "ldct/evaluation/formula*.py",
-                "ldct/evaluation/intervals.py",
-                "ldct/evaluation/observers.py",
-                "ldct/evaluation/protocol.py",
-                "ldct/evaluation/resampling.py",
-                "ldct/evaluation/tissues.py",
-                "ldct/evaluation/uncertainty.py",
-                "ldct/reporting/controls_table.py",
-                "ldct/reporting/plain_table.py",
-                "ldct/commands/controls.py",
-            ),
+            code=code_behind("controls-table"),
         output:
             csv=f"{RUN}/tables/controls.csv",
             md=f"{RUN}/tables/controls.md",
