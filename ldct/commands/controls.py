@@ -34,7 +34,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
         table.add_argument(option, dest=name, type=Path, nargs="*", default=[])
     table.add_argument("--protocol", type=Path, required=True)
     table.add_argument("--settings", type=SETTINGS, required=True, help="of the run, JSON")
-    table.add_argument("--output", type=Path, required=True, help="path without suffix")
+    table.add_argument("--output", type=Path, required=True, help="folder")
     table.set_defaults(run=run_table)
 
 
@@ -81,6 +81,6 @@ def run_table(options: argparse.Namespace) -> None:
         {name: read_rows(paths, protocol.name) for name, paths in files.items()},
         dict(settings["titles"]),
         {**settings, "protocol": protocol.describe()},
-        options.output,
+        options.output / "controls",
         [*(path for paths in files.values() for path in paths), options.protocol],
     )

@@ -38,7 +38,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     table.add_argument("--image-quality", type=Path, nargs="+", required=True)
     table.add_argument("--protocol", type=Path, required=True)
     table.add_argument("--settings", type=SETTINGS, required=True, help="of the run, JSON")
-    table.add_argument("--output", type=Path, required=True, help="path without suffix")
+    table.add_argument("--output", type=Path, required=True, help="folder")
     table.set_defaults(run=run_table)
 
     fetch = verbs.add_parser("fetch-lpips-weights", help="weights of LPIPS (64 MB, checked)")
@@ -85,7 +85,7 @@ def run_table(options: argparse.Namespace) -> None:
         summary,
         dict(settings["titles"]),
         {**settings["context"], "protocol": protocol.describe()},
-        options.output,
+        options.output / "metrics",
         [*options.scores, *options.image_quality, options.protocol],
     )
 

@@ -131,11 +131,11 @@ if CONTROLS and LOW_DOSE:
                     "credit": DATASET.get("credit", ""),
                 }
             ),
-            stem=f"{RUN}/tables/controls",
+            folder=subpath(output.csv, parent=True),
         message:
             "Rendering the table of the controls"
         shell:
             "python -m ldct --log {log} controls-table --scores {input.scores}"
             " --image-quality {input.image_quality} --texture {input.texture}"
             " --lesion-bench {input.lesion_bench} --detectability {input.detectability}"
-            " --protocol {input.protocol} --settings {params.settings:q} --output {params.stem}"
+            " --protocol {input.protocol} --settings {params.settings:q} --output {params.folder}"

@@ -116,10 +116,10 @@ rule metrics_table:
                 },
             }
         ),
-        stem=f"{RUN}/tables/metrics",
+        folder=subpath(output.csv, parent=True),
     message:
         "Rendering the table of metrics"
     shell:
         "python -m ldct --log {log} metrics-table --scores {input.scores}"
         " --image-quality {input.image_quality} --protocol {input.protocol}"
-        " --settings {params.settings:q} --output {params.stem}"
+        " --settings {params.settings:q} --output {params.folder}"
