@@ -22,11 +22,10 @@ SIDE = 32
 PIXEL_MM = (0.7, 0.7)
 
 
-def noise(seed: int, count: int = 100, blur_px: float | tuple = 0.0, std: float = 10.0, rows=SIDE):
-    """Patches [patch, rows, 32] cut from Gaussian noise, filtered with a Gaussian."""
-    extents = blur_px if isinstance(blur_px, tuple) else (blur_px, blur_px)
-    raw = np.random.default_rng(seed).standard_normal((count, rows + 24, SIDE + 24))
-    filtered = ndimage.gaussian_filter(raw, (0, *extents))[:, 12:-12, 12:-12]
+def noise(seed: int, count: int = 100, blur_px: float = 0.0, std: float = 10.0):
+    """Patches [patch, 32, 32] cut from Gaussian noise, filtered with a Gaussian."""
+    raw = np.random.default_rng(seed).standard_normal((count, SIDE + 24, SIDE + 24))
+    filtered = ndimage.gaussian_filter(raw, (0, blur_px, blur_px))[:, 12:-12, 12:-12]
     return filtered * (std / filtered.std())
 
 
@@ -103,16 +102,6 @@ def test_pixel_size_and_hu_scale_what_they_should():
     assert three["mean_frequency"] == pytest.approx(small["mean_frequency"])
 
 
-def test_round_noise_on_oblong_pixels_has_the_profile_of_square_ones():
-    """Squares of 32 mm, filtered with a Gaussian of 1 mm: pixels of 0.5 x 1 mm and of 1 x 1 mm."""
-    pixel = (0.5, 1.0)
-    frequency, profile = radial_profile(spectrum(noise(9, 200, (2, 1), rows=64), pixel), pixel)
-    square = radial_profile(spectrum(noise(9, 200, 1.0), (1.0, 1.0)), (1.0, 1.0))
-    assert frequency[-1] == pytest.approx(0.5)  # Nyquist of the coarser direction
-    found = mean_frequency(frequency, profile)
-    assert found == pytest.approx(mean_frequency(*square), rel=0.05)
-
-
 @pytest.mark.parametrize("side", [32, 16])
 @pytest.mark.parametrize("blur_px", [0.0, 0.6, 1.0, 2.5])
 def test_lattice_ratio_of_noise_without_a_pattern_is_one(side, blur_px):
@@ -161,9 +150,5 @@ def test_shape_distance_is_a_distance_of_shapes(values, factor):
     assert shape_distance(frequency, reference, factor * profile) == pytest.approx(found)
     expected = stats.wasserstein_distance(frequency, frequency, profile, reference)
     assert found == pytest.approx(expected)
-
-
-def test_no_power_has_no_shape():
-    frequency, profile = radial_profile(np.zeros((SIDE, SIDE)), PIXEL_MM)
-    assert np.isnan(mean_frequency(frequency, profile))
-    assert np.isnan(shape_distance(frequency, profile, profile + 1))
+    assert np.isnan(shape_distance(frequency, 0 * profile, reference))
+    assert np.isnan(mean_frequency(frequency, 0 * profile))
