@@ -1,4 +1,4 @@
-"""Texture of one patient's images, slice by slice: noise power spectra and their distance to NDCT."""
+"""Texture of one patient's images, slice by slice: noise power and its distance to NDCT."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -6,18 +6,20 @@ from typing import Any
 
 import pandas as pd
 
+from ldct.evaluation.formulas import formula_of
 from ldct.evaluation.texture import MEASURES
 from ldct.evaluation.texture_summary import MethodTexture, TextureSummary
-from ldct.reporting.bench_tables import MISSING, with_bounds, write_tables
-from ldct.reporting.plain_table import PlainTable
+from ldct.evaluation.uncertainty import Interval
+from ldct.reporting.bench_tables import MISSING, bounds, number, write_tables
+from ldct.reporting.metrics_table import head_of
+from ldct.reporting.plain_table import Cell, PlainTable
 
-# Measure, heading, decimals; the CSV has the other measures too.
-COLUMNS = (
-    ("noise_std_hu", "Noise σ (HU)", 1),
-    ("mean_frequency", "Mean frequency (1/mm)", 3),
-    ("texture_distance", "Distance to NDCT (1/mm)", 3),
-    ("lattice_ratio", "Lattice ratio", 2),
-)
+# The CSV has the other measures too.
+COLUMNS = {
+    name: formula_of(name, "texture")
+    for name in ("noise_std_hu", "mean_frequency", "texture_distance", "lattice_ratio")
+}
+GROUPS = {"reference": "References", "control": "Controls"}
 
 
 def write_texture_tables(
@@ -33,8 +35,12 @@ def write_texture_tables(
     facts : content of squares.json. context : data, dose and budget in words.
     """
     values = pd.DataFrame([_values(found) for found in summary.methods])
-    rows = [[found.title, *_cells(found)] for found in summary.methods]
-    table = PlainTable("Mean over slices", ["Image", *(head for _, head, _ in COLUMNS)], rows)
+    groups: dict[str, list[list[str | Cell]]] = {}
+    for found in summary.methods:
+        row = [found.title, *(_cell(found.intervals.get(name), name) for name in COLUMNS)]
+        groups.setdefault(GROUPS.get(found.kind, "Methods"), []).append(row)
+    heads = ["Image", *map(head_of, COLUMNS.values())]
+    table = PlainTable("Mean over slices", heads, groups)
     notes = [*_notes(summary, facts), f"Data: {context}.", credit]
     write_tables(folder / "texture", "Texture of flat soft tissue", [table], values, notes, inputs)
 
@@ -52,12 +58,11 @@ def _values(found: MethodTexture) -> dict[str, Any]:
     return row | {part: getattr(counted, part, None) for part in parts}
 
 
-def _cells(found: MethodTexture) -> list[str]:
-    intervals = [(found.intervals.get(name), digits) for name, _, digits in COLUMNS]
-    return [
-        with_bounds(one.estimate, one.lower, one.upper, digits) if one else MISSING
-        for one, digits in intervals
-    ]
+def _cell(interval: Interval | None, name: str) -> Cell:
+    if interval is None:
+        return Cell(MISSING)
+    digits = COLUMNS[name].digits
+    return Cell(number(interval.estimate, digits), bounds(interval.lower, interval.upper, digits))
 
 
 def _notes(summary: TextureSummary, facts: Mapping[str, Any]) -> list[str]:
@@ -71,7 +76,7 @@ def _notes(summary: TextureSummary, facts: Mapping[str, Any]) -> list[str]:
         f"{facts['n_squares']} squares of {side}x{side} pixels in {summary.n_slices} slices, the "
         "flatter half of all squares of soft tissue, chosen on NDCT. "
         f"Intervals: {interval.confidence:.0%}; {interval.note}.",
-        f"Distance: of the radial noise spectra, whatever their strength{own}. Lattice ratio: noise "
-        "power at multiples of 1/8 cycle per pixel over that between them; a pattern left by "
-        "pooling puts it above the ratio of NDCT.",
+        f"Distance: of the radial noise spectra, whatever their strength{own}. A pattern left by "
+        "pooling raises the noise at its lattice (multiples of 1/8 cycle per pixel) above that of "
+        "NDCT, which is measured in the same places.",
     ]
