@@ -21,7 +21,7 @@ def averaging_of(table: str, column: str, protocol: Protocol | None) -> str:
     if table == "cost":
         return "read from the records and benchmark files of the method's own jobs"
     if table == "detectability":
-        return "each disc and observer by itself; mean over seeds"
+        return "each disc by itself; mean over seeds"
     if _is_pooled(table, column, protocol):
         return "of the squared error averaged over all slices, then mean over seeds"
     slices = "lesion slices" if table == "lesion_bench" else "slices"
@@ -89,7 +89,7 @@ def _is_blind(rows: pd.DataFrame, column: str) -> bool:
 def _value_of_discs(
     rows: pd.DataFrame, method: str, column: str, confidence: float
 ) -> dict[str, Any]:
-    """Every disc and observer as in the table, then, of several seeds, each seed by itself.
+    """Every disc as in the table, then, of several seeds, each seed by itself.
 
     rows : of the method and of LDCT.
     """
@@ -100,7 +100,7 @@ def _value_of_discs(
     own = rows[rows["method"] == method]
     seeds = list(own["seed"].unique())
     cells = cells.assign(seed=seeds[0] if len(seeds) == 1 else "mean")
-    keys = ["seed", "contrast_hu", "diameter_mm", "observer"]
+    keys = ["seed", "contrast_hu", "diameter_mm"]
     conditions = [
         row
         for frame in ([cells, own] if len(seeds) > 1 else [cells])

@@ -19,8 +19,6 @@ SHUFFLED = "control_shuffled"
 # What makes two rows the same place: of per-slice tables, and of inserted discs.
 OF_SLICES = ("patient", "slice_index", "lesion")
 OF_DISCS = ("patient", "contrast_hu", "diameter_mm")
-# The observer of disc detection whose d' is judged; the other one is told by tables of its own.
-OBSERVER = "cho"
 
 Verdict = Literal["met", "violated", "undecided", "not measured"]
 
@@ -103,9 +101,8 @@ def goodness_rows(table: pd.DataFrame | None, metric: str, better: str) -> pd.Da
     """
     if table is None or metric not in table:
         return pd.DataFrame(columns=["method", "value", "goodness"])
-    pairing = OF_DISCS if "observer" in table else OF_SLICES
-    rows = table[table["observer"] == OBSERVER] if "observer" in table else table
-    rows = rows[rows[metric].notna()]
+    pairing = OF_DISCS if "leave_one_out" in table else OF_SLICES
+    rows = table[table[metric].notna()]
     value = rows[metric].astype(float)
     distance = {"lower": value, "zero": value.abs(), "one": (value - 1).abs()}
     goodness = value if better == "higher" else -distance[better]

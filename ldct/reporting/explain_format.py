@@ -101,12 +101,10 @@ def _with_unit(value: float, formula: Mapping[str, Any]) -> str:
 
 
 def _conditions(value: Mapping[str, Any], several_seeds: bool) -> list[str]:
-    """A line for each disc and observer, and for each seed where there are several."""
-    lines = [
-        "contrast HU  diameter mm  observer" + "  seed" * several_seeds + "    value   interval"
-    ]
+    """A line for each disc, and for each seed where there are several."""
+    lines = ["contrast HU  diameter mm" + "  seed" * several_seeds + "    value   interval"]
     for row in value["conditions"]:
-        place = f"{row['contrast_hu']:>11g}  {row['diameter_mm']:>11g}  {row['observer']:<8}"
+        place = f"{row['contrast_hu']:>11g}  {row['diameter_mm']:>11g}"
         place += f"  {row['seed']:>4}" * several_seeds
         number = f"{row['value']:>9.2f}   [{row['lower']:.2f}, {row['upper']:.2f}]"
         lines.append(place + (number if isfinite(row["value"]) else f"{'–':>9}   not measured"))

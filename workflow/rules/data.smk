@@ -10,6 +10,15 @@ VOLUME_CODE = code(
 )
 # The demo patient's lesions are the reader marks in its archive.
 READER_MARKS = ["ldct/data/lidc.py", "ldct/data/demo.py"] if IS_DEMO else []
+
+
+def lesion_source():
+    """Where lesions come from, as arguments: the user's list, the demo's reader marks, or nothing."""
+    if SETTINGS["lesions_csv"]:
+        return ["--neutral-csv", SETTINGS["lesions_csv"]]
+    return ["--archives", SETTINGS["demo"]["archives"]] if IS_DEMO else []
+
+
 INDEX_CODE = code(
     "ldct/data/dicom.py",
     "ldct/data/hounsfield.py",
