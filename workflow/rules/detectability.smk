@@ -7,7 +7,7 @@ DISC_FILES = expand(f"{DISCS}/{{name}}", name=[*VOLUME_FILES, "discs.json"])
 if SETTINGS.get("detectability"):
 
     DETECTABILITY_FILES = [
-        f"{RUN}/detectability/{place}.parquet" for place in bench_places()
+        f"{RUN}/detectability/{place}.parquet" for place in BENCH_PLACES
     ]
     RESULTS += expand(
         f"{RUN}/tables/detectability.{{format}}", format=["csv", "md", "html"]
@@ -25,13 +25,7 @@ if SETTINGS.get("detectability"):
                 name=VOLUME_FILES,
             ),
             lesions=f"{DATA}/lesions.csv",
-            code=code(
-                "ldct/data/disc*.py",
-                "ldct/data/dose.py",
-                "ldct/data/fan_beam.py",
-                "ldct/data/projector.py",
-                "ldct/data/lesions.py",
-            ),
+            code=code_behind("insert-discs"),
         output:
             DISC_FILES,
         log:
@@ -61,12 +55,7 @@ if SETTINGS.get("detectability"):
         input:
             discs=DISC_FILES,
             predictions=predictions_of_all_seeds(["discs"]),
-            code=code(
-                "ldct/evaluation/disc_detection.py",
-                "ldct/evaluation/observers.py",
-                "ldct/evaluation/lesion_bench.py",
-                "ldct/evaluation/run_files.py",
-            ),
+            code=code_behind("detectability"),
         output:
             DETECTABILITY_FILES,
         log:
@@ -95,13 +84,7 @@ if SETTINGS.get("detectability"):
         input:
             measured=DETECTABILITY_FILES,
             discs=f"{DISCS}/discs.json",
-            code=BENCH_CODE
-            + code(
-                "ldct/commands/detectability.py",
-                "ldct/reporting/detectability_*.py",
-                "ldct/evaluation/disc_detection.py",
-                "ldct/evaluation/observers.py",
-            ),
+            code=code_behind("draw-detectability"),
         output:
             csv=f"{RUN}/tables/detectability.csv",
             md=f"{RUN}/tables/detectability.md",

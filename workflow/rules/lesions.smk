@@ -7,12 +7,6 @@ METHOD_TITLES = [
     if SETTINGS["cards"][name]["kind"] != "identity"
 ]
 BENCH_TITLES = as_json([["ndct", "NDCT"], ["ldct", "LDCT"], *METHOD_TITLES])
-BENCH_CODE = code(
-    "ldct/reporting/figure_style.py",
-    "ldct/reporting/dot_rows.py",
-    "ldct/reporting/bench_tables.py",
-    "ldct/reporting/plain_table.py",
-)
 # Users' data sets say in a key, not always in their title, that their dose is simulated.
 SIMULATED = DATASET["simulated"] and "simulated" not in DATASET["title"]
 BENCH_NOTE = "{}{}; {}".format(
@@ -20,38 +14,19 @@ BENCH_NOTE = "{}{}; {}".format(
     " (quarter dose simulated)" if SIMULATED else "",
     SETTINGS["budget_text"],
 )
-
-
-def bench_places():
-    """Folders of the lesion bench: both references, then every method and control with every seed."""
-    return ["ndct/fixed", "ldct/fixed"] + [
-        f"{method}/{seed}"
-        for method in MEASURED
-        for seed in SETTINGS["method_seeds"][method]
-    ]
-
-
+# Images that are measured: both references, then every method and control with every seed.
+BENCH_PLACES = ["ndct/fixed", "ldct/fixed"] + [
+    f"{method}/{seed}"
+    for method in MEASURED
+    for seed in SETTINGS["method_seeds"][method]
+]
 LESION_FILES = [
     f"{RUN}/lesion_bench/{place}/{patient}.parquet"
-    for place in bench_places()
+    for place in BENCH_PLACES
     for patient in TEST_PATIENTS
 ]
 RESULTS += expand(f"{RUN}/tables/lesions.{{format}}", format=["csv", "md", "html"])
 RESULTS += expand(f"{RUN}/figures/lesion_bench.{{format}}", format=["png", "pdf"])
-
-
-LESION_PANEL_CODE = code(
-    "ldct/reporting/figure_style.py",
-    "ldct/reporting/comparison.py",
-    "ldct/reporting/plain_table.py",
-    "ldct/reporting/lesion_panels.py",
-    "ldct/evaluation/metrics.py",
-    "ldct/evaluation/protocol.py",
-    "ldct/data/lesions.py",
-    "ldct/evaluation/lesion_places.py",
-    "ldct/commands/lesions.py",
-    "ldct/scaling.py",
-)
 
 
 rule measure_lesions:
@@ -65,13 +40,7 @@ rule measure_lesions:
         predictions=predictions_of_all_seeds(TEST_PATIENTS),
         lesions=f"{DATA}/lesions.csv",
         protocol=SETTINGS["protocol_file"],
-        code=code(
-            "ldct/evaluation/lesion_*.py",
-            "ldct/evaluation/metrics.py",
-            "ldct/evaluation/protocol.py",
-            "ldct/data/lesions.py",
-            "ldct/scaling.py",
-        ),
+        code=code_behind("lesion-bench"),
     output:
         LESION_FILES,
     log:
@@ -100,17 +69,7 @@ rule draw_lesion_bench:
     input:
         measured=LESION_FILES,
         protocol=SETTINGS["protocol_file"],
-        code=BENCH_CODE
-        + code(
-            "ldct/reporting/lesion_bench_*.py",
-            "ldct/commands/lesions.py",
-            "ldct/evaluation/columns*.py",
-            "ldct/evaluation/lesion_measures.py",
-            "ldct/evaluation/uncertainty.py",
-            "ldct/evaluation/intervals.py",
-            "ldct/evaluation/resampling.py",
-            "ldct/evaluation/protocol.py",
-        ),
+        code=code_behind("draw-lesion-bench"),
     output:
         csv=f"{RUN}/tables/lesions.csv",
         md=f"{RUN}/tables/lesions.md",
@@ -163,7 +122,7 @@ rule draw_lesion_panels:
         predictions=predictions_of(METHODS, TEST_PATIENTS),
         lesions=f"{DATA}/lesions.csv",
         protocol=SETTINGS["protocol_file"],
-        code=LESION_PANEL_CODE,
+        code=code_behind("draw-lesion-panels"),
     output:
         report(
             directory(f"{RUN}/lesions"),
