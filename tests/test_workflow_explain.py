@@ -102,7 +102,7 @@ def test_cells_of_tables_are_explained(monkeypatch, cells):
 
 def test_cells_of_discs_are_explained(monkeypatch):
     monkeypatch.setattr("ldct.explain.trace", lambda *_: [])
-    keys = ("contrast_hu", "diameter_mm", "observer")
+    keys = ("contrast_hu", "diameter_mm")
     for row in rows_of("detectability"):
         for column, lower in (("d_prime", "lower"), ("change", "change_lower")):
             conditions = explain("tiny", row["method"], column)["value"]["conditions"]

@@ -41,12 +41,6 @@ def register(verbs: argparse._SubParsersAction) -> None:
     add_panels(texture)
     texture.set_defaults(run=run_draw_texture)
 
-    panels = verbs.add_parser("draw-lesion-panels", help="a panel for every lesion slice")
-    add_panels(panels)
-    panels.add_argument("--lesions", type=Path, required=True)
-    panels.add_argument("--credit", default="", help="whom to credit for the data")
-    panels.set_defaults(run=run_draw_lesion_panels)
-
 
 def add_panels(parser: argparse.ArgumentParser) -> None:
     """Add the options of figures that show slices."""
@@ -186,22 +180,3 @@ def central_region(shape: tuple[int, int]) -> tuple[int, int, int, int]:
     rows, columns = shape[0] // 4, shape[1] // 4
     top, left = (shape[0] - rows) // 2, (shape[1] - columns) // 2
     return top, top + rows, left, left + columns
-
-
-def run_draw_lesion_panels(options: argparse.Namespace) -> None:
-    """Draw a panel for every lesion slice of the test set, and an index of them."""
-    from ldct.data.folders import atomic_folder
-    from ldct.evaluation.protocol import load_protocol
-    from ldct.reporting.lesion_panels import render_lesion_panels
-
-    found = predictions_by_patient(options.predictions, options.titles)
-    cases = [(folder, found.get(folder.name, {})) for folder in options.test_folders]
-    with atomic_folder(options.output) as temporary:
-        render_lesion_panels(
-            cases,
-            options.lesions,
-            load_protocol(options.protocol),
-            options.note,
-            temporary,
-            options.credit,
-        )

@@ -13,7 +13,7 @@ from ldct.evaluation.run_files import table_files
 KEYS = ("method", "seed", "patient", "slice_index", "z_mm", "protocol")
 KEYS_OF_TABLE = {
     "lesion_bench": (*KEYS, "lesion", "label", "diameter_mm"),
-    "detectability": (*KEYS, "contrast_hu", "diameter_mm", "observer"),
+    "detectability": (*KEYS, "contrast_hu", "diameter_mm"),
 }
 # Values of the table of discs, with the columns of their bounds.
 BOUNDS_OF_DISCS = {"d_prime": ("lower", "upper"), "change": ("change_lower", "change_upper")}

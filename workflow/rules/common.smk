@@ -36,7 +36,7 @@ def methods_of_kind(*kinds):
 wildcard_constraints:
     method="|".join(map(re.escape, MEASURED)),
     model="|".join(map(re.escape, SETTINGS["models"])) or "(?!)",
-    # "discs": crops with inserted discs, a patient to all methods (lesion_bench.smk).
+    # "discs": crops with inserted discs, a patient to all methods (detectability.smk).
     patient="|".join([*map(re.escape, DATASET["patients"]), "discs"]),
     seed=r"\d+|fixed",
 
@@ -52,13 +52,6 @@ def gpus():
 def as_json(content):
     """One line of JSON, for parameters of rules and arguments of commands."""
     return json.dumps(content, sort_keys=True)
-
-
-def lesion_source():
-    """Where lesions come from, as arguments: the user's list, the demo's reader marks, or nothing."""
-    if SETTINGS["lesions_csv"]:
-        return ["--neutral-csv", SETTINGS["lesions_csv"]]
-    return ["--archives", SETTINGS["demo"]["archives"]] if IS_DEMO else []
 
 
 def all_cores():
@@ -146,15 +139,6 @@ def predictions_of_all_seeds(patients):
         for method in MEASURED
         for seed in SETTINGS["method_seeds"][method]
         for patient in patients
-    ]
-
-
-def bench_places():
-    """Folders of the lesion bench: both references, then every method and control with every seed."""
-    return ["ndct/fixed", "ldct/fixed"] + [
-        f"{method}/{seed}"
-        for method in MEASURED
-        for seed in SETTINGS["method_seeds"][method]
     ]
 
 

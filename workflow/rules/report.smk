@@ -1,9 +1,5 @@
-"""Figures, lesion panels, and the configuration of the run."""
+"""Figures and the configuration of the run."""
 
-# The identity method is the LDCT image, which every panel shows anyway.
-IDENTITIES = [
-    name for name, card in SETTINGS["cards"].items() if card["kind"] == "identity"
-]
 FIGURE_NOTE = f"{DATASET['title']}; {SETTINGS['budget_text']}"
 FIGURE_FORMATS = ["png", "pdf"]
 # Fig. 3 of the paper shows these, in this order; what the run does not have is left out.
@@ -186,49 +182,6 @@ if TEXTURES:
             "python -m ldct --log {log} draw-texture --test-folders {params.test}"
             " --predictions {input.predictions} --titles {params.titles:q}"
             " --protocol {input.protocol} --note {params.note:q} --output {params.stem}"
-
-
-rule draw_lesion_panels:
-    """A panel for every annotated lesion slice of the test set."""
-    input:
-        test=expand(
-            f"{RUN}/test/{{patient}}/{{name}}",
-            patient=TEST_PATIENTS,
-            name=VOLUME_FILES,
-        ),
-        predictions=predictions_of(METHODS, TEST_PATIENTS),
-        lesions=f"{DATA}/lesions.csv",
-        protocol=SETTINGS["protocol_file"],
-        code=code_behind("draw-lesion-panels"),
-    output:
-        report(
-            directory(f"{RUN}/lesions"),
-            patterns=["{name}.png"],
-            caption="../report/lesions.rst",
-            category="Lesion panels",
-        ),
-    log:
-        f"logs/{SETTINGS['run']}/draw_lesion_panels.log",
-    benchmark:
-        f"{RUN}/benchmarks/draw_lesion_panels.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=1500,
-        gpu=0,
-    params:
-        test=expand(f"{RUN}/test/{{patient}}", patient=TEST_PATIENTS),
-        titles=titles([name for name in METHODS if name not in IDENTITIES]),
-        note=FIGURE_NOTE,
-        credit=DATASET.get("credit", f"{DATASET['title']}."),
-    message:
-        "Drawing a panel for every lesion slice"
-    shell:
-        "python -m ldct --log {log} draw-lesion-panels --test-folders {params.test}"
-        " --predictions {input.predictions} --titles {params.titles:q} --lesions {input.lesions}"
-        " --protocol {input.protocol} --note {params.note:q} --credit {params.credit:q}"
-        " --output {output}"
 
 
 rule save_configuration:
