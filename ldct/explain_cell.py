@@ -16,7 +16,6 @@ from ldct.evaluation.protocol import Protocol, load_protocol
 from ldct.evaluation.run_files import TABLES, table_files
 from ldct.evaluation.run_tables import NotMeasuredError, read_table, values_of
 from ldct.files import read_json
-from ldct.reporting.cost_formats import LEARNED_ONLY
 
 COST_FILE = "tables/cost.json"
 LOW_DOSE = "ldct"  # what the change of a disc's d' is measured from
@@ -87,7 +86,7 @@ def rows_of(folder: Path, settings: Mapping[str, Any], table: str, method: str) 
     if entry is None:
         raise NotMeasuredError(f"{COST_FILE} was not made, or {method} is not in it")
     numbers = {
-        key: None if key.startswith(LEARNED_ONLY) and not entry["stages"] else value
+        key: value
         for key, value in entry.items()
         if value is None or isinstance(value, int | float)
     }
