@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 
+from ldct.code_behind import code_behind
 from ldct.evaluation.completeness import finished_scores
 from ldct.evaluation.run_files import files_of_claims, table_files
 from ldct.files import read_yaml
@@ -38,12 +39,6 @@ wildcard_constraints:
     # "discs": crops with inserted discs, a patient to all methods (lesion_bench.smk).
     patient="|".join([*map(re.escape, DATASET["patients"]), "discs"]),
     seed=r"\d+|fixed",
-
-
-def code(*patterns):
-    """Python files of the suite that make an output: snakemake does not see imports by itself."""
-    found = [path for pattern in patterns for path in sorted(REPOSITORY.glob(pattern))]
-    return [str(path) for path in found if path.is_file()]
 
 
 def gpus():
@@ -82,13 +77,6 @@ SCALING = "--window {} {}{}".format(
 )
 
 
-def method_code(method):
-    """Python files of a classical method's folder."""
-    return [
-        str(path) for path in sorted(Path(SETTINGS["folders"][method]).glob("*.py"))
-    ]
-
-
 def include_rules_of_methods():
     """Include `rules.smk` of external methods; one that is broken is left out, with the reason."""
     for method in [*METHODS]:
@@ -106,9 +94,6 @@ def include_rules_of_methods():
             MEASURED.remove(method)
             del SETTINGS["cards"][method]
             SETTINGS["broken"][method] = " ".join(problem.split())
-
-
-CLASSICAL_CODE = code("ldct/denoising/classical.py", "ldct/denoising/block_matching.py")
 
 
 def all_scores():

@@ -1,12 +1,6 @@
 """Control methods: predictions whose order every metric must get right."""
 
 CONTROL_FOLDERS = [SETTINGS["folders"][name] for name in CONTROLS]
-CONTROL_CODE = [file for name in CONTROLS for file in method_code(name)] + code(
-    "ldct/denoising/control.py",
-    "ldct/denoising/blur.py",
-    "ldct/denoising/block_matching.py",
-    "ldct/denoising/classical.py",
-)
 # The low-dose image itself is the first control; it is a method of its own.
 REFERENCES = [
     name for name, card in SETTINGS["cards"].items() if card["kind"] == "identity"
@@ -27,7 +21,7 @@ if CONTROLS:
                 patient=TRAIN_PATIENTS,
                 name=VOLUME_FILES,
             ),
-            code=CONTROL_CODE,
+            code=code_behind("tune-controls", *CONTROL_FOLDERS),
         output:
             expand(f"{RUN}/models/{{control}}/fixed/parameters.json", control=CONTROLS),
         log:
@@ -62,7 +56,7 @@ if CONTROLS:
             parameters=expand(
                 f"{RUN}/models/{{control}}/fixed/parameters.json", control=CONTROLS
             ),
-            code=CONTROL_CODE,
+            code=code_behind("denoise-controls", *CONTROL_FOLDERS),
         output:
             expand(
                 f"{RUN}/predictions/{{control}}/fixed/{{{{patient}}}}.npy",
@@ -101,20 +95,7 @@ if CONTROLS:
             ),
             expectations=REPOSITORY / "config/control_expectations.yaml",
             protocol=SETTINGS["protocol_file"],
-            code=code(
-                "ldct/evaluation/control_expectations.py",
-                "ldct/evaluation/disc_detection.py",
-                "ldct/evaluation/formula*.py",
-                "ldct/evaluation/intervals.py",
-                "ldct/evaluation/observers.py",
-                "ldct/evaluation/protocol.py",
-                "ldct/evaluation/resampling.py",
-                "ldct/evaluation/tissues.py",
-                "ldct/evaluation/uncertainty.py",
-                "ldct/reporting/controls_table.py",
-                "ldct/reporting/plain_table.py",
-                "ldct/commands/controls.py",
-            ),
+            code=code_behind("controls-table"),
         output:
             json=f"{RUN}/tables/controls.json",
             csv=f"{RUN}/tables/controls.csv",

@@ -13,14 +13,14 @@ rule micro_benchmark:
     """Loss terms and levels timed in turns; ratios, so that other jobs disturb both sides alike."""
     input:
         plan=MICRO_PLAN,
-        networks=sorted(
-            {
+        code=code_behind(
+            "micro-benchmark",
+            *(
                 file
                 for model in MICRO_MODELS
                 for file in network_files(MICRO_MODELS, model)
-            }
+            ),
         ),
-        code=TRAINING_CODE + code("ldct/micro_benchmark.py", "ldct/probes.py"),
     output:
         f"{RUN}/tables/micro_benchmark.json",
     log:
@@ -69,13 +69,7 @@ rule cost:
             for patient in TEST_PATIENTS
         ],
         micro=f"{RUN}/tables/micro_benchmark.json",
-        code=code(
-            "ldct/evaluation/cost.py",
-            "ldct/probes.py",
-            "ldct/reporting/cost_formats.py",
-            "ldct/denoising/network_*.py",
-            "ldct/commands/cost.py",
-        ),
+        code=code_behind("cost"),
     output:
         json=f"{RUN}/tables/cost.json",
         csv=f"{RUN}/tables/cost.csv",

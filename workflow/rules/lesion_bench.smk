@@ -12,13 +12,6 @@ BENCH_TITLES = as_json(
         if SETTINGS["cards"][name]["kind"] != "identity"
     ]
 )
-BENCH_CODE = code(
-    "ldct/reporting/figure_style.py",
-    "ldct/reporting/dot_rows.py",
-    "ldct/reporting/bench_tables.py",
-    "ldct/reporting/plain_table.py",
-    "ldct/commands/lesion_bench.py",
-)
 # Users' data sets say in a key, not always in their title, that their dose is simulated.
 SIMULATED = DATASET["simulated"] and "simulated" not in DATASET["title"]
 BENCH_NOTE = "{}{}; {}".format(
@@ -51,14 +44,7 @@ rule measure_lesions:
         predictions=predictions_of_all_seeds(TEST_PATIENTS),
         lesions=f"{DATA}/lesions.csv",
         protocol=SETTINGS["protocol_file"],
-        code=code(
-            "ldct/evaluation/lesion_*.py",
-            "ldct/evaluation/metrics.py",
-            "ldct/evaluation/noise_power.py",
-            "ldct/evaluation/protocol.py",
-            "ldct/data/lesions.py",
-            "ldct/scaling.py",
-        ),
+        code=code_behind("lesion-bench"),
     output:
         measured=LESION_FILES,
         spectra=LESION_SPECTRA,
@@ -89,15 +75,7 @@ rule draw_lesion_bench:
         measured=LESION_FILES,
         spectra=LESION_SPECTRA,
         protocol=SETTINGS["protocol_file"],
-        code=BENCH_CODE
-        + code(
-            "ldct/reporting/lesion_bench_*.py",
-            "ldct/evaluation/lesion_measures.py",
-            "ldct/evaluation/uncertainty.py",
-            "ldct/evaluation/intervals.py",
-            "ldct/evaluation/resampling.py",
-            "ldct/evaluation/protocol.py",
-        ),
+        code=code_behind("draw-lesion-bench"),
     output:
         csv=f"{RUN}/tables/lesions.csv",
         md=f"{RUN}/tables/lesions.md",
@@ -161,13 +139,7 @@ if SETTINGS.get("detectability"):
                 name=VOLUME_FILES,
             ),
             lesions=f"{DATA}/lesions.csv",
-            code=code(
-                "ldct/data/disc*.py",
-                "ldct/data/dose.py",
-                "ldct/data/fan_beam.py",
-                "ldct/data/projector.py",
-                "ldct/data/lesions.py",
-            ),
+            code=code_behind("insert-discs"),
         output:
             DISC_FILES,
         log:
@@ -197,11 +169,7 @@ if SETTINGS.get("detectability"):
         input:
             discs=DISC_FILES,
             predictions=predictions_of_all_seeds(["discs"]),
-            code=code(
-                "ldct/evaluation/disc_detection.py",
-                "ldct/evaluation/observers.py",
-                "ldct/evaluation/lesion_bench.py",
-            ),
+            code=code_behind("detectability"),
         output:
             DETECTABILITY_FILES,
         log:
@@ -230,13 +198,7 @@ if SETTINGS.get("detectability"):
         input:
             measured=DETECTABILITY_FILES,
             discs=f"{DISCS}/discs.json",
-            code=BENCH_CODE
-            + code(
-                "ldct/reporting/detectability_*.py",
-                "ldct/evaluation/disc_detection.py",
-                "ldct/evaluation/intervals.py",
-                "ldct/evaluation/observers.py",
-            ),
+            code=code_behind("draw-detectability"),
         output:
             csv=f"{RUN}/tables/detectability.csv",
             md=f"{RUN}/tables/detectability.md",

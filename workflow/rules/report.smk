@@ -25,25 +25,6 @@ FIGURES = expand(
     ],
     format=FIGURE_FORMATS,
 )
-FIGURE_CODE = code(
-    "ldct/reporting/figure_style.py",
-    "ldct/reporting/network_diagram.py",
-    "ldct/reporting/cascade_diagram.py",
-    "ldct/denoising/network_facts.py",
-    "ldct/denoising/network_cost.py",
-    "ldct/commands/reporting.py",
-)
-PANEL_CODE = code(
-    "ldct/reporting/figure_style.py",
-    "ldct/reporting/comparison.py",
-    "ldct/reporting/lesion_panels.py",
-    "ldct/evaluation/metrics.py",
-    "ldct/evaluation/protocol.py",
-    "ldct/data/lesions.py",
-    "ldct/evaluation/lesion_places.py",
-    "ldct/commands/reporting.py",
-    "ldct/scaling.py",
-)
 
 
 if CASCADE:
@@ -51,8 +32,7 @@ if CASCADE:
     rule draw_network:
         """Fig. 1: the network of the cascade's second level, drawn from its definition."""
         input:
-            network=NETWORK["network"]["file"],
-            code=FIGURE_CODE,
+            code=code_behind("draw-network", NETWORK["network"]["file"]),
         output:
             report(
                 f"{RUN}/figures/fig1_network.png",
@@ -82,12 +62,14 @@ if CASCADE:
     rule draw_cascade:
         """Fig. 2: the cascade, drawn from its card."""
         input:
-            networks=lambda wildcards: [
-                file
-                for model in SETTINGS["chains"][CASCADE]
-                for file in network_files(SETTINGS["models"], model)
-            ],
-            code=FIGURE_CODE,
+            code=lambda wildcards: code_behind(
+                "draw-cascade",
+                *(
+                    file
+                    for model in SETTINGS["chains"][CASCADE]
+                    for file in network_files(SETTINGS["models"], model)
+                ),
+            ),
         output:
             report(
                 f"{RUN}/figures/fig2_cascade.png",
@@ -132,7 +114,7 @@ rule draw_comparison:
         predictions=predictions_of(COMPARED, TEST_PATIENTS),
         lesions=f"{DATA}/lesions.csv",
         protocol=SETTINGS["protocol_file"],
-        code=PANEL_CODE,
+        code=code_behind("draw-comparison"),
     output:
         report(
             f"{RUN}/figures/fig3_lesion.png",
@@ -175,7 +157,7 @@ if TEXTURES:
             ),
             predictions=predictions_of(TEXTURES, TEST_PATIENTS),
             protocol=SETTINGS["protocol_file"],
-            code=PANEL_CODE + code("ldct/evaluation/regions.py"),
+            code=code_behind("draw-texture"),
         output:
             report(
                 f"{RUN}/figures/fig4_texture.png",
@@ -217,7 +199,7 @@ rule draw_lesion_panels:
         predictions=predictions_of(METHODS, TEST_PATIENTS),
         lesions=f"{DATA}/lesions.csv",
         protocol=SETTINGS["protocol_file"],
-        code=PANEL_CODE,
+        code=code_behind("draw-lesion-panels"),
     output:
         report(
             directory(f"{RUN}/lesions"),

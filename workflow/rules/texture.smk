@@ -8,14 +8,6 @@ TEXTURE_FIGURES = expand(
     name=["texture_nps", "texture_spectra"],
     format=["png", "pdf"],
 )
-TEXTURE_CODE = code(
-    "ldct/evaluation/noise_power.py",
-    "ldct/evaluation/periodic_peaks.py",
-    "ldct/evaluation/regions.py",
-    "ldct/evaluation/texture.py",
-    "ldct/evaluation/texture_files.py",
-    "ldct/commands/texture.py",
-)
 RESULTS += TEXTURE_FIGURES
 RESULTS += expand(
     f"{RUN}/tables/texture.{{format}}", format=["csv", "md", "html", "json"]
@@ -30,7 +22,7 @@ rule texture_references:
             patient=TEST_PATIENTS,
             name=VOLUME_FILES,
         ),
-        code=TEXTURE_CODE,
+        code=code_behind("texture-references"),
     output:
         squares=f"{TEXTURE}/squares.parquet",
         facts=f"{TEXTURE}/squares.json",
@@ -67,7 +59,7 @@ rule texture:
         test=expand(f"{RUN}/test/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
         prediction=f"{RUN}/predictions/{{method}}/{{seed}}/{{patient}}.npy",
         squares=f"{TEXTURE}/squares.parquet",
-        code=TEXTURE_CODE,
+        code=code_behind("texture"),
     output:
         measures=f"{TEXTURE}/{{method}}/{{seed}}/{{patient}}.parquet",
         spectra=f"{TEXTURE}/{{method}}/{{seed}}/{{patient}}.npz",
@@ -104,15 +96,7 @@ rule texture_report:
             for patient in TEST_PATIENTS
         ],
         facts=f"{TEXTURE}/squares.json",
-        code=TEXTURE_CODE
-        + code(
-            "ldct/evaluation/intervals.py",
-            "ldct/evaluation/texture_summary.py",
-            "ldct/evaluation/uncertainty.py",
-            "ldct/evaluation/resampling.py",
-            "ldct/reporting/texture_*.py",
-            "ldct/reporting/figure_style.py",
-        ),
+        code=code_behind("texture-report"),
     output:
         csv=f"{RUN}/tables/texture.csv",
         md=f"{RUN}/tables/texture.md",

@@ -17,11 +17,7 @@ if CURVES:
             histories=[
                 f"{RUN}/models/{model}/{seed}/history.csv" for model, seed in CURVES
             ],
-            code=code(
-                "ldct/reporting/loss_curves.py",
-                "ldct/reporting/figure_style.py",
-                "ldct/commands/training.py",
-            ),
+            code=code_behind("draw-loss-curves"),
         output:
             report(
                 f"{LOSS_CURVES}.png",
