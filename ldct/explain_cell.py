@@ -24,7 +24,6 @@ from ldct.evaluation.uncertainty import MEAN, mean_interval
 from ldct.files import read_json
 from ldct.lineage import find_record
 from ldct.provenance import record_path
-from ldct.reporting.cost_formats import LEARNED_ONLY
 from ldct.reporting.detectability_table import detectability_summary
 
 COST_FILE = "tables/cost.json"
@@ -107,7 +106,7 @@ def find_cell(
 
 
 def _rows(folder: Path, settings: Mapping[str, Any], table: str, method: str) -> pd.DataFrame:
-    """All rows of one table and method; of the cost one row, NaN where its table has a dash."""
+    """All rows of one table and method; of the cost one row."""
     if table != "cost":
         names = dict.fromkeys([method, LOW_DOSE] if table == "detectability" else [method])
         frames = [read_table(folder, settings, table, name) for name in names]
@@ -117,7 +116,7 @@ def _rows(folder: Path, settings: Mapping[str, Any], table: str, method: str) ->
     if entry is None:
         raise NotMeasuredError(f"{COST_FILE} was not made, or {method} is not in it")
     numbers = {
-        key: None if key.startswith(LEARNED_ONLY) and not entry["stages"] else value
+        key: value
         for key, value in entry.items()
         if value is None or isinstance(value, int | float)
     }

@@ -111,7 +111,7 @@ TABLES = {
 }
 COST = {
     "drl": {"parameters": 12, "inference_seconds_per_slice": 0.5, "stages": ["drl"]},
-    "bm3d": {"parameters": 0, "inference_seconds_per_slice": 8.0, "stages": []},
+    "bm3d": {"inference_seconds_per_slice": 8.0, "stages": []},
 }
 COST = {
     name: {**dict.fromkeys(FORMULAS["cost"]), **entry, "title": name, "kind": "x"}
