@@ -107,16 +107,6 @@ def test_large_files_are_compared_by_size(run, monkeypatch):
     assert states(explained())["full.npy"] == "changed"
 
 
-def test_a_protocol_that_was_changed_since_is_said(run):
-    path = run / "scores/better/0/L1.parquet"
-    protocol = {"name": "abdomen", "window": [-160.0, 240.0]}
-    assert explained()["protocol"]["state"] == "unknown"
-    record(path, protocols=[protocol])
-    assert explained()["protocol"]["state"] == "as recorded"
-    record(path, protocols=[protocol | {"window": [-100.0, 240.0]}])
-    assert explained()["protocol"]["state"].startswith("changed")
-
-
 def test_records_that_name_each_other_are_followed_once(tmp_path):
     first, second = tmp_path / "a", tmp_path / "b"
     first.write_text("a")
