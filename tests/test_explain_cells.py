@@ -124,7 +124,7 @@ def test_every_kind_of_table_prints_formula_protocol_record_and_command(tables, 
     for metric, parts in {
         "psnr": ["20 log10", "protocol abdomen: window [-160, 240] HU"],
         "vif": ["visual information fidelity", "the protocol's file: as recorded"],
-        "lattice_ratio": ["pooling lattice", "no evaluation protocol", "side_px 32"],
+        "lattice_ratio": ["lattice ratio", "no evaluation protocol", "side_px 32"],
         "cnr": ["|mean of lesion", "protocol abdomen: window", "the protocol's file: as recorded"],
         "d_prime": ["observer's mean outputs", "no evaluation protocol", "channels 5"],
     }.items():
