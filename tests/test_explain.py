@@ -223,7 +223,7 @@ def test_values_that_are_all_undefined_are_said_to_be(run, capsys):
 
 
 def write_discs(run, seed="0", **changes) -> None:
-    """d' of two discs by one observer, of "better" and of LDCT, with those without each place."""
+    """d' of two discs, of "better" and of LDCT, with those without each place."""
     for method, folder, shift in (("better", seed, 0.0), ("ldct", "fixed", -0.25)):
         d_prime = np.array([1.5, 3.0 + int(seed)]) + shift
         frame = pd.DataFrame(
@@ -233,7 +233,6 @@ def write_discs(run, seed="0", **changes) -> None:
                 "patient": "L1",
                 "contrast_hu": [10.0, 20.0],
                 "diameter_mm": 8.0,
-                "observer": "cho",
                 "d_prime": d_prime,
                 "lower": d_prime - 0.5,
                 "upper": d_prime + 0.5,
@@ -307,11 +306,11 @@ def test_several_seeds_are_told_apart(run, capsys):
     settings["method_seeds"]["better"] = ["0", "1"]
     (run / "config.yaml").write_text(yaml.safe_dump(settings))
     text = explained(capsys, "d_prime")
-    assert "observer  seed" in text
-    assert "cho          1     4.00" in text
-    assert "cho       mean     3.50" in text
+    assert "diameter mm  seed" in text
+    assert "8     1     4.00" in text
+    assert "8  mean     3.50" in text
     assert "seeds: 0, 1" in text
-    assert "observer  seed" not in explained(capsys, "d_prime", "--seed", "1")
+    assert "diameter mm  seed" not in explained(capsys, "d_prime", "--seed", "1")
 
 
 def test_values_that_are_undefined_still_name_their_data(run, capsys):

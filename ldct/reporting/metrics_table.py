@@ -11,7 +11,7 @@ from ldct.evaluation.columns_metrics import FULL_REFERENCE, OF_TISSUES, SCORES
 from ldct.evaluation.formulas import formula_of
 from ldct.evaluation.image_quality import without_blind_values
 from ldct.evaluation.tissues import TISSUES
-from ldct.evaluation.uncertainty import mean_interval
+from ldct.evaluation.uncertainty import mean_interval, patients_text
 from ldct.reporting.bench_tables import bounds, number, write_tables
 from ldct.reporting.plain_table import Cell, PlainTable
 
@@ -71,9 +71,9 @@ def write_metrics(
         if own:
             tables.append(_table(name.capitalize(), own, cells, titles))
     notes = [
-        f"Mean over up to {summary['n_slices'].max()} slices; patients: "
-        f"{summary['n_patients'].max()}; training seeds: {summary['n_seeds'].max()}. Intervals: "
-        f"{summary['confidence'].iloc[0]:.0%}, over patients.",
+        f"Mean over up to {summary['n_slices'].max()} slices of "
+        f"{patients_text(summary['n_patients'].max())}, with its "
+        f"{summary['confidence'].iloc[0]:.0%} interval over patients where there are three.",
         f"Whole image: {context['protocol']}. Tissues: HU as they are; those that some method does "
         "not see stand in the CSV alone.",
         f"Data: {context['note']}.",

@@ -1,5 +1,11 @@
 """From DICOM to volumes, tiles, lesions and the test set."""
 
+# Where lesions come from: the user's list, the demo's reader marks, or nothing.
+LESION_SOURCE = ["--archives", SETTINGS["demo"]["archives"]] if IS_DEMO else []
+if SETTINGS["lesions_csv"]:
+    LESION_SOURCE = ["--neutral-csv", SETTINGS["lesions_csv"]]
+
+
 if IS_DEMO:
 
     rule fetch_demo:
@@ -179,7 +185,7 @@ rule list_lesions:
         gpu=0,
     params:
         folders=expand(f"{DATA}/volumes/{{patient}}", patient=DATASET["patients"]),
-        source=lesion_source(),
+        source=LESION_SOURCE,
     message:
         "Listing the annotated lesions"
     shell:

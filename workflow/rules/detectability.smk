@@ -1,127 +1,13 @@
-"""Lesion bench: measures of annotated lesions, and detectability of inserted discs."""
+"""Detectability of inserted discs."""
 
 DISCS = f"{RUN}/test/discs"
 DISC_FILES = expand(f"{DISCS}/{{name}}", name=[*VOLUME_FILES, "discs.json"])
-# Both doses of the test folder stand beside the methods; the identity method is the LDCT image.
-REFERENCE_TITLES = [["ndct", "NDCT"], ["ldct", "LDCT"]]
-BENCH_TITLES = as_json(
-    REFERENCE_TITLES
-    + [
-        [name, SETTINGS["cards"][name]["title"]]
-        for name in METHODS
-        if SETTINGS["cards"][name]["kind"] != "identity"
-    ]
-)
-# Users' data sets say in a key, not always in their title, that their dose is simulated.
-SIMULATED = DATASET["simulated"] and "simulated" not in DATASET["title"]
-BENCH_NOTE = "{}{}; {}".format(
-    DATASET["title"],
-    " (quarter dose simulated)" if SIMULATED else "",
-    SETTINGS["budget_text"],
-)
-LESION_FILES = [
-    f"{RUN}/lesion_bench/{place}/{patient}.parquet"
-    for place in bench_places()
-    for patient in TEST_PATIENTS
-]
-LESION_SPECTRA = [
-    f"{RUN}/lesion_bench/{place}/{patient}_nps.parquet"
-    for place in bench_places()
-    for patient in TEST_PATIENTS
-]
-RESULTS += expand(f"{RUN}/tables/lesions.{{format}}", format=["csv", "md", "html"])
-RESULTS += expand(f"{RUN}/figures/lesion_bench.{{format}}", format=["png", "pdf"])
-
-
-rule measure_lesions:
-    """Contrast, edge, noise, its spectrum and crop scores of every lesion slice, in every image."""
-    input:
-        test=expand(
-            f"{RUN}/test/{{patient}}/{{name}}",
-            patient=TEST_PATIENTS,
-            name=VOLUME_FILES,
-        ),
-        predictions=predictions_of_all_seeds(TEST_PATIENTS),
-        lesions=f"{DATA}/lesions.csv",
-        protocol=SETTINGS["protocol_file"],
-        code=code_behind("lesion-bench"),
-    output:
-        measured=LESION_FILES,
-        spectra=LESION_SPECTRA,
-    log:
-        f"logs/{SETTINGS['run']}/measure_lesions.log",
-    benchmark:
-        f"{RUN}/benchmarks/measure_lesions.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=1000,
-        gpu=0,
-    params:
-        test=expand(f"{RUN}/test/{{patient}}", patient=TEST_PATIENTS),
-        folder=subpath(output[0], ancestor=3),
-    message:
-        "Measuring every annotated lesion in the images of all methods"
-    shell:
-        "python -m ldct --log {log} lesion-bench --test-folders {params.test}"
-        " --predictions {input.predictions} --lesions {input.lesions}"
-        " --protocol {input.protocol} --output {params.folder}"
-
-
-rule draw_lesion_bench:
-    """Lesion bench as table and figure."""
-    input:
-        measured=LESION_FILES,
-        spectra=LESION_SPECTRA,
-        protocol=SETTINGS["protocol_file"],
-        code=code_behind("draw-lesion-bench"),
-    output:
-        csv=f"{RUN}/tables/lesions.csv",
-        md=f"{RUN}/tables/lesions.md",
-        html=report(
-            f"{RUN}/tables/lesions.html",
-            caption="../report/lesion_bench.rst",
-            category="Lesions",
-        ),
-        png=report(
-            f"{RUN}/figures/lesion_bench.png",
-            caption="../report/lesion_bench.rst",
-            category="Lesions",
-        ),
-        pdf=f"{RUN}/figures/lesion_bench.pdf",
-    log:
-        f"logs/{SETTINGS['run']}/draw_lesion_bench.log",
-    benchmark:
-        f"{RUN}/benchmarks/draw_lesion_bench.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=1000,
-        gpu=0,
-    params:
-        titles=BENCH_TITLES,
-        statistics=as_json(interval_options()),
-        scaling=as_json(SETTINGS["scaling"]),
-        note=BENCH_NOTE,
-        credit=DATASET.get("credit", f"{DATASET['title']}."),
-        tables=subpath(output.csv, strip_suffix=".csv"),
-        figure=subpath(output.png, strip_suffix=".png"),
-    message:
-        "Drawing the lesion bench"
-    shell:
-        "python -m ldct --log {log} draw-lesion-bench --measured {input.measured}"
-        " --spectra {input.spectra}"
-        " --titles {params.titles:q} --protocol {input.protocol} --scaling {params.scaling:q}"
-        " --statistics {params.statistics:q} --note {params.note:q} --credit {params.credit:q}"
-        " --tables {params.tables} --figure {params.figure}"
 
 
 if SETTINGS.get("detectability"):
 
     DETECTABILITY_FILES = [
-        f"{RUN}/detectability/{place}.parquet" for place in bench_places()
+        f"{RUN}/detectability/{place}.parquet" for place in BENCH_PLACES
     ]
     RESULTS += expand(
         f"{RUN}/tables/detectability.{{format}}", format=["csv", "md", "html"]
@@ -165,7 +51,7 @@ if SETTINGS.get("detectability"):
             " --dose-fraction {params.dose} --workers {threads} --output {params.folder}"
 
     rule measure_detectability:
-        """d' of two model observers for every disc, in the images of all methods."""
+        """d' of a model observer for every disc, in the images of all methods."""
         input:
             discs=DISC_FILES,
             predictions=predictions_of_all_seeds(["discs"]),
@@ -187,7 +73,7 @@ if SETTINGS.get("detectability"):
             statistics=as_json(interval_options()),
             folder=subpath(output[0], ancestor=2),
         message:
-            "Measuring how well model observers find the discs in the images of all methods"
+            "Measuring how well a model observer finds the discs in the images of all methods"
         shell:
             "python -m ldct --log {log} detectability --discs {params.discs}"
             " --predictions {input.predictions} --statistics {params.statistics:q}"
