@@ -65,9 +65,8 @@ def mean_values(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     for table, rows in tables.items():
         present = [name for name in METRICS[table] if name in rows and rows[name].notna().any()]
         for metric in present:
-            means = rows.groupby("method")[metric].mean()
-            columns = {"metric": metric, "table": table, "value": means}
-            found.append(pd.DataFrame(columns).reset_index())
+            means = rows.groupby("method")[metric].mean().rename("value").reset_index()
+            found.append(means.assign(metric=metric, table=table))
     return pd.concat(found, ignore_index=True)[["metric", "table", "method", "value"]]
 
 

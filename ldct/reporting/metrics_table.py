@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from ldct.evaluation.columns import Formula
-from ldct.evaluation.columns_metrics import FULL_REFERENCE, OF_TISSUES, SCORES
+from ldct.evaluation.columns_metrics import FULL_REFERENCE, IMAGE_QUALITY, SCORES
 from ldct.evaluation.formulas import formula_of
 from ldct.evaluation.image_quality import without_blind_values
 from ldct.evaluation.tissues import TISSUES
@@ -34,11 +34,10 @@ def summarise_metrics(
     Metrics that no method has are left out.
     """
     seen = without_blind_values(image_quality)
-    of_tissues = [f"{tissue}_{measure}" for tissue in TISSUES for measure in OF_TISSUES]
     frame = pd.DataFrame(
         [
             {"method": method, "metric": metric, **vars(mean_interval(own, metric, **options))}
-            for table, metrics in ((scores, SCORES), (seen, [*FULL_REFERENCE, *of_tissues]))
+            for table, metrics in ((scores, SCORES), (seen, IMAGE_QUALITY))
             for metric in metrics
             for method, own in table.groupby("method", sort=False)
         ]
@@ -89,14 +88,12 @@ def _table(
     titles: Mapping[str, str],
 ) -> PlainTable:
     rows = [
-        [title_, *(_cell(cells.get((method, metric)), metric) for metric in metrics)]
-        for method, title_ in titles.items()
+        [name, *(_cell(cells[method, metric], metric) for metric in metrics)]
+        for method, name in titles.items()
     ]
     return PlainTable(title, ["Method", *(head_of(formula_of(name)) for name in metrics)], rows)
 
 
 def _cell(row: Any, metric: str) -> Cell:
-    if row is None:
-        return Cell(number(None, 0))
     digits = formula_of(metric).digits
     return Cell(number(row.estimate, digits), bounds(row.lower, row.upper, digits))
