@@ -116,7 +116,7 @@ def test_costs_are_those_of_the_file_and_lead_back_to_the_records_of_their_jobs(
     [
         ("psnr", ["20 log10", "protocol abdomen: window [-160, 240] HU"]),
         ("vif", ["visual information fidelity", "the protocol's file: as recorded"]),
-        ("lattice_ratio", ["pooling lattice", "no evaluation protocol"]),
+        ("lattice_ratio", ["lattice ratio", "no evaluation protocol"]),
         ("cnr", ["|mean of lesion", "protocol abdomen: window", "file: as recorded"]),
         ("d_prime", ["Hotelling observer's mean outputs", "no evaluation protocol"]),
         ("lesion_bench.noise_std_hu", ["local noise: standard deviation of output - NDCT"]),
