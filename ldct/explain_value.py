@@ -7,10 +7,9 @@ from typing import Any
 import pandas as pd
 
 from ldct.evaluation.image_quality import BLIND, without_blind_values
-from ldct.evaluation.intervals import MEAN, POOLED_PSNR, POOLED_RMSE
 from ldct.evaluation.protocol import Protocol
 from ldct.evaluation.run_tables import BOUNDS_OF_DISCS, is_switched_off
-from ldct.evaluation.uncertainty import mean_interval
+from ldct.evaluation.uncertainty import MEAN, POOLED_PSNR, POOLED_RMSE, mean_interval
 from ldct.reporting.detectability_table import detectability_summary
 
 POOLED = {"psnr": POOLED_PSNR, "rmse_hu": POOLED_RMSE}
@@ -61,7 +60,7 @@ def value_of(
         why = "switched off in the configuration" if off else "undefined in every row"
         return {"estimate": None, "why": why}
     averaging = POOLED[column] if _is_pooled(table, column, protocol) else MEAN
-    options = {key: statistics[key] for key in ("confidence", "resamples") if key in statistics}
+    options = {key: statistics[key] for key in ("confidence",) if key in statistics}
     interval = mean_interval(rows, column, averaging=averaging, **options)
     remark = "Table I shows no value: it leaves no slice out" if table == "scores" else ""
     return {

@@ -26,7 +26,7 @@ from ldct.files import write_json
 POOLED = REPOSITORY / "config/protocols/drl_author.yaml"
 SEEDS = {"drl": ["0", "1"], "bm3d": ["fixed"]}
 IMAGES = {"ndct": ["fixed"], "ldct": ["fixed"]}
-OPTIONS = {"confidence": 0.9, "resamples": 200}
+OPTIONS = {"confidence": 0.9}
 BLIND_TO = "air lung bone"
 SLICES, SITES = 12, 30
 MAIN = load_protocol(PROTOCOL)

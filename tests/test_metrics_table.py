@@ -32,7 +32,7 @@ def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def test_means_over_slices_and_seeds_and_what_is_not_seen():
     scores, quality = tables()
-    summary = summarise_metrics(scores, quality, {"resamples": 200})
+    summary = summarise_metrics(scores, quality, {})
     by_key = summary.set_index(["method", "metric"])
     expected = quality[quality["method"] == "drl"]["vif"].mean()
     assert by_key.loc[("drl", "vif"), "estimate"] == pytest.approx(expected)
@@ -46,7 +46,7 @@ def test_means_over_slices_and_seeds_and_what_is_not_seen():
 
 
 def test_flags_notes_and_blind_cells_are_on_the_page(tmp_path):
-    summary = summarise_metrics(*tables(), {"resamples": 200})
+    summary = summarise_metrics(*tables(), {})
     flagged = {
         "gmsd": {"flagged": True, "noted": False, "reason": "does not see a shift", "note": ""},
         "psnr": {"flagged": False, "noted": True, "reason": "", "note": "prefers a blur"},
@@ -63,7 +63,7 @@ def test_flags_notes_and_blind_cells_are_on_the_page(tmp_path):
 
 
 def test_a_run_without_controls_says_so(tmp_path):
-    summary = summarise_metrics(*tables(), {"resamples": 200})
+    summary = summarise_metrics(*tables(), {})
     files = render_metrics(summary, TITLES, {}, CONTEXT, tmp_path)
     assert "no controls" in files[2].read_text(encoding="utf-8")
 

@@ -9,10 +9,17 @@ import pandas as pd
 
 from ldct.evaluation.claims_kinds import compare_cost, compare_detectability, compare_micro
 from ldct.evaluation.claims_types import Comparison, Source, finite, signed_margin, two_sided_p
-from ldct.evaluation.intervals import MEAN, POOLED_PSNR, POOLED_RMSE, Averaging
 from ldct.evaluation.run_files import IMAGES
 from ldct.evaluation.run_tables import NotMeasuredError, read_values
-from ldct.evaluation.uncertainty import Interval, mean_interval, paired_difference
+from ldct.evaluation.uncertainty import (
+    MEAN,
+    POOLED_PSNR,
+    POOLED_RMSE,
+    Averaging,
+    Interval,
+    mean_interval,
+    paired_difference,
+)
 from ldct.files import read_json
 
 TRANSFORMS: dict[str, Callable[[pd.Series], pd.Series]] = {
@@ -116,7 +123,7 @@ def _averaging(part: Mapping[str, Any], source: Source) -> Averaging:
 
 def _counts(interval: Interval, trainings: int) -> dict[str, Any]:
     return {
-        "basis": interval.unit,
+        "basis": "patients",
         "n_patients": interval.n_patients,
         "n_slices": interval.n_slices,
         "n_seeds": trainings,

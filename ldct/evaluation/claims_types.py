@@ -32,11 +32,7 @@ class Source:
     @property
     def options(self) -> dict[str, Any]:
         """Keyword arguments of the functions in `uncertainty`."""
-        return {
-            "confidence": self.confidence,
-            "resamples": self.resamples,
-            "seed": self.seed,
-        }
+        return {"confidence": self.confidence}
 
     def trainings(self, *methods: str | None) -> int:
         """Training seeds behind a comparison of methods; 0 where none of them was trained."""
@@ -102,6 +98,7 @@ def two_sided_p(distance: float, error: float, df: float) -> float:
 def finite(numbers: Sequence[float], part: Mapping[str, Any]) -> list[float]:
     if not np.isfinite(numbers).all():
         raise NotMeasuredError(
-            f"no interval of {part.get('metric', 'd_prime')}: too few rows, or infinite values"
+            f"no interval of {part.get('metric', 'd_prime')}: fewer than three patients, "
+            "or infinite values"
         )
     return [float(number) for number in numbers]

@@ -78,7 +78,7 @@ def judge(
 
     tables : rows of identity and controls by table name (scores under one protocol); tables that
         the run does not have may be missing. identity : name of the low-dose method, or None.
-    options : confidence and resamples of the intervals.
+    options : confidence of the intervals.
     """
     found = []
     for expectation in expectations["expectations"]:

@@ -76,8 +76,8 @@ def summarise_texture(
     """Collect what `write_texture` wrote for every method, seed and patient of a run.
 
     files : `.../<method>/<seed>/<patient>.parquet`, with the .npz beside each; "ndct" among them.
-    rows : (method, title, kind) in the order of the table. options : confidence and resamples of
-        the intervals.
+    rows : (method, title, kind) in the order of the table. options : confidence of the
+        intervals.
     Profiles of patients with different pixel sizes are brought to the frequencies of the first.
     """
     frame = read_frames(files)

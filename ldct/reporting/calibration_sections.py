@@ -9,8 +9,7 @@ import pandas as pd
 from ldct.evaluation.calibration import Calibration
 from ldct.evaluation.calibration_grid import CHOICES
 from ldct.evaluation.calibration_tiles import TileCount
-from ldct.evaluation.intervals import FEW_SLICES
-from ldct.evaluation.resampling import FEWEST_PATIENTS
+from ldct.evaluation.resampling import FEW_SLICES, FEWEST_PATIENTS
 
 NAMES = {"psnr": "PSNR, dB", "ssim": "SSIM", "rmse_hu": "RMSE, HU"}
 DIGITS = {"psnr": 4, "ssim": 4, "rmse_hu": 3}

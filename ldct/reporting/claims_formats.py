@@ -6,8 +6,7 @@ from typing import Any
 from jinja2 import Environment
 
 from ldct.evaluation.formulas import formula_of
-from ldct.evaluation.intervals import scope_text
-from ldct.reporting.table1_formats import escape_markdown
+from ldct.reporting.plain_table import escape_markdown
 
 FLAG = "⚑"
 OUTCOMES = {"for": "holds", "against": "excluded", "open": "open"}
@@ -159,10 +158,7 @@ def head_notes(context: Mapping[str, Any], rule: Mapping[str, Any]) -> list[str]
         )
     if context["test_patients"] < 3:
         few = "One test patient" if context["test_patients"] == 1 else "Two test patients"
-        data += (
-            f" {few}: each interval is over {scope_text('slices', context['test_patients'])}. "
-            "Nothing is said of other trainings where there is one seed."
-        )
+        data += f" {few}: no interval, and nothing is said of other patients."
     percent = f"{100 * rule['confidence']:g} %"
     how = (
         f"Intervals hold {percent}; verdicts pass Holm's correction over all claims that have a p "

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-from ldct.reporting.table1_formats import escape_markdown
+from ldct.reporting.plain_table import escape_markdown
 
 MISSING = "–"
 # A classical method has none of these; 0 would read as free.

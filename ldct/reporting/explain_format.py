@@ -86,8 +86,7 @@ def _mean(value: Mapping[str, Any], formula: Mapping[str, Any]) -> list[str]:
         )
     lines = [
         _with_unit(value["estimate"], formula) + bounds,
-        f"{value['n_slices']} slices of {value['n_patients']} patient(s)",
-        f"interval over {value['note']}" if bounds else "no interval",
+        f"{value['n_slices']} slices, {value['note']}",
     ]
     if value["rows_left_out"]:
         lines.append(f"{value['rows_left_out']} undefined rows are left out")

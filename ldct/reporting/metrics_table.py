@@ -8,9 +8,8 @@ import pandas as pd
 
 from ldct.evaluation.formulas import formula_of
 from ldct.evaluation.image_quality import BLIND, FULL_REFERENCE, without_blind_values
-from ldct.evaluation.intervals import scope_text
 from ldct.evaluation.tissues import MEASURES, TISSUES, tissue_columns
-from ldct.evaluation.uncertainty import Interval, mean_interval
+from ldct.evaluation.uncertainty import Interval, mean_interval, patients_text
 from ldct.files import write_text
 from ldct.reporting.plain_table import PlainTable, to_html, to_markdown
 
@@ -39,8 +38,8 @@ def summarise_metrics(
 ) -> pd.DataFrame:
     """Mean and interval of every metric of every method, one row each.
 
-    scores, image_quality : rows of one protocol, of the same methods. options : confidence and
-        resamples of `mean_interval`.
+    scores, image_quality : rows of one protocol, of the same methods. options : confidence
+        of `mean_interval`.
     Columns: method, metric, the fields of `Interval`, and blind (the method does not see the
     tissue, so that no value stands there). Metrics that no method has are left out.
     """
@@ -150,11 +149,12 @@ def _cell(interval: Interval | None, metric: str) -> str:
 
 def _intro(summary: pd.DataFrame, context: Mapping[str, str]) -> list[str]:
     first = summary.iloc[0]
-    scope = scope_text(first["unit"], first["n_patients"])
+    none = ": no interval" if summary["lower"].isna().all() else ""
     return [
         f"{context['note']}.",
         f"Image metrics under {context['protocol']}; tissues in HU without a window.",
-        f"Intervals: {first['confidence']:.0%} over {scope}; slices: {first['n_slices']}; "
+        f"Intervals: {first['confidence']:.0%} over {patients_text(first['n_patients'])}{none}; "
+        f"slices: {first['n_slices']}; "
         f"training seeds: {summary['n_seeds'].max()}.",
     ]
 

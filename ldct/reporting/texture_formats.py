@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from jinja2 import Environment
 
-from ldct.reporting.table1_formats import escape_markdown
+from ldct.reporting.plain_table import escape_markdown
 
 HTML = """<!DOCTYPE html>
 <html lang="en">

@@ -88,7 +88,6 @@ def _row(found: MethodTexture) -> dict[str, Any]:
     any_interval = next(iter(found.intervals.values()), None)
     if any_interval:
         row |= {
-            "interval_unit": any_interval.unit,
             "confidence": any_interval.confidence,
             "n_patients": any_interval.n_patients,
             "n_slices": any_interval.n_slices,

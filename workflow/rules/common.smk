@@ -115,9 +115,9 @@ def made_by_rules(files):
 
 
 def interval_options():
-    """Confidence and resamples of all intervals of the run."""
+    """Confidence of all intervals of the run."""
     given = SETTINGS.get("statistics", {})
-    return {key: given[key] for key in ("confidence", "resamples") if key in given}
+    return {key: given[key] for key in ("confidence",) if key in given}
 
 
 def first_seed(method):
@@ -223,6 +223,7 @@ def table_of_finished_methods():
     command += ["--scores", *scores, "--tiles", f"{DATA}/tiles.npy"]
     command += ["--protocols", *SETTINGS["protocol_files"]]
     command += ["--published", REPOSITORY / "config/published.yaml"]
+    command += ["--margins", REPOSITORY / "config/margins.yaml"]
     command += ["--settings", as_json({**TABLE_SETTINGS, "failed": failed})]
     subprocess.run([*command, "--output", folder], check=True)
     for path in [Path(file) for file in SCORE_TABLES if os.path.isfile(file)]:

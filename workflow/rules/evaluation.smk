@@ -10,10 +10,9 @@ PLAIN_TABLES = [
     *expand(
         "{folder}/table1.{format}", folder=TABLE_FOLDERS, format=["csv", "md", "tex"]
     ),
-    *expand(f"{RUN}/tables/paired.{{format}}", format=["csv", "md"]),
-    f"{RUN}/tables/statistics.json",
+    f"{RUN}/tables/differences.csv",
 ]
-SCORE_TABLES = [*TABLE_PAGES, f"{RUN}/tables/paired.html", *PLAIN_TABLES]
+SCORE_TABLES = [*TABLE_PAGES, *PLAIN_TABLES]
 RESULTS += SCORE_TABLES
 
 
@@ -47,22 +46,18 @@ rule score:
 
 
 rule table1:
-    """Table I beside the published values, under every protocol; intervals, differences, ranks."""
+    """Table I beside the published values, under every protocol; differences."""
     input:
         scores=all_scores(),
         tiles=f"{DATA}/tiles.npy",
         protocols=SETTINGS["protocol_files"],
         published=REPOSITORY / "config/published.yaml",
+        margins=REPOSITORY / "config/margins.yaml",
         code=code_behind("table1"),
     output:
         table=report(
             TABLE_PAGES[0],
             caption="../report/table1.rst",
-            category="Table I",
-        ),
-        paired=report(
-            f"{RUN}/tables/paired.html",
-            caption="../report/paired.rst",
             category="Table I",
         ),
         further=report(
@@ -90,4 +85,4 @@ rule table1:
     shell:
         "python -m ldct --log {log} table1 --scores {input.scores} --tiles {input.tiles}"
         " --protocols {input.protocols} --published {input.published}"
-        " --settings {params.settings:q} --output {params.folder}"
+        " --margins {input.margins} --settings {params.settings:q} --output {params.folder}"
