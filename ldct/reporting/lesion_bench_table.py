@@ -41,7 +41,7 @@ def write_lesion_table(
         for measure in MEASURES:
             found = cells.loc[(method, measure)]
             bounds = found["mean"], found["lower"], found["upper"]
-            missing = f" ({found['n_failed']} without)" if found["n_failed"] else ""
+            missing = f" ({found['n_failed']:.0f} without)" if found["n_failed"] else ""
             row.append(with_bounds(*bounds, LESION_BENCH[measure].digits) + missing)
         rows.append(row)
     table = PlainTable("Mean over lesion slices", ["Method", *map(title_of, MEASURES)], rows)
