@@ -12,7 +12,6 @@ from test_claims import PROTOCOL, REPOSITORY, SETTINGS
 from ldct import provenance
 from ldct.evaluation import (
     disc_detection,
-    error_shape,
     image_quality,
     lesion_bench,
     scores,
@@ -69,7 +68,7 @@ def score_rows(method, seed, generator) -> pd.DataFrame:
 
 
 def quality_rows(method, seed, generator) -> pd.DataFrame:
-    names = [*image_quality.FULL_REFERENCE, *tissue_columns(), *error_shape.COLUMNS]
+    names = [*image_quality.FULL_REFERENCE, *tissue_columns()]
     blind = {image_quality.BLIND: BLIND_TO if method == "drl" else ""}
     rows = place(method, seed, protocol=MAIN.name, **blind)
     return pd.concat([rows, numbers(names, generator, SLICES)], axis=1).assign(lpips=np.nan)
@@ -112,7 +111,7 @@ TABLES = {
 }
 COST = {
     "drl": {"parameters": 12, "inference_seconds_per_slice": 0.5, "stages": ["drl"]},
-    "bm3d": {"parameters": 0, "inference_seconds_per_slice": 8.0, "stages": []},
+    "bm3d": {"inference_seconds_per_slice": 8.0, "stages": []},
 }
 COST = {
     name: {**dict.fromkeys(FORMULAS["cost"]), **entry, "title": name, "kind": "x"}

@@ -2,14 +2,14 @@
 
 import pytest
 
-from ldct.evaluation import error_shape, image_quality, lesion_measures, scores, texture
+from ldct.evaluation import image_quality, lesion_measures, scores, texture
 from ldct.evaluation.formulas import FORMULAS, formula_of
 from ldct.evaluation.run_tables import BOUNDS_OF_DISCS
 from ldct.evaluation.tissues import TISSUES, tissue_columns
 
 COLUMNS = {
     "scores": scores.METRICS,
-    "image_quality": [*image_quality.FULL_REFERENCE, *tissue_columns(), *error_shape.COLUMNS],
+    "image_quality": [*image_quality.FULL_REFERENCE, *tissue_columns()],
     "texture": ["n_squares", *texture.MEASURES],
     "lesion_bench": [*lesion_measures.MEASURES, *lesion_measures.FURTHER[:2]],
     "detectability": list(BOUNDS_OF_DISCS),
@@ -47,6 +47,5 @@ def test_only_names_of_tissues_are_tissues():
     assert (found.title, found.unit) == ("bias in lung", "HU")
     assert f"{lower:g} to {upper:g} HU" in found.text
     assert formula_of("soft_tissue_slope").title == "slope in soft tissue"
-    assert formula_of("difference_noise_std_hu").title == "noise of output - NDCT"
     for name in ("liver_std_hu", "air_bias_hu"):
         assert formula_of(name, "texture").text == "not described"

@@ -95,14 +95,3 @@ def test_published_heads_are_those_of_version_0_1(published):
     for head, (name, values) in enumerate(theirs.items()):
         assert torch.equal(ours[head], values.ravel()), name
         assert (values >= 0).all()
-
-
-def test_published_weights_make_a_distance_that_grows_with_noise(published):
-    metric = Lpips("alex", published)
-    rng = np.random.default_rng(0)
-    image = np.kron(rng.random((8, 8)), np.ones((16, 16)))
-    noise = rng.standard_normal(image.shape)
-    found = [lpips(metric, image + std * noise, image) for std in (0.0, 0.02, 0.05, 0.1, 0.3)]
-    assert found[0] == 0
-    assert np.all(np.diff(found) > 0)
-    assert found[-1] > 0.3

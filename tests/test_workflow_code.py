@@ -49,7 +49,7 @@ def test_rules_name_the_code_of_their_verb(name):
         ("denoise-finetuned", [network]),
         ("score", [metrics]),
         ("texture", [noise_power]),
-        ("controls-table", [disc_detection]),
+        ("draw-detectability", [disc_detection]),
         ("micro-benchmark", [loop, losses]),
     ],
 )
@@ -61,7 +61,11 @@ def test_code_is_followed_through_calls_and_tables_of_functions(verb, modules):
     ("verb", "without", "module"),
     [
         ("micro-benchmark", (), history),
-        ("controls-table", (), lesion_measures),  # imported by disc_detection for something else
+        (
+            "draw-detectability",
+            (),
+            lesion_measures,
+        ),  # imported by disc_detection for something else
         ("train", ("_validation",), metrics),
         ("lesions", ("_demo_lesions",), demo),
     ],

@@ -13,7 +13,7 @@ from ldct.evaluation.run_files import TABLES
 from ldct.evaluation.run_tables import values_of
 from ldct.explain import explain
 from ldct.files import read_json
-from ldct.reporting.cost_formats import cost_tables
+from ldct.reporting.cost_formats import METHOD_COLUMNS, cost_tables
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
 RESULTS = "results/tiny"
@@ -114,10 +114,13 @@ def test_cells_of_the_cost_are_explained(monkeypatch):
     monkeypatch.setattr("ldct.explain.trace", lambda *_: [])
     content = read_json(f"{RESULTS}/tables/cost.json")
     names = {entry["title"]: name for name, entry in content["methods"].items()}
-    for row in cost_tables(content)[0].cells:
-        for column, text in row[1:]:
-            value = explain("tiny", names[row[0][1]], column.key)["value"]["estimate"]
-            assert text == ("–" if value is None else column.show(value))
+    shown = {head: (key, show) for key, (head, show) in METHOD_COLUMNS.items()}
+    table = cost_tables(content)[0]
+    for title, *cells in table.rows:
+        for head, text in zip(table.heads[1:], cells, strict=True):
+            key, show = shown[head]
+            value = explain("tiny", names[title], key)["value"]["estimate"]
+            assert text == ("–" if value is None else show(value))
 
 
 @pytest.mark.parametrize(

@@ -244,8 +244,9 @@ def run_draw_loss_curves(options: argparse.Namespace) -> None:
     started = time.perf_counter()
     figure = draw_loss_curves(read_histories(options.titles, options.histories), options.note)
     settings = {"titles": options.titles, "note": options.note}
-    for path in save_figure(figure, options.output):
-        provenance.write_record(path, inputs=options.histories, settings=settings, started=started)
+    save_figure(
+        figure, options.output, inputs=options.histories, settings=settings, started=started
+    )
 
 
 def run_fetch_weights(options: argparse.Namespace) -> None:

@@ -15,26 +15,12 @@ TEXTURE = {
         "none",
         "mean frequency of the radial noise power spectrum (AAPM TG-233)",
     ),
-    "peak_frequency": Formula(
-        "peak frequency of noise",
-        "1/mm",
-        4,
-        "none",
-        "frequency at which the smoothed radial noise power spectrum is highest",
-    ),
-    "anisotropy": Formula(
-        "anisotropy of noise",
-        "",
-        4,
-        "zero",
-        "absolute mean of exp(2 i direction), weighted by the noise power spectrum",
-    ),
     "lattice_ratio": Formula(
         "noise at the pooling lattice",
         "",
         3,
         "one",
-        "noise power at the frequencies of pooling by 2, 4 and 8 over that of their ring",
+        "noise power at the frequencies of pooling by 2, 4 and 8 over that about them",
     ),
     "texture_distance": Formula(
         "texture distance to NDCT",
@@ -45,19 +31,5 @@ TEXTURE = {
     ),
     "noise_ratio": Formula(
         "noise over that of NDCT", "", 3, "one", "noise_std_hu over that of NDCT, same squares"
-    ),
-    "difference_noise_std_hu": Formula(
-        "noise of output - NDCT",
-        "HU",
-        2,
-        "lower",
-        "root of the integral of the noise power spectrum of output - NDCT",
-    ),
-    "difference_mean_frequency": Formula(
-        "mean frequency of output - NDCT",
-        "1/mm",
-        4,
-        "none",
-        "mean frequency of the radial noise power spectrum of output - NDCT",
     ),
 }

@@ -1,7 +1,6 @@
 """Full-image metrics beside PSNR and SSIM, and HU fidelity by tissue: one row per slice."""
 
 import time
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from ldct.errors import InputError
-from ldct.evaluation import error_shape
 from ldct.evaluation.full_reference import gmsd, import_image_metrics, vif
 from ldct.evaluation.protocol import Protocol
 from ldct.evaluation.tissues import TISSUES, blind_tissues, tissue_columns, tissue_fidelity
@@ -49,7 +47,7 @@ def measure_predictions(
     lpips_network, lpips_weights : "alex" or "vgg" and its file; None leaves the column NaN.
     workers : threads; the result does not depend on their number.
     Columns: method, seed, patient, slice_index, z_mm, protocol, vif, gmsd, lpips, for each tissue
-    <tissue>_bias_hu, <tissue>_slope, <tissue>_std_hu, then `error_shape.COLUMNS` and blind_tissues.
+    <tissue>_bias_hu, <tissue>_slope, <tissue>_std_hu, and blind_tissues.
     NaN where a measure cannot be taken (docs/metrics.md). Raises InputError where shapes differ, a
     value is not finite, or torchmetrics is not installed.
     """
@@ -93,7 +91,7 @@ def measure_predictions(
     with ThreadPoolExecutor(max_workers=workers) as pool:
         found = pool.map(row_of_slice, range(len(ndct)))
         rows = list(track(found, f"image quality {method} {volume['patient']}", len(ndct)))
-    columns = [*KEYS, *FULL_REFERENCE, *tissue_columns(), *error_shape.COLUMNS, BLIND]
+    columns = [*KEYS, *FULL_REFERENCE, *tissue_columns(), BLIND]
     with atomic_path(output_parquet) as temporary:
         pd.DataFrame(rows, columns=columns).to_parquet(temporary, index=False)
     weights = [] if metric is None else [Path(lpips_weights)]
@@ -115,8 +113,7 @@ def measure_predictions(
 def slice_measures(
     prediction_hu: np.ndarray, ndct_hu: np.ndarray, protocol: Protocol, lpips_metric: Any = None
 ) -> dict[str, float]:
-    """All measures of one slice: vif, gmsd, lpips (NaN without a metric), those of tissues, and the
-    shape of the error.
+    """All measures of one slice: vif, gmsd, lpips (NaN without a metric) and those of tissues.
 
     prediction_hu, ndct_hu : (rows, columns), HU. lpips_metric : a `perceptual_metric.Lpips`.
     """
@@ -131,7 +128,6 @@ def slice_measures(
         "gmsd": gmsd(ours, theirs),
         "lpips": distance,
         **tissue_fidelity(prediction_hu, ndct_hu),
-        **error_shape.error_shape(prediction_hu, ndct_hu),
     }
 
 
@@ -142,13 +138,3 @@ def without_blind_values(frame: pd.DataFrame) -> pd.DataFrame:
         blind = seen[BLIND].str.split(" ").map(lambda names, own=tissue: own in names)
         seen.loc[blind, [name for name in seen if name.startswith(f"{tissue}_")]] = np.nan
     return seen
-
-
-def network_input(settings: Mapping[str, Any], method: str) -> dict[str, Any] | None:
-    """Window and clipping in front of a learned method's networks, None for other methods.
-
-    settings : resolved run.
-    """
-    if method not in settings["chains"]:
-        return None
-    return {"window": settings["scaling"]["window"], "clip": settings["scaling"]["clip"]}

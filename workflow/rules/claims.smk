@@ -8,7 +8,6 @@ rule judge_claims:
     input:
         measured=measured_for_claims(),
         claims=REPOSITORY / "config/claims.yaml",
-        published=REPOSITORY / "config/published.yaml",
         protocol=SETTINGS["protocol_file"],
         code=code_behind("claims"),
     output:
@@ -36,4 +35,4 @@ rule judge_claims:
         "Judging the claims of the paper"
     shell:
         "python -m ldct --log {log} claims --run {params.folder} --claims {input.claims}"
-        " --published {input.published} --settings {params.settings:q}"
+        " --settings {params.settings:q}"

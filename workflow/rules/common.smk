@@ -142,19 +142,6 @@ def predictions_of_all_seeds(patients):
     ]
 
 
-def level_title(model):
-    """What figures call one level of a cascade: its method's title, or its network."""
-    network = SETTINGS["models"][model]["network"]["name"].upper()
-    return SETTINGS["cards"].get(model, {}).get("title", network)
-
-
-def stage_title(model):
-    """What readers call a trained stage: its method's title, and the level within a cascade."""
-    cards = SETTINGS["cards"]
-    method, _, level = model.rpartition("_level")
-    if model in cards or method not in cards:
-        return cards.get(model, {}).get("title", model)
-    return f"{cards[method]['title']}, level {level}"
 
 
 def titles(methods):
@@ -203,13 +190,13 @@ CLAIM_SETTINGS = {
         "broken",
         "protocol_file",
     )
-} | {"image_quality": SETTINGS.get("image_quality", {})}
+}
 
 
 def measured_for_claims():
     """Files that the claims are judged on, as far as this run makes them."""
-    claims = read_yaml(REPOSITORY / "config/claims.yaml")
-    return made_by_rules(map(str, files_of_claims(claims, Path(RUN), SETTINGS)))
+    groups = read_yaml(REPOSITORY / "config/claims.yaml")["claims"].values()
+    return made_by_rules(map(str, files_of_claims(sum(groups, []), Path(RUN), SETTINGS)))
 
 
 def table_of_finished_methods():

@@ -36,21 +36,20 @@ rule micro_benchmark:
         device=SETTINGS["device"],
         jobs_per_gpu=SETTINGS["jobs_per_gpu"],
     params:
-        models=as_json(MICRO_MODELS),
-        rounds=SETTINGS["micro_benchmark"]["rounds"],
-        batch=SETTINGS["micro_benchmark"]["batch"],
-        side=SETTINGS["micro_benchmark"]["side"],
-        precision=SETTINGS["precision"],
-        inference_precision=SETTINGS["inference"]["precision"],
-        engine=as_json(engine_options()),
+        settings=as_json(
+            {
+                **SETTINGS["micro_benchmark"],
+                "models": MICRO_MODELS,
+                "precision": SETTINGS["precision"],
+                "inference_precision": SETTINGS["inference"]["precision"],
+                "engine": engine_options(),
+            }
+        ),
     message:
         "Timing loss terms and levels in turns"
     shell:
-        "python -m ldct --log {log} micro-benchmark --plan {input.plan} --models {params.models:q}"
-        " --rounds {params.rounds} --batch {params.batch} --side {params.side}"
-        " --precision {params.precision} --inference-precision {params.inference_precision}"
-        " --engine {params.engine:q}"
-        " --device {resources.device} --gpus {resources.gpu}"
+        "python -m ldct --log {log} micro-benchmark --plan {input.plan}"
+        " --settings {params.settings:q} --device {resources.device} --gpus {resources.gpu}"
         " --jobs-per-gpu {resources.jobs_per_gpu} --threads {threads} --output {output}"
 
 

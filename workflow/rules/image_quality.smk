@@ -79,11 +79,10 @@ rule image_quality:
 
 
 rule metrics_table:
-    """Every metric of every method with its interval; those that a control unmasked are flagged."""
+    """Every metric of every method with its interval."""
     input:
         scores=all_scores(),
         image_quality=tables_of("image_quality", METHODS),
-        controls=[f"{RUN}/tables/controls.json"] if CONTROLS else [],
         protocol=SETTINGS["protocol_file"],
         code=code_behind("metrics-table"),
     output:
@@ -114,19 +113,13 @@ rule metrics_table:
                 "context": {
                     "note": FIGURE_NOTE,
                     "credit": DATASET.get("credit", ""),
-                    "networks_see": "[{:g}, {:g}] HU".format(
-                        *SETTINGS["scaling"]["window"]
-                    ),
                 },
             }
-        ),
-        controls=lambda wildcards, input: (
-            f"--controls {input.controls}" if input.controls else ""
         ),
         folder=subpath(output.csv, parent=True),
     message:
         "Rendering the table of metrics"
     shell:
         "python -m ldct --log {log} metrics-table --scores {input.scores}"
-        " --image-quality {input.image_quality} {params.controls} --protocol {input.protocol}"
+        " --image-quality {input.image_quality} --protocol {input.protocol}"
         " --settings {params.settings:q} --output {params.folder}"

@@ -11,7 +11,6 @@ if "proposed" in METHODS:
     CASCADE = "proposed"
 # Fig. 4 of the paper: texture left by the adversary and by the perceptual loss.
 TEXTURES = [name for name in ("lsgan", "drlp") if name in METHODS]
-NETWORK = SETTINGS["models"][SETTINGS["chains"][CASCADE][-1]] if CASCADE else None
 FIGURES = expand(
     f"{RUN}/figures/{{name}}.{{format}}",
     name=[
@@ -23,40 +22,16 @@ FIGURES = expand(
 )
 
 
+def level_title(model):
+    """What figures call one level of a cascade: its method's title, or its network."""
+    network = SETTINGS["models"][model]["network"]["name"].upper()
+    return SETTINGS["cards"].get(model, {}).get("title", network)
+
+
 if CASCADE:
 
-    rule draw_network:
-        """Fig. 1: the network of the cascade's second level, drawn from its definition."""
-        input:
-            code=code_behind("draw-network", NETWORK["network"]["file"]),
-        output:
-            report(
-                f"{RUN}/figures/fig1_network.png",
-                caption="../report/fig1_network.rst",
-                category="Figures",
-            ),
-            f"{RUN}/figures/fig1_network.pdf",
-        log:
-            f"logs/{SETTINGS['run']}/draw_network.log",
-        benchmark:
-            f"{RUN}/benchmarks/draw_network.tsv"
-        conda:
-            ENVIRONMENT
-        threads: 1
-        resources:
-            mem_mb=1500,
-            gpu=0,
-        params:
-            network=as_json(NETWORK["network"]),
-            stem=subpath(output[0], strip_suffix=".png"),
-        message:
-            "Drawing Fig. 1 (network)"
-        shell:
-            "python -m ldct --log {log} draw-network --network {params.network:q}"
-            " --output {params.stem}"
-
     rule draw_cascade:
-        """Fig. 2: the cascade, drawn from its card."""
+        """Figs. 1 and 2: the network of the cascade's last level, and the cascade."""
         input:
             code=lambda wildcards: code_behind(
                 "draw-cascade",
@@ -68,10 +43,16 @@ if CASCADE:
             ),
         output:
             report(
+                f"{RUN}/figures/fig1_network.png",
+                caption="../report/fig1_network.rst",
+                category="Figures",
+            ),
+            report(
                 f"{RUN}/figures/fig2_cascade.png",
                 caption="../report/fig2_cascade.rst",
                 category="Figures",
             ),
+            f"{RUN}/figures/fig1_network.pdf",
             f"{RUN}/figures/fig2_cascade.pdf",
         log:
             f"logs/{SETTINGS['run']}/draw_cascade.log",
@@ -84,19 +65,21 @@ if CASCADE:
             mem_mb=1500,
             gpu=0,
         params:
-            card=lambda wildcards: as_json(SETTINGS["cards"][CASCADE]),
+            title=SETTINGS["cards"][CASCADE]["title"],
             models=as_json(
                 [
                     {**SETTINGS["models"][name], "title": level_title(name)}
                     for name in SETTINGS["chains"][CASCADE]
                 ]
             ),
-            stem=subpath(output[0], strip_suffix=".png"),
+            stems=lambda wildcards, output: [
+                path.removesuffix(".png") for path in output[:2]
+            ],
         message:
-            "Drawing Fig. 2 (cascade)"
+            "Drawing Figs. 1 and 2 (network, cascade)"
         shell:
-            "python -m ldct --log {log} draw-cascade --card {params.card:q}"
-            " --models {params.models:q} --output {params.stem}"
+            "python -m ldct --log {log} draw-cascade --title {params.title:q}"
+            " --models {params.models:q} --output {params.stems}"
 
 
 rule draw_comparison:

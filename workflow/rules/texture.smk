@@ -1,4 +1,4 @@
-"""Texture lab: noise power spectra, periodic peaks, distance to the texture of NDCT."""
+"""Texture lab: noise power spectra and their distance to that of NDCT."""
 
 TEXTURE = f"{RUN}/texture"
 TEXTURE_REFERENCES = [["ndct", "NDCT", "reference"], ["ldct", "LDCT", "reference"]]
@@ -9,9 +9,7 @@ TEXTURE_FIGURES = expand(
     format=["png", "pdf"],
 )
 RESULTS += TEXTURE_FIGURES
-RESULTS += expand(
-    f"{RUN}/tables/texture.{{format}}", format=["csv", "md", "html", "json"]
-)
+RESULTS += expand(f"{RUN}/tables/texture.{{format}}", format=["csv", "md", "html"])
 
 
 rule texture_references:
@@ -44,17 +42,16 @@ rule texture_references:
         gpu=0,
     params:
         test=expand(f"{RUN}/test/{{patient}}", patient=TEST_PATIENTS),
-        window=SETTINGS["scaling"]["window"],
         folder=subpath(output.squares, parent=True),
     message:
         "Choosing flat soft tissue; texture of NDCT and LDCT"
     shell:
         "python -m ldct --log {log} texture-references --test-folders {params.test}"
-        " --window {params.window} --output {params.folder}"
+        " --output {params.folder}"
 
 
 rule texture:
-    """Noise power, periodic peaks and distance to NDCT's texture, per slice of one prediction."""
+    """Noise power and distance to NDCT's texture, per slice of one prediction."""
     input:
         test=expand(f"{RUN}/test/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
         prediction=f"{RUN}/predictions/{{method}}/{{seed}}/{{patient}}.npy",
@@ -100,7 +97,6 @@ rule texture_report:
     output:
         csv=f"{RUN}/tables/texture.csv",
         md=f"{RUN}/tables/texture.md",
-        json=f"{RUN}/tables/texture.json",
         html=report(
             f"{RUN}/tables/texture.html",
             caption="../report/texture_table.rst",
