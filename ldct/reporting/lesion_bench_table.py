@@ -113,13 +113,6 @@ def lesion_notes(
     beyond = lower < scaling["window"][0] or upper > scaling["window"][1]
     if scaling["clip"] and (beyond or not protocol.clip):
         lines.append(f"Networks see {_window(scaling['window'])} alone.")
-    reasons = measured["note"].str.split("; ").explode()
-    reasons = reasons[(reasons != "") & ~reasons.str.contains("outside the window", na=False)]
-    if len(reasons):
-        # Without what stands in brackets: numbers of single slices.
-        counts = reasons.str.replace(r" \(.*\)$", "", regex=True).value_counts()
-        found = "; ".join(f"{text} ({count})" for text, count in counts.items())
-        lines.append(f"Not measured: {found}.")
     return [f"{note}.", " ".join(lines)]
 
 
