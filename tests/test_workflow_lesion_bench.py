@@ -21,17 +21,11 @@ def results(finished_run: Path) -> Path:
     return finished_run / "results/tiny"
 
 
-def places(results: Path, folder: str, depth: str) -> set[str]:
-    return {
-        path.parts[-3 if depth else -2] for path in (results / folder).glob(f"*/*{depth}.parquet")
-    }
-
-
 def test_every_method_and_control_has_a_row_for_each_lesion_slice(results):
     controls = {path.name for path in (results / "predictions").glob("control_*")}
-    found = places(results, "lesion_bench", "/*")
-    assert found == {*METHODS, *controls, "ndct", "ldct"}
-    for path in (results / "lesion_bench").rglob(f"{PATIENT}.parquet"):
+    paths = list((results / "lesion_bench").glob(f"*/*/{PATIENT}.parquet"))
+    assert {path.parts[-3] for path in paths} == {*METHODS, *controls, "ndct", "ldct"}
+    for path in paths:
         frame = pd.read_parquet(path)
         assert list(frame.columns) == LESION_COLUMNS
         # The look-alike's lesion lies in its three middle slices, which are in the test set.
@@ -54,6 +48,8 @@ def test_discs_are_a_test_set_that_every_method_denoised(results):
     discs = json.loads((results / "test/discs/discs.json").read_text())
     assert discs["problem"] is None
     assert discs["patient"] == PATIENT
+    for table in ("scores", "lesion_bench"):
+        assert not list((results / table).rglob("discs.parquet"))
     shape = np.load(results / "test/discs/full.npy", mmap_mode="r").shape
     assert shape[0] == len(discs["crops"]) == 3 * len(discs["sites"])
     predicted = list((results / "predictions").rglob("discs.npy"))
@@ -71,11 +67,6 @@ def test_few_places_have_rows_without_values_and_no_failure(results):
         assert frame.loc[frame["n_signals"] < FEWEST_PLACES, "d_prime"].isna().all()
         known = frame[frame["d_prime"].notna()]
         assert (known["lower"] <= known["d_prime"]).all()
-
-
-def test_discs_are_no_patient_of_the_tables(results):
-    assert not list((results / "scores").rglob("discs.parquet"))
-    assert not list((results / "lesion_bench").rglob("discs.parquet"))
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,6 @@ def run_draw_detectability(options: argparse.Namespace) -> None:
     import time
 
     from ldct.inputs import read_frames, read_mapping
-    from ldct.provenance import write_record
     from ldct.reporting.detectability_figure import draw_detectability
     from ldct.reporting.detectability_table import (
         detectability_notes,
@@ -76,6 +75,5 @@ def run_draw_detectability(options: argparse.Namespace) -> None:
     write_detectability_table(
         values, titles, [*notes, options.credit], options.tables, options.measured
     )
-    inputs = [*options.measured, options.discs]
-    for path in draw_detectability(values, titles, notes, options.figure):
-        write_record(path, inputs=inputs, settings={"notes": notes}, started=started)
+    record = {"inputs": [*options.measured, options.discs], "settings": {"notes": notes}}
+    draw_detectability(values, titles, notes, options.figure, **record, started=started)

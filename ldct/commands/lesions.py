@@ -48,7 +48,6 @@ def run_draw_lesion_bench(options: argparse.Namespace) -> None:
     import time
 
     from ldct.evaluation.protocol import load_protocol
-    from ldct.provenance import write_record
     from ldct.reporting.bench_tables import read_tables
     from ldct.reporting.lesion_bench_figure import draw_lesion_bench
     from ldct.reporting.lesion_bench_table import lesion_notes, lesion_summary, write_lesion_table
@@ -60,9 +59,8 @@ def run_draw_lesion_bench(options: argparse.Namespace) -> None:
     protocol = load_protocol(options.protocol)
     notes = lesion_notes(frame, values, protocol, options.scaling, options.note, confidence)
     write_lesion_table(values, titles, [*notes, options.credit], options.tables, options.measured)
-    inputs = [*options.measured, options.protocol]
-    for path in draw_lesion_bench(frame, titles, notes, options.figure):
-        write_record(path, inputs=inputs, settings={"notes": notes}, started=started)
+    record = {"inputs": [*options.measured, options.protocol], "settings": {"notes": notes}}
+    draw_lesion_bench(frame, titles, notes, options.figure, **record, started=started)
 
 
 def run_draw_lesion_panels(options: argparse.Namespace) -> None:

@@ -192,10 +192,8 @@ def write_detectability(
                 "method": method,
                 "seed": seed,
                 "observer": "channelised Hotelling",
-                "confidence": confidence,
                 "channels": observers.CHANNELS,
-                "channel_width_diameters": observers.CHANNEL_WIDTH_DIAMETERS,
-                "region_diameters": observers.REGION_DIAMETERS,
+                "confidence": confidence,
             },
             started,
         )

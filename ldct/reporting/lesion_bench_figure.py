@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,11 +18,12 @@ LEGEND = "Dots: lesion slices, a colour per lesion; bar: their mean; dashed: NDC
 
 
 def draw_lesion_bench(
-    frame: pd.DataFrame, titles: Mapping[str, str], notes: Sequence[str], stem: Path
-) -> list[Path]:
-    """Draw every lesion slice of every method in four measures; returns PNG and PDF.
+    frame: pd.DataFrame, titles: Mapping[str, str], notes: Sequence[str], stem: Path, **record: Any
+) -> None:
+    """Draw every lesion slice of every method in four measures, as PNG and PDF.
 
     frame : rows of the lesion bench. titles : method to title, in order. notes : printed below.
+    record : of `figure_style.save_figure`.
     """
     keys = list(zip(frame["patient"], frame["lesion"], strict=True))
     place = {lesion: number for number, lesion in enumerate(sorted(set(keys)))}
@@ -30,7 +32,7 @@ def draw_lesion_bench(
         figure, line = grid_of_rows(titles, list(map(title_of, PANELS)), [LEGEND, *notes])
         for axes, measure in zip(line, PANELS, strict=True):
             _draw_panel(axes, frame[frame[measure].notna()], measure, titles)
-        return fs.save_figure(figure, stem)
+        fs.save_figure(figure, stem, **record)
 
 
 def _draw_panel(axes: Axes, frame: pd.DataFrame, measure: str, titles: Mapping[str, str]) -> None:

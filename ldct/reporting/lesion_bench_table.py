@@ -41,7 +41,7 @@ def write_lesion_table(
         for measure in MEASURES:
             found = cells.loc[(method, measure)]
             bounds = found["mean"], found["lower"], found["upper"]
-            missing = f" ({found['n_failed']} without)" if found["n_failed"] else ""
+            missing = f" ({found['n_failed']:.0f} without)" if found["n_failed"] else ""
             row.append(with_bounds(*bounds, LESION_BENCH[measure].digits) + missing)
         rows.append(row)
     table = PlainTable("Mean over lesion slices", ["Method", *map(title_of, MEASURES)], rows)
@@ -113,13 +113,6 @@ def lesion_notes(
     beyond = lower < scaling["window"][0] or upper > scaling["window"][1]
     if scaling["clip"] and (beyond or not protocol.clip):
         lines.append(f"Networks see {_window(scaling['window'])} alone.")
-    reasons = measured["note"].str.split("; ").explode()
-    reasons = reasons[(reasons != "") & ~reasons.str.contains("outside the window", na=False)]
-    if len(reasons):
-        # Without what stands in brackets: numbers of single slices.
-        counts = reasons.str.replace(r" \(.*\)$", "", regex=True).value_counts()
-        found = "; ".join(f"{text} ({count})" for text, count in counts.items())
-        lines.append(f"Not measured: {found}.")
     return [f"{note}.", " ".join(lines)]
 
 
