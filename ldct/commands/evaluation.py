@@ -18,11 +18,12 @@ def register(verbs: argparse._SubParsersAction) -> None:
     score.add_argument("--output", type=Path, required=True)
     score.set_defaults(run=run_score)
 
-    table = verbs.add_parser("table1", help="Table I beside the published values, and statistics")
+    table = verbs.add_parser("table1", help="Table I beside the published values, and differences")
     table.add_argument("--scores", type=Path, nargs="+", required=True)
     table.add_argument("--tiles", type=Path, required=True)
     table.add_argument("--protocols", type=Path, nargs="+", required=True, help="main one first")
     table.add_argument("--published", type=Path, required=True)
+    table.add_argument("--margins", type=Path, required=True)
     table.add_argument(
         "--settings",
         type=json_mapping("run", "dataset", "methods"),
@@ -50,7 +51,7 @@ def run_score(options: argparse.Namespace) -> None:
 
 
 def run_table1(options: argparse.Namespace) -> None:
-    """Table I, intervals, paired differences and ranks, under every protocol."""
+    """Table I and differences from the reference, under every protocol."""
     import time
 
     from ldct import provenance
@@ -58,6 +59,7 @@ def run_table1(options: argparse.Namespace) -> None:
     from ldct.evaluation.protocol import load_protocols
     from ldct.evaluation.scores import KEYS, METRICS
     from ldct.inputs import read_frames
+    from ldct.margins import read_margins
     from ldct.published import read_published
     from ldct.reporting.score_tables import write_score_tables
 
@@ -67,14 +69,17 @@ def run_table1(options: argparse.Namespace) -> None:
         read_frames(options.scores, [*KEYS, *METRICS]),
         load_protocols(options.protocols),
         read_published(options.published, "source", "place", "counts"),
+        read_margins(options.margins),
         settings,
         len(read_tiles(options.tiles)),
         options.output,
     )
+    inputs = [*options.scores, options.tiles, *options.protocols]
+    inputs += [options.published, options.margins]
     for path in written:
         provenance.write_record(
             path,
-            inputs=[*options.scores, options.tiles, *options.protocols, options.published],
+            inputs=inputs,
             settings={key: value for key, value in settings.items() if key != "cards"},
             started=started,
         )

@@ -8,6 +8,10 @@ import numpy as np
 
 # Three patients are the fewest whose spread says anything of other patients.
 FEWEST_PATIENTS = 3
+# Said wherever a spread is over slices.
+FEW_SLICES = (
+    "with few correlated slices holds less often than stated, 74 % for 26 of correlation 0.8"
+)
 # Block lengths are rounded up to one of these, so that few sets of weights serve many series.
 LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 

@@ -1,10 +1,9 @@
-"""What the scores of a run say with their uncertainty: intervals, differences, ranks, marks."""
+"""What the scores of a run say with their uncertainty: intervals, differences, the best rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ldct.errors import InputError
@@ -18,8 +17,7 @@ from ldct.evaluation.uncertainty import (
     PairedDifference,
     holm,
     mean_interval,
-    pairwise_differences,
-    ranks_from_pairs,
+    paired_difference,
 )
 
 HIGHER_IS_BETTER = {"psnr": True, "ssim": True, "rmse_hu": False}
@@ -29,25 +27,13 @@ HIGHER_IS_BETTER = {"psnr": True, "ssim": True, "rmse_hu": False}
 class MetricStatistics:
     """All methods under one metric and protocol.
 
-    intervals : by method. pairs : every two methods once.
-    differences : every method minus the reference. p_holm : corrected p values of `differences`.
-    ranks : as `ldct.evaluation.uncertainty.rank_intervals` returns them.
+    intervals : by method. differences : every other method minus the reference; their p values are
+    one family, `p_holm` are those corrected for it.
     """
 
     intervals: Mapping[str, Interval]
-    pairs: Sequence[PairedDifference]
     differences: Sequence[PairedDifference]
     p_holm: Sequence[float]
-    ranks: pd.DataFrame
-    higher_is_better: bool
-
-
-@dataclass(frozen=True)
-class Mark:
-    """Best (rank 1) or second best (2); `tied` where the data do not decide between several."""
-
-    rank: int
-    tied: bool
 
 
 def metric_statistics(
@@ -57,23 +43,18 @@ def metric_statistics(
     reference: str,
     *,
     confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
 ) -> MetricStatistics:
     """Statistics of one column of score rows under one protocol.
 
     scores : rows as `score_predictions` writes them; rows of other protocols are left out.
-    reference : method that the others are compared with. The differences are one family of tests
-        for Holm's correction; the ranks, which compare all pairs, are another. A method with an
-        undefined (NaN) score has no mean and no interval, as in `summarise`.
+    reference : method that the others are compared with. A method with an undefined (NaN) score has
+        no mean and no interval, as in `summarise`. InputError where the reference has no scores.
     """
     rows = scores[scores["protocol"] == protocol.name]
     undefined = rows[metric].isna().groupby(rows["method"]).transform("any")
     rows = rows.assign(**{metric: rows[metric].where(~undefined)})
     options: dict[str, Any] = {
         "confidence": confidence,
-        "resamples": resamples,
-        "seed": seed,
         "averaging": averaging_of(protocol, metric),
     }
     intervals = {
@@ -84,22 +65,12 @@ def metric_statistics(
         raise InputError(
             f"statistics: no scores of the reference {reference}; found {', '.join(intervals)}"
         )
-    pairs = pairwise_differences(rows, metric, **options)
     differences = [
-        pair if pair.reference == reference else reversed_difference(pair)
-        for pair in pairs
-        if reference in (pair.method, pair.reference)
+        paired_difference(rows, metric, name, reference, **options)
+        for name in intervals
+        if name != reference
     ]
-    estimates = pd.Series({name: found.estimate for name, found in intervals.items()})
-    better = HIGHER_IS_BETTER[metric]
-    return MetricStatistics(
-        intervals,
-        pairs,
-        differences,
-        holm([difference.p_value for difference in differences]),
-        ranks_from_pairs(estimates, pairs, better, confidence),
-        better,
-    )
+    return MetricStatistics(intervals, differences, holm([each.p_value for each in differences]))
 
 
 def averaging_of(protocol: Protocol, metric: str) -> Averaging:
@@ -109,108 +80,56 @@ def averaging_of(protocol: Protocol, metric: str) -> Averaging:
     return MEAN
 
 
-def reversed_difference(pair: PairedDifference) -> PairedDifference:
-    """The same pair with method and reference exchanged."""
-    interval = asdict(pair.interval)
-    interval |= {
-        "estimate": -pair.interval.estimate,
-        "lower": -pair.interval.upper,
-        "upper": -pair.interval.lower,
-    }
-    return PairedDifference(pair.reference, pair.method, Interval(**interval), pair.p_value)
-
-
-def choose_reference(summary: pd.DataFrame, wanted: str) -> tuple[str, str]:
-    """The method that others are compared with, and how it was chosen.
+def choose_reference(summary: pd.DataFrame, wanted: str) -> str:
+    """The method that others are compared with: `wanted`, or the highest PSNR where it has no row.
 
     summary : as `ldct.evaluation.scores.summarise` returns it.
     """
     if wanted in summary.index:
-        return wanted, "named in the configuration"
-    best = str(summary["psnr"].idxmax()) if summary["psnr"].notna().any() else summary.index[0]
-    return best, f"the highest PSNR of the run, since {wanted} has no scores in it"
+        return wanted
+    return str(summary["psnr"].idxmax() if summary["psnr"].notna().any() else summary.index[0])
 
 
-def leader_marks(
-    estimates: Mapping[str, float],
-    pairs: Sequence[PairedDifference],
-    *,
-    higher_is_better: bool = True,
-    confidence: float = 0.95,
-) -> dict[str, Mark]:
-    """Best and second best of `estimates`, or the group of rows that share the place.
+def best_and_near(
+    values: Mapping[str, float], margin: float, *, higher_is_better: bool = True
+) -> dict[str, str]:
+    """Name to "best" for the best value and to "near" for those within `margin` of it.
 
-    pairs : differences of (at least) every two of these methods; Holm's correction is over the
-    pairs of these methods. The best row is marked alone where it differs from every other one;
-    otherwise it is tied with those it does not differ from, and there is no second best.
+    Values without a number (NaN) have no place; equal values share one.
     """
-    found = {name: value for name, value in estimates.items() if not np.isnan(value)}
-    if len(found) < 2:
-        return {}
-    family = [pair for pair in pairs if pair.method in found and pair.reference in found]
-    corrected = holm([pair.p_value for pair in family])
-    resolved = {
-        frozenset((pair.method, pair.reference))
-        for pair, p_value in zip(family, corrected, strict=True)
-        if p_value < 1 - confidence
-    }
-    order = sorted(found, key=lambda name: found[name], reverse=higher_is_better)
-    best = _tied_with_first(order, resolved)
-    if len(best) > 1:
-        return dict.fromkeys(best, Mark(1, True))
-    second = _tied_with_first(order[1:], resolved)
-    return {best[0]: Mark(1, False)} | dict.fromkeys(second, Mark(2, len(second) > 1))
+    goodness = pd.Series(values, dtype=float).dropna() * (1 if higher_is_better else -1)
+    best = goodness.max()
+    marks = dict.fromkeys(goodness.index[goodness >= best - margin], "near")
+    return marks | dict.fromkeys(goodness.index[goodness == best], "best")
 
 
-def _tied_with_first(order: Sequence[str], resolved: set[frozenset[str]]) -> list[str]:
-    first, *others = order
-    return [first, *(name for name in others if frozenset((first, name)) not in resolved)]
+def differences_frame(
+    statistics: Mapping[str, Mapping[str, MetricStatistics]],
+) -> pd.DataFrame:
+    """One row per protocol, metric and method: difference from the reference, and p values.
 
-
-def statistics_json(statistics: MetricStatistics) -> dict[str, Any]:
-    """Plain data for statistics.json; null for NaN, "inf" and "-inf" for infinite numbers."""
-    ranks = statistics.ranks
-    return {
-        "higher_is_better": statistics.higher_is_better,
-        "intervals": {name: _plain(found) for name, found in statistics.intervals.items()},
-        "differences": [
-            _plain_difference(pair, p_holm)
-            for pair, p_holm in zip(statistics.differences, statistics.p_holm, strict=True)
-        ],
-        "pairs": [
-            _plain_difference(pair, p_holm)
-            for pair, p_holm in zip(
-                statistics.pairs, holm([p.p_value for p in statistics.pairs]), strict=True
-            )
-        ],
-        "ranks": {
-            str(name): {
-                "rank": None if pd.isna(row["rank"]) else int(row["rank"]),
-                "lower": int(row["lower"]),
-                "upper": int(row["upper"]),
+    statistics : by protocol, then by metric.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "protocol": protocol,
+                "metric": metric,
+                "method": pair.method,
+                "reference": pair.reference,
+                "difference": pair.interval.estimate,
+                "lower": pair.interval.lower,
+                "upper": pair.interval.upper,
+                "sd": pair.interval.sd,
+                "confidence": pair.interval.confidence,
+                "p_value": pair.p_value,
+                "p_holm": p_holm,
+                "n_patients": pair.interval.n_patients,
+                "n_slices": pair.interval.n_slices,
+                "n_seeds": pair.interval.n_seeds,
             }
-            for name, row in ranks.iterrows()
-        },
-    }
-
-
-def _plain_difference(pair: PairedDifference, p_holm: float) -> dict[str, Any]:
-    return {
-        "method": pair.method,
-        "reference": pair.reference,
-        **_plain(pair.interval),
-        "p_value": _number(pair.p_value),
-        "p_holm": _number(p_holm),
-        "resolved": bool(p_holm < 1 - pair.interval.confidence),
-    }
-
-
-def _plain(interval: Interval) -> dict[str, Any]:
-    plain = {key: _number(value) for key, value in asdict(interval).items()}
-    return plain | {"note": interval.note}
-
-
-def _number(value: Any) -> Any:
-    if not isinstance(value, float) or np.isfinite(value):
-        return value
-    return None if np.isnan(value) else str(value)
+            for protocol, metrics in statistics.items()
+            for metric, found in metrics.items()
+            for pair, p_holm in zip(found.differences, found.p_holm, strict=True)
+        ]
+    )

@@ -1,41 +1,68 @@
-"""Intervals, paired differences and ranks of per-slice measures (docs/statistics.md)."""
+"""Means of per-slice measures and their differences, with intervals over patients."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from ldct.errors import InputError
-from ldct.evaluation.intervals import (
-    MEAN,
-    POOLED_PSNR,
-    POOLED_RMSE,
-    Averaging,
-    Cells,
-    Interval,
-    cells_of,
-    estimate_of,
-    interval_of,
-)
 
-__all__ = [
-    "MEAN",
-    "POOLED_PSNR",
-    "POOLED_RMSE",
-    "Averaging",
-    "Interval",
-    "PairedDifference",
-    "holm",
-    "mean_interval",
-    "paired_difference",
-    "pairwise_differences",
-    "rank_intervals",
-    "ranks_from_pairs",
-    "resolved_pairs",
-]
+# Three patients are the fewest whose spread says anything of other patients.
+FEWEST_PATIENTS = 3
+# A row is one of these; measures of lesions have several rows in one slice.
+UNIT_COLUMNS = ("patient", "slice_index", "lesion")
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """How values of slices become one number: a mean of `forward`, taken back by `backward`."""
+
+    forward: Callable[[np.ndarray], np.ndarray]
+    backward: Callable[[pd.DataFrame | pd.Series], pd.DataFrame | pd.Series]
+
+
+def _same(values):
+    return values
+
+
+def _psnr_of_error(error):
+    with np.errstate(divide="ignore"):  # identical images: +inf
+        return -10 * np.log10(error)
+
+
+MEAN = Averaging(_same, _same)
+POOLED_PSNR = Averaging(lambda psnr: 10 ** (-psnr / 10), _psnr_of_error)
+POOLED_RMSE = Averaging(np.square, np.sqrt)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over slices and seeds, with its interval over patients.
+
+    estimate : mean over all slices, then over seeds. lower, upper, std_error, df : of the mean over
+        patients; NaN with fewer than FEWEST_PATIENTS patients and where a value is infinite.
+    sd : standard deviation (n - 1) over the slices of all patients, of the mean over seeds.
+    """
+
+    estimate: float
+    lower: float
+    upper: float
+    sd: float
+    n_slices: int
+    n_patients: int
+    n_seeds: int
+    confidence: float
+    std_error: float = float("nan")
+    df: float = float("nan")
+
+    @property
+    def note(self) -> str:
+        """The patients behind the number, and whether they give an interval, for captions."""
+        patients = patients_text(self.n_patients)
+        return patients if np.isfinite(self.lower) else f"{patients}: no interval"
 
 
 @dataclass(frozen=True)
@@ -48,30 +75,28 @@ class PairedDifference:
     p_value: float
 
 
+def patients_text(count: int) -> str:
+    """A number of patients in words, for captions."""
+    return f"{count} patient{'' if count == 1 else 's'}"
+
+
 def mean_interval(
-    frame: pd.DataFrame,
-    value: str,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-    averaging: Averaging = MEAN,
+    frame: pd.DataFrame, value: str, *, confidence: float = 0.95, averaging: Averaging = MEAN
 ) -> Interval:
-    """Mean of one method's values over slices, then over seeds, with its interval.
+    """Mean of one method's values with the t interval of its patients' means.
 
     frame : rows of ONE method (and one protocol) with columns method, seed, patient, slice_index
         (lesion too where there are several rows in a slice) and `value`; NaN values are left out.
-    With three or more patients the interval is that of the patients: patients are resampled, then
-    blocks of neighbouring slices within them. With one or two it is that of their slices alone and
-    its `unit` says so. Seeds are resampled with either. The interval is the estimate plus and minus
-    Student's t times the bootstrap's standard error. Raises InputError where a row stands twice or
-    where the frame holds several methods or protocols.
+    Each patient's number is the mean over its slices, then over seeds; the interval is that of
+    `scipy.stats.ttest_1samp` over patients. Slices and seeds are no units of it.
+    Raises InputError where a row stands twice or where the frame holds several methods or
+    protocols.
     """
-    cells = cells_of(frame, value)
-    if len(cells.values) != 1:
-        raise InputError(f"interval of {value}: found {len(cells.values)} methods, expected one")
-    ((_, values),) = cells.values.items()
-    return interval_of([values], cells, averaging, confidence, resamples, seed)
+    table = _table(frame, value)
+    methods = table.columns.unique("method")
+    if len(methods) != 1:
+        raise InputError(f"interval of {value}: found {len(methods)} methods, expected one")
+    return _interval([table[methods[0]]], averaging, confidence)[0]
 
 
 def paired_difference(
@@ -81,43 +106,33 @@ def paired_difference(
     reference: str,
     *,
     confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
     averaging: Averaging = MEAN,
 ) -> PairedDifference:
-    """Mean difference `method` minus `reference` on the same slices, with interval and p value.
+    """Mean difference `method` minus `reference` on the same rows, with interval and p value.
 
-    frame : rows of several methods, as for `mean_interval`; both methods on the same rows.
-    Rows where either value is NaN are left out. Methods with the same seeds are paired by seed; a
-    method with one seed (or none) is compared with all seeds of the other. The p value belongs to
-    the interval: it is below 1 - confidence exactly where the interval leaves out 0.
-    Raises InputError where a method is missing or where rows or seeds do not pair.
+    frame : rows of several methods, as for `mean_interval`. Rows where either value is NaN are left
+        out; equal infinite values differ by 0. Methods with the same seeds are paired by seed; a
+        method with one seed (or none) is compared with all seeds of the other.
+    The p value is that of the paired t test over patients, below 1 - confidence exactly where the
+    interval leaves out 0. Raises InputError where a method is missing or seeds do not pair.
     """
-    cells = cells_of(frame, value)
+    table = _table(frame, value)
+    methods = table.columns.unique("method")
     for name in (method, reference):
-        if name not in cells.values:
+        if name not in methods:
             raise InputError(
                 f"paired difference of {value}: no rows of method {name}; "
-                f"found {', '.join(cells.values)}"
+                f"found {', '.join(methods)}"
             )
-    return _paired(cells, method, reference, averaging, confidence, resamples, seed)
-
-
-def pairwise_differences(
-    frame: pd.DataFrame,
-    value: str,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-    averaging: Averaging = MEAN,
-) -> list[PairedDifference]:
-    """`paired_difference` of every two methods of `frame`, the former as the method."""
-    cells = cells_of(frame, value)
-    return [
-        _paired(cells, *pair, averaging, confidence, resamples, seed)
-        for pair in combinations(cells.values, 2)
-    ]
+    pair = [table[method], table[reference]]
+    seeds = [tuple(map(int, own.columns)) for own in pair]
+    if seeds[0] != seeds[1] and 1 not in map(len, seeds):
+        raise InputError(
+            f"paired difference {method} minus {reference}: found seeds {seeds[0]} and {seeds[1]}, "
+            "expected the same seeds, or one seed for one of them"
+        )
+    interval, p_value = _interval(pair, averaging, confidence)
+    return PairedDifference(method, reference, interval, p_value)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -125,102 +140,70 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     In the order given. A NaN (no test was possible) stays NaN and counts as a test of the family.
     """
-    found = np.asarray(p_values, dtype=float)
-    order = np.argsort(found)  # NaN last
-    steps = found[order] * np.arange(len(found), 0, -1)
-    corrected = np.empty_like(found)
-    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
-    return corrected.tolist()
+    if not len(p_values):
+        return []
+    return multipletests(np.asarray(p_values, dtype=float), method="holm")[1].tolist()
 
 
-def rank_intervals(
-    frame: pd.DataFrame,
-    value: str,
-    *,
-    higher_is_better: bool = True,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-    averaging: Averaging = MEAN,
-) -> pd.DataFrame:
-    """Rank of every method with an interval, from all paired differences, corrected by Holm.
-
-    A method's best rank is one more than the number of methods resolved to be better; its worst
-    leaves room for every method not resolved to be worse. All intervals hold together at the
-    given confidence (Mohamad, Goeman & van Zwet, Biometrika 109:821-828, 2022).
-    Returns a frame indexed by method, in the order of rank: estimate, rank (1 = best; ties share
-    the better), lower, upper.
-    """
-    options = {"confidence": confidence, "resamples": resamples, "seed": seed}
-    cells = cells_of(frame, value)
-    estimates = pd.Series(
-        {name: estimate_of(values, averaging) for name, values in cells.values.items()},
-        name="estimate",
-    )
-    pairs = pairwise_differences(frame, value, averaging=averaging, **options)
-    return ranks_from_pairs(estimates, pairs, higher_is_better, confidence)
-
-
-def ranks_from_pairs(
-    estimates: pd.Series,
-    pairs: Sequence[PairedDifference],
-    higher_is_better: bool = True,
-    confidence: float = 0.95,
-) -> pd.DataFrame:
-    """Rank intervals (see `rank_intervals`) from the differences of all pairs of methods.
-
-    estimates : by method; pairs : every two methods once, either way round.
-    """
-    sign = 1 if higher_is_better else -1
-    better = pd.Series(0, index=estimates.index)
-    worse = better.copy()
-    for pair, winner, loser in resolved_pairs(pairs, confidence):
-        if sign * pair.interval.estimate < 0:
-            winner, loser = loser, winner
-        better[loser] += 1
-        worse[winner] += 1
-    frame = pd.DataFrame({"estimate": estimates})
-    frame["rank"] = estimates.rank(ascending=not higher_is_better, method="min")
-    frame["lower"] = 1 + better
-    frame["upper"] = len(estimates) - worse
-    frame = frame.rename_axis("method").sort_values("rank", kind="stable")
-    return frame.astype({"rank": "Int64"})
-
-
-def resolved_pairs(
-    pairs: Sequence[PairedDifference], confidence: float = 0.95
-) -> Iterator[tuple[PairedDifference, str, str]]:
-    """Pairs whose difference is resolved after Holm's correction: (pair, method, reference)."""
-    for pair, p_value in zip(pairs, holm([pair.p_value for pair in pairs]), strict=True):
-        if p_value < 1 - confidence:
-            yield pair, pair.method, pair.reference
-
-
-def _paired(
-    cells: Cells,
-    method: str,
-    reference: str,
-    averaging: Averaging,
-    confidence: float,
-    resamples: int,
-    seed: int,
-) -> PairedDifference:
-    first, second = cells.values[method], cells.values[reference]
-    seeds = cells.seeds[method], cells.seeds[reference]
-    if seeds[0] != seeds[1] and 1 not in map(len, seeds):
+def _table(frame: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Values with a row per patient, slice (and lesion) and a column per method and seed."""
+    missing = [
+        key for key in ("method", "seed", "patient", "slice_index", value) if key not in frame
+    ]
+    if missing:
+        raise InputError(f"{value}: column {', '.join(missing)} not found")
+    if "protocol" in frame and frame["protocol"].nunique() > 1:
+        found = ", ".join(sorted(frame["protocol"].unique()))
+        raise InputError(f"{value}: found rows of protocols {found}, expected those of one")
+    units = [key for key in UNIT_COLUMNS if key in frame]
+    try:
+        table = frame.pivot(index=units, columns=["method", "seed"], values=value)
+    except ValueError:
         raise InputError(
-            f"paired difference {method} minus {reference}: found seeds {seeds[0]} and {seeds[1]}, "
-            "expected the same seeds, or one seed for one of them"
-        )
-    interval = interval_of([first, second], cells, averaging, confidence, resamples, seed)
-    return PairedDifference(method, reference, interval, _p_value(interval))
+            f"{value}: a row of {', '.join(units)} stands twice for a method"
+        ) from None
+    return table.sort_index().sort_index(axis="columns").astype(float)
 
 
-def _p_value(interval: Interval) -> float:
-    if np.isnan(interval.std_error):
-        return float("nan")
-    if interval.estimate == 0:
-        return 1.0
-    if interval.std_error == 0:
-        return 0.0
-    return float(2 * stats.t.sf(abs(interval.estimate) / interval.std_error, interval.df))
+def _interval(
+    values: Sequence[pd.DataFrame], averaging: Averaging, confidence: float
+) -> tuple[Interval, float]:
+    """Interval of one method's mean, or of the mean difference of two, and the p value of 0."""
+    index = values[0].index
+    arrays = np.broadcast_arrays(*(own.to_numpy() for own in values))
+    found = ~np.isnan(arrays).any(axis=0)
+    if len(arrays) == 2:  # identical images in both: no difference
+        same = np.isinf(arrays[0]) & (arrays[0] == arrays[1])
+        arrays = [np.where(same, 0.0, each) for each in arrays]
+    tables = [pd.DataFrame(np.where(found, each, np.nan), index) for each in arrays]
+    tables = [each[found.any(axis=1)] for each in tables]
+    with np.errstate(invalid="ignore"):  # infinite minus infinite
+        sd = _difference([each.mean(axis=1) for each in tables]).std()
+        errors = [averaging.forward(each) for each in tables]
+        whole = _difference([averaging.backward(each.mean()) for each in errors]).mean()
+        by_patient = [each.groupby(level="patient").mean() for each in errors]
+        patients = _difference([averaging.backward(each) for each in by_patient]).mean(axis=1)
+    lower, upper, std_error, df, p_value = _t_interval(patients.to_numpy(), confidence)
+    rows = tables[0].index.to_frame()
+    slices = len(rows.drop_duplicates(["patient", "slice_index"]))
+    counts = slices, len(patients), arrays[0].shape[1]
+    interval = Interval(float(whole), lower, upper, float(sd), *counts, confidence, std_error, df)
+    return interval, p_value
+
+
+def _difference(values: Sequence) -> pd.DataFrame | pd.Series:
+    return values[0] if len(values) == 1 else values[0] - values[1]
+
+
+def _t_interval(patients: np.ndarray, confidence: float) -> tuple[float, ...]:
+    """Bounds, standard error, degrees of freedom and p value of the mean over patients."""
+    if len(patients) < FEWEST_PATIENTS or not np.isfinite(patients).all():
+        return (float("nan"),) * 5
+    df = len(patients) - 1.0
+    if np.ptp(patients) == 0:  # no spread: the t statistic is not defined
+        mean = float(patients[0])
+        return mean, mean, 0.0, df, 0.0 if mean else 1.0
+    test = stats.ttest_1samp(patients, 0)
+    bounds = test.confidence_interval(confidence)
+    std_error = stats.sem(patients)
+    return tuple(map(float, (bounds.low, bounds.high, std_error, df, test.pvalue)))

@@ -4,9 +4,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from ldct.files import atomic_path, write_text
+from ldct.files import write_text
 from ldct.inputs import read_frame
 from ldct.provenance import write_record
 from ldct.reporting.plain_table import PlainTable, to_html, to_markdown
@@ -28,32 +29,56 @@ def write_tables(
     values: pd.DataFrame,
     notes: Sequence[str],
     inputs: Sequence[Path],
+    intro: Sequence[str] = (),
 ) -> None:
-    """Write `<stem>.csv` (the bare `values`), `<stem>.md` and `<stem>.html`, atomically."""
+    """Write `<stem>.csv` (the bare `values`), `<stem>.md` and `<stem>.html`, atomically.
+
+    notes, intro : lines below and above the tables; empty ones are left out. inputs : files that
+        the records name.
+    """
     started = time.perf_counter()
-    notes = [note for note in notes if note]
-    paths = {suffix: stem.with_name(f"{stem.name}.{suffix}") for suffix in ("csv", "md", "html")}
-    with atomic_path(paths["csv"]) as temporary:
-        values.to_csv(temporary, index=False)
-    write_text(paths["md"], to_markdown(title, [], tables, notes))
-    write_text(paths["html"], to_html(title, [], tables, notes))
-    for path in paths.values():
+    intro, notes = ([line for line in lines if line] for lines in (intro, notes))
+    texts = {
+        "csv": values.to_csv(index=False),
+        "md": to_markdown(title, intro, tables, notes),
+        "html": to_html(title, intro, tables, notes),
+    }
+    for suffix, text in texts.items():
+        path = stem.with_name(f"{stem.name}.{suffix}")
+        write_text(path, text)
         write_record(path, inputs=inputs, settings={"notes": notes}, started=started)
 
 
-def number(value: float, digits: int) -> str:
-    """A value for people: fixed digits, a true minus sign, a dash where there is none."""
+def number(value: float | None, digits: int) -> str:
+    """A value for people: fixed digits, thousands apart, a true minus sign, a dash for none."""
     if pd.isna(value):
         return MISSING
     # Adding zero to the rounded value turns −0 into 0.
-    return (
-        "∞" if value == float("inf") else f"{round(value, digits) + 0:.{digits}f}".replace("-", "−")
-    )
+    text = f"{round(value, digits) + 0:,.{digits}f}" if np.isfinite(value) else f"{value}"
+    return text.replace("-", "−").replace("inf", "∞")
+
+
+def signed(value: float | None, digits: int) -> str:
+    """The same with a plus sign where the printed value is above zero."""
+    plus = "+" if pd.notna(value) and round(value, digits) > 0 else ""
+    return plus + number(value, digits)
+
+
+def bounds(lower: float, upper: float, digits: int) -> str:
+    """`[lower, upper]`; empty where there are no bounds."""
+    if pd.isna(lower) or pd.isna(upper):
+        return ""
+    return f"[{number(lower, digits)}, {number(upper, digits)}]"
 
 
 def with_bounds(value: float, lower: float, upper: float, digits: int) -> str:
-    """`value [lower, upper]`; the value alone where there are no bounds."""
-    text = number(value, digits)
-    if pd.isna(lower) or pd.isna(upper) or text in (MISSING, "∞"):
-        return text
-    return f"{text} [{number(lower, digits)}, {number(upper, digits)}]"
+    """`value [lower, upper]`; the value alone where it or its bounds are missing."""
+    interval = bounds(lower, upper, digits) if np.isfinite(value) else ""
+    return f"{number(value, digits)} {interval}".rstrip()
+
+
+def p_text(p_value: float | None) -> str:
+    """A p value with three decimals."""
+    if pd.isna(p_value):
+        return MISSING
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"

@@ -1,94 +1,168 @@
-"""Plain tables of text as Markdown and HTML."""
+"""Pages of tables as Markdown and HTML, and the escapes of all printed text."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 
-from jinja2 import Environment
-
-MARKDOWN_SPECIAL = re.compile(r"([\\`*_\[\]|#~$<>])")
-HTML = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ title }}</title>
-<style>
+MARKDOWN_SPECIAL = re.compile(r"([\\`*_\[\]|#~$])")
+TEXT_NAMES = ["backslash", "asciicircum", "asciitilde", "less", "greater", "bar"]
+MATH_NAMES = ["pm", "times", "to", "leq", "geq", "sigma", "infty"]
+LATEX = (
+    {sign: f"\\{sign}" for sign in "{}$&#%_"}
+    | {sign: rf"\text{name}{{}}" for sign, name in zip("\\^~<>|", TEXT_NAMES, strict=True)}
+    | {sign: rf"$\{name}$" for sign, name in zip("±×→≤≥σ∞", MATH_NAMES, strict=True)}
+    # A bare bracket behind \\ would be an optional argument.
+    | {"−": "$-$", "–": "--", "[": "{[}", "]": "{]}"}
+)
+STYLE = """\
 body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem; background: #fff; color: #111;
   font: 16px/1.45 "Times New Roman", Times, "Liberation Serif", serif; }
+h1 { font-size: 1.3rem; margin: 0 0 .5rem; }
+h2 { font-size: 1.05rem; margin: 1.2rem 0 0; }
+p { margin: .35rem 0; font-size: .9rem; max-width: 60rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: .4rem 0 1.4rem; font-variant-numeric: tabular-nums;
   border-top: 2px solid #111; border-bottom: 2px solid #111; font-size: .92rem; }
-h1 { font-size: 1.2rem; margin: 0 0 .5rem; }
-h2 { font-size: 1rem; margin: 1rem 0 0; }
-th, td { padding: .2rem .55rem; text-align: right; white-space: nowrap; vertical-align: top; }
-td.words { text-align: left; white-space: normal; min-width: 14rem; }
+th, td { padding: .2rem .6rem; text-align: right; white-space: nowrap; vertical-align: top; }
 th { font-weight: normal; }
-thead th { font-style: italic; border-bottom: 1px solid #111; }
-th:first-child { text-align: left; }
-p { margin: .35rem 0; font-size: .9rem; }
-</style>
-</head>
-<body>
-<h1>{{ title }}</h1>
-{% for line in intro %}<p>{{ line }}</p>
-{% endfor %}
-{% for table in tables %}
-<h2>{{ table.title }}</h2>
-<div class="wide"><table>
-<thead><tr>{% for head in table.heads %}<th>{{ head }}</th>{% endfor %}</tr></thead>
-<tbody>
-{% for row in table.rows %}
-<tr><th scope="row">{{ row[0] }}</th>
-{%- for cell in row[1:] %}
-<td{% if loop.index in table.words %} class="words"{% endif %}>{{ cell }}</td>
-{%- endfor %}
-</tr>
-{% endfor %}
-</tbody>
-</table></div>
-{% endfor %}
-{% for line in notes %}<p>{{ line }}</p>
-{% endfor %}
-</body>
-</html>
+thead th { font-style: italic; vertical-align: bottom; border-bottom: 1px solid #111; }
+th:first-child, .words { text-align: left; }
+td.words { white-space: normal; min-width: 14rem; }
+tbody + tbody { border-top: 1px solid #111; }
+.group { font-style: italic; }
+.group, .below { color: #444; }
+.below { display: block; font-size: .8em; line-height: 1.15; }
+.mark { display: inline-block; width: 0; }
 """
 
 
 @dataclass(frozen=True)
+class Cell:
+    """A printed value; mark: a sign beside it; below: its interval, in small type."""
+
+    text: str
+    below: str = ""
+    mark: str = ""
+    bold: bool = False
+
+
+Row = Sequence[str | Cell]
+
+
+@dataclass(frozen=True)
 class PlainTable:
-    """One table: its heads, rows of cells (the first names the row), columns that hold words."""
+    """One table: its heads, rows of cells (the first names the row), columns that hold words.
+
+    rows : a mapping gives groups of rows, each below its name.
+    """
 
     title: str
     heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Row] | Mapping[str, Sequence[Row]]
     words: Sequence[int] = ()
+
+    @property
+    def groups(self) -> Mapping[str, Sequence[Row]]:
+        """Rows by the name of their group; all below "" where there are no groups."""
+        return self.rows if isinstance(self.rows, Mapping) else {"": self.rows}
+
+
+def html_page(title: str, body: str, style: str = "") -> str:
+    """One self-contained page. title : plain text. body : markup. style : further CSS."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{STYLE}{style}</style>\n</head>\n"
+        f"<body>\n{body}\n</body>\n</html>\n"
+    )
 
 
 def to_html(
     title: str, intro: Sequence[str], tables: Sequence[PlainTable], notes: Sequence[str]
 ) -> str:
     """A page with a title, lines of text, tables, and notes below; all text is escaped."""
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(HTML)
-    return template.render(title=title, intro=intro, tables=tables, notes=notes)
+    parts = [f"<h1>{escape(title)}</h1>", *map(html_line, intro)]
+    for table in tables:
+        parts += [f"<h2>{escape(table.title)}</h2>", html_table(table)]
+    return html_page(title, "\n".join([*parts, *map(html_line, notes)]))
+
+
+def html_line(text: str) -> str:
+    """A paragraph of plain text."""
+    return f"<p>{escape(text)}</p>"
+
+
+def html_table(table: PlainTable) -> str:
+    """The table alone, without its title."""
+    kinds = [' class="words"' if n in table.words else "" for n in range(len(table.heads))]
+    heads = [
+        f"<th{kind}>{escape(head)}</th>" for kind, head in zip(kinds, table.heads, strict=True)
+    ]
+    lines = ['<div class="wide"><table>', f"<thead><tr>{''.join(heads)}</tr></thead>"]
+    for group, rows in table.groups.items():
+        lines.append("<tbody>")
+        if group:
+            span = f'class="group" colspan="{len(kinds)}"'
+            lines.append(f"<tr><th {span}>{escape(group)}</th></tr>")
+        for name, *cells in rows:
+            row = [f'<th scope="row">{_html_cell(name)}</th>']
+            row += [
+                f"<td{kind}>{_html_cell(cell)}</td>"
+                for kind, cell in zip(kinds[1:], cells, strict=True)
+            ]
+            lines.append(f"<tr>{''.join(row)}</tr>")
+        lines.append("</tbody>")
+    return "\n".join([*lines, "</table></div>"])
+
+
+def _html_cell(cell: str | Cell) -> str:
+    if isinstance(cell, str):
+        return escape(cell)
+    text = f"<b>{escape(cell.text)}</b>" if cell.bold else escape(cell.text)
+    mark = f'<span class="mark">{escape(cell.mark)}</span>' if cell.mark else ""
+    below = f'<span class="below">{escape(cell.below)}</span>' if cell.below else ""
+    return text + mark + below
 
 
 def to_markdown(
     title: str, intro: Sequence[str], tables: Sequence[PlainTable], notes: Sequence[str]
 ) -> str:
     """The same page as Markdown."""
-    parts = [f"# {_escape(title)}", *map(_escape, intro)]
+    parts = [f"# {escape_markdown(title)}", *map(escape_markdown, intro)]
     for table in tables:
-        left = {0, *table.words}
-        rule = ["|:--" if column in left else "|--:" for column in range(len(table.heads))]
-        lines = [_markdown_row(table.heads), "".join(rule) + "|", *map(_markdown_row, table.rows)]
-        parts += [f"## {_escape(table.title)}", "\n".join(lines)]
-    return "\n\n".join([*parts, *map(_escape, notes)]) + "\n"
+        parts += [f"## {escape_markdown(table.title)}", markdown_table(table)]
+    return "\n\n".join([*parts, *map(escape_markdown, notes)]) + "\n"
 
 
-def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(_escape(cell) for cell in cells) + " |"
+def markdown_table(table: PlainTable) -> str:
+    """The table alone, without its title; the interval stands behind its value."""
+    left = {0, *table.words}
+    rule = "".join("|:--" if n in left else "|--:" for n in range(len(table.heads)))
+    lines = [_markdown_row(table.heads), f"{rule}|"]
+    for group, rows in table.groups.items():
+        if group:
+            lines.append(f"| *{escape_markdown(group)}* " + "| " * (len(table.heads) - 1) + "|")
+        lines += map(_markdown_row, rows)
+    return "\n".join(lines)
 
 
-def _escape(text: str) -> str:
-    return MARKDOWN_SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+def _markdown_row(cells: Row) -> str:
+    return "| " + " | ".join(map(_markdown_cell, cells)) + " |"
+
+
+def _markdown_cell(cell: str | Cell) -> str:
+    if isinstance(cell, str):
+        return escape_markdown(cell)
+    text, *others = map(escape_markdown, (cell.text, cell.mark, cell.below))
+    return " ".join(filter(None, [f"**{text}**" if cell.bold else text, *others]))
+
+
+def escape_markdown(text: str) -> str:
+    """Text that Markdown (and the HTML inside it) shows as it is, on one line."""
+    return MARKDOWN_SPECIAL.sub(r"\\\1", escape(" ".join(text.split()), quote=False))
+
+
+def escape_latex(text: str) -> str:
+    """Text that LaTeX typesets as it is."""
+    return "".join(LATEX.get(character, character) for character in " ".join(text.split()))

@@ -1,38 +1,33 @@
-"""Table I: our means beside the paper's, in four formats that carry the same caption."""
+"""Table I: our means beside the paper's, as CSV, Markdown, LaTeX and HTML."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ldct.errors import InputError
-from ldct.evaluation.statistics import Mark, MetricStatistics, leader_marks
-from ldct.evaluation.uncertainty import Interval
-from ldct.files import atomic_path, write_text
-from ldct.reporting.table1_csv import METRICS, csv_frame
-from ldct.reporting.table1_entries import Entry, collect_entries
-from ldct.reporting.table1_formats import Cell, Table, TableRow, to_latex, to_markdown
-from ldct.reporting.table1_html import to_html
+from ldct.evaluation.statistics import MetricStatistics
+from ldct.files import write_text
+from ldct.reporting.bench_tables import bounds, number, signed
+from ldct.reporting.plain_table import (
+    Cell,
+    PlainTable,
+    escape_markdown,
+    html_line,
+    html_page,
+    html_table,
+    markdown_table,
+)
+from ldct.reporting.table1_csv import DECIMALS, METRICS, table_frame
+from ldct.reporting.table1_formats import latex_table
 
-DECIMALS = 4  # as the paper prints; its best and second best are judged on what is printed
 INTERVAL_DECIMALS = {"psnr": 2, "ssim": 3}
 SPREAD_DECIMALS = {"psnr": 2, "ssim": 4}
-CONTEXT_KEYS = (
-    "run",
-    "dataset",
-    "simulated",
-    "attribution",
-    "budget",
-    "protocol",
-    "test_slices",
-    "seeds",
-    "kept_tiles",
-    "published_protocol",
-    "comparable",
-    "notes",
-)
+TITLE = "Mean PSNR (dB) and SSIM for the test set"
+OTHER_ROWS = "Not in the paper's table"
+ABOUT = "About this run"
 
 
 def render_table1(
@@ -40,6 +35,7 @@ def render_table1(
     statistics: Mapping[str, MetricStatistics],
     methods: Sequence[Mapping[str, Any]],
     published: Mapping[str, Any],
+    margins: Mapping[str, float],
     context: Mapping[str, Any],
     output_dir: str | Path,
 ) -> list[Path]:
@@ -48,194 +44,143 @@ def render_table1(
     summary : as `ldct.evaluation.scores.summarise` returns it, indexed by method.
     statistics : by metric ("psnr", "ssim"), of the same scores
         (`ldct.evaluation.statistics.metric_statistics`).
-    methods : ordered {"id", "title", "in_paper", "missing" (optional: why there is no value)}.
-    published : content of config/published.yaml.
+    methods : ordered {"id", "title", "missing" (optional: why there is no value)}.
+    published : content of config/published.yaml. margins : by metric (config/margins.yaml).
     context : run, dataset (title), simulated (bool: quarter dose simulated by this suite),
-        attribution, budget, protocol, test_slices (texts), seeds (list), kept_tiles (int, or None
-        where tiles were not counted), published_protocol (bool: the table gives differences from
-        the published values), comparable (bool: whether best and second best mean anything), notes
-        (further sentences of the caption).
+        attribution, budget, protocol, test_slices (texts), seeds (list), kept_tiles (int),
+        published_protocol (bool: the table gives differences from the published values), note (why
+        no row of ours may be marked; empty where they may).
     Paper rows come first in the paper's order, whether run or not; other methods follow, set
-    apart. Returns the four paths. Raises InputError for a missing context key, for a summary
-    without rows, and where `in_paper` contradicts `published`.
+    apart. Returns the four paths. Raises InputError for a summary without rows.
     """
-    missing = [key for key in CONTEXT_KEYS if key not in context]
-    if missing:
-        raise InputError(f"Table I context: key {', '.join(missing)} not found")
     if summary.empty:
         raise InputError("Table I: no method has scores; run at least one method first")
-    entries = collect_entries(summary, statistics, methods, published)
-    marks = {
-        metric: _marks(entries, metric, statistics[metric]) if context["comparable"] else {}
-        for metric in METRICS
-    }
-    table = _table(entries, marks, statistics, summary, published, context)
-    output_dir = Path(output_dir)
-    csv_path = output_dir / "table1.csv"
-    with atomic_path(csv_path) as temporary:
-        csv_frame(entries, marks, statistics, published, context).to_csv(temporary, index=False)
-    texts = {".md": to_markdown, ".tex": to_latex, ".html": to_html}
-    for suffix, render in texts.items():
-        write_text(csv_path.with_suffix(suffix), render(table))
-    return [csv_path, *(csv_path.with_suffix(suffix) for suffix in texts)]
-
-
-def best_and_second(values: Mapping[str, float]) -> dict[str, int]:
-    """Rank 1 for the highest value and 2 for the second highest, as printed; ties share a rank."""
-    printed = {name: round(float(value), DECIMALS) for name, value in values.items()}
-    leaders = sorted(set(printed.values()), reverse=True)[:2]
-    return {name: leaders.index(v) + 1 for name, v in printed.items() if v in leaders}
-
-
-def _marks(entries: Sequence[Entry], metric: str, statistics: MetricStatistics) -> dict[str, Mark]:
-    """Best and second best of our values among the paper's rows, where the data decide."""
-    estimates = {e.method: e.scores[metric] for e in entries if e.in_paper and e.scores}
-    return leader_marks(
-        estimates,
-        statistics.pairs,
-        higher_is_better=statistics.higher_is_better,
-        confidence=_confidence(statistics),
+    frame = table_frame(
+        summary, statistics, methods, published, margins, comparable=not context["note"]
     )
-
-
-def _confidence(statistics: MetricStatistics) -> float:
-    return next(iter(statistics.intervals.values())).confidence
-
-
-def _table(
-    entries: Sequence[Entry],
-    marks: Mapping[str, Mapping[str, Mark]],
-    statistics: Mapping[str, MetricStatistics],
-    summary: pd.DataFrame,
-    published: Mapping[str, Any],
-    context: Mapping[str, Any],
-) -> Table:
-    printed = {
-        metric: best_and_second(
-            {e.method: e.published[metric] for e in entries if metric in e.published}
-        )
-        for metric in METRICS
-    }
-    compare = context["published_protocol"]
-    rows = [_table_row(entry, marks, printed, compare) for entry in entries]
-    example = next(iter(statistics["psnr"].intervals.values()))
-    return Table(
-        title="Mean PSNR (dB) and SSIM for the test set",
-        caption=_caption(summary, example, published, context),
-        test="paired differences over the same slices, Holm's correction, "
-        f"{1 - example.confidence:.0%} level",
-        paper_rows=[row for row, entry in zip(rows, entries, strict=True) if entry.in_paper],
-        other_rows=[row for row, entry in zip(rows, entries, strict=True) if not entry.in_paper],
-        difference_note=_difference_note(context),
-        attribution=str(context["attribution"]),
-        run=str(context["run"]),
-    )
-
-
-def _table_row(
-    entry: Entry,
-    marks: Mapping[str, Mapping[str, Mark]],
-    printed: Mapping[str, Mapping[str, int]],
-    compare: bool,
-) -> TableRow:
-    ours = [_own_cell(entry, metric, marks[metric].get(entry.method)) for metric in METRICS]
-    paper = [
-        Cell(_number(entry.published.get(metric)), printed[metric].get(entry.method, 0))
-        for metric in METRICS
+    confidence = next(iter(statistics["psnr"].intervals.values())).confidence
+    table, reasons = _table(frame, context["published_protocol"])
+    caption = _caption(frame, margins, confidence, context)
+    about = [
+        *_about(published, context),
+        *(f"{mark} not run: {why}." for why, mark in reasons.items()),
     ]
-    differences = [Cell(_number(entry.difference(metric), signed=True)) for metric in METRICS]
-    return TableRow(entry.title, ours, paper, differences if compare else [], entry.reason)
+    about.append(f"{context['attribution']} Run: {context['run']}.")
+    texts = {
+        "csv": _with_context(frame, published, context).to_csv(),
+        "md": _markdown(table, caption, about),
+        "tex": latex_table(table, f"{TITLE}. {' '.join(caption)}", about),
+        "html": _html(table, caption, about, context["run"]),
+    }
+    paths = [Path(output_dir, f"table1.{suffix}") for suffix in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        write_text(path, text)
+    return paths
 
 
-def _own_cell(entry: Entry, metric: str, mark: Mark | None) -> Cell:
-    interval = entry.intervals.get(metric)
-    return Cell(
-        _number(entry.scores.get(metric)),
-        mark.rank if mark else 0,
-        mark.tied if mark else False,
-        _interval(interval, metric) if interval else "",
-        _spread(entry.scores.get(f"{metric}_std_seeds"), metric),
-    )
+def _with_context(
+    frame: pd.DataFrame, published: Mapping[str, Any], context: Mapping[str, Any]
+) -> pd.DataFrame:
+    """The frame with what is the same in all rows."""
+    same = {key: context[key] for key in ("dataset", "simulated", "budget", "kept_tiles", "run")}
+    return frame.assign(**same, published_tiles=published["counts"]["training_tiles"])
 
 
-def _interval(interval: Interval, metric: str) -> str:
-    if np.isnan(interval.lower):
-        return ""
-    digits = INTERVAL_DECIMALS[metric]
-    return f"{_number(interval.lower, digits)}, {_number(interval.upper, digits)}"
+def _table(frame: pd.DataFrame, compare: bool) -> tuple[PlainTable, dict[str, str]]:
+    """The printed table, and the mark of every reason why a method was not run."""
+    found = dict.fromkeys(frame["reason"].dropna())
+    reasons = {why: f"({ascii_lowercase[n % 26]})" for n, why in enumerate(found)}
+    heads = ["Method", "PSNR", "SSIM", "PSNR, published", "SSIM, published"]
+    heads += ["PSNR, difference", "SSIM, difference"] if compare else []
+    rows: dict[str, list[list[str | Cell]]] = {"": [], OTHER_ROWS: []}
+    for row in frame.to_dict("records"):
+        cells = [_own_cell(row, metric, reasons) for metric in METRICS]
+        cells += [_cell(row, f"published_{metric}") for metric in METRICS]
+        if compare:
+            cells += [signed(row[f"{metric}_difference"], DECIMALS) for metric in METRICS]
+        rows["" if row["in_paper"] else OTHER_ROWS].append([row["title"], *cells])
+    return PlainTable(TITLE, heads, {name: own for name, own in rows.items() if own}), reasons
 
 
-def _number(value: float | None, digits: int = DECIMALS, signed: bool = False) -> str:
-    if value is None or np.isnan(value):
-        return "–"
-    printed = round(float(value), digits)
-    sign = "−" if printed < 0 else "+" if signed and printed > 0 else ""
-    return sign + ("∞" if np.isinf(value) else f"{abs(printed):.{digits}f}")
+def _own_cell(row: Mapping[str, Any], metric: str, reasons: Mapping[str, str]) -> Cell:
+    """Mean; below it the interval over patients and the standard deviation over seeds."""
+    if row["reason"] in reasons:
+        return Cell("not run", mark=reasons[row["reason"]])
+    interval = bounds(row[f"{metric}_lower"], row[f"{metric}_upper"], INTERVAL_DECIMALS[metric])
+    spread = row[f"{metric}_std_seeds"]
+    seeds = "" if pd.isna(spread) else f"± {number(spread, SPREAD_DECIMALS[metric])}"
+    return _cell(row, metric, f"{interval} {seeds}".strip())
 
 
-def _spread(value: float | None, metric: str) -> str:
-    return "" if value is None or np.isnan(value) else f"{value:.{SPREAD_DECIMALS[metric]}f}"
+def _cell(row: Mapping[str, Any], column: str, below: str = "") -> Cell:
+    mark = row[f"{column}_mark"]
+    text = number(row[column], DECIMALS)
+    return Cell(text, below, mark="~" if mark == "near" else "", bold=mark == "best")
 
 
 def _caption(
-    summary: pd.DataFrame,
-    interval: Interval,
-    published: Mapping[str, Any],
+    frame: pd.DataFrame,
+    margins: Mapping[str, float],
+    confidence: float,
     context: Mapping[str, Any],
 ) -> list[str]:
-    """The sentences below the title, as plain text."""
-    counts = published["counts"]
-    kept = context["kept_tiles"]
-    dose = (
-        "is simulated by this suite from the full-dose images"
-        if context["simulated"]
-        else "is the data set's own, not simulated here"
+    """Two lines: what was measured, and how to read it."""
+    slices, patients = (int(frame[key].max()) for key in ("n_slices", "n_patients"))
+    dose = "simulated by this suite" if context["simulated"] else "of the data set"
+    interval = f"brackets: {confidence:.0%} interval over patients"
+    if frame["psnr_lower"].isna().all():
+        interval = "no interval"
+    marks = (
+        f"Bold: the best of the paper's rows; ~: within {margins['psnr']:g} dB or "
+        f"{margins['ssim']:g} (SSIM) of it."
     )
-    slices, patients = int(summary["n_slices"].iloc[0]), int(summary["n_patients"].iloc[0])
     return [
-        f"Data: {context['dataset']}. The quarter dose {dose}.",
-        f"Test set: {slices:,} {_plural(slices, 'slice')} of {patients:,} "
-        f"{_plural(patients, 'patient')} ({context['test_slices']}); "
-        f"the paper: {counts['test_slices']:,} slices.",
-        f"Budget: {context['budget']}.",
-        f"Training tiles kept: {'not counted' if kept is None else format(int(kept), ',')}; "
-        f"the paper: {counts['training_tiles']:,}.",
-        f"Protocol: {context['protocol']}.",
-        *_uncertainty_caption(interval, context["seeds"]),
-        f"Published: {published['source']}, {published['place']}.",
-        *context["notes"],
+        f"{context['dataset']}; quarter dose {dose}; {_count(slices, 'slice')} of "
+        f"{_count(patients, 'patient')} ({interval}); budget: {context['budget']}.",
+        context["note"] or marks,
     ]
 
 
-def _uncertainty_caption(interval: Interval, seeds: Sequence[int]) -> list[str]:
-    drawn = "patients and of " if interval.unit == "patients" else ""
-    sentences = [
-        f"Brackets: {interval.confidence:.0%} confidence interval over {interval.scope} "
-        f"(bootstrap of {drawn}blocks of neighbouring slices)."
-    ]
-    if len(seeds) == 1:
-        sentences.append(f"Seed: {seeds[0]}; nothing is said of other trainings.")
+def _about(published: Mapping[str, Any], context: Mapping[str, Any]) -> list[str]:
+    """Further lines that are true of the whole table."""
+    counts, seeds = published["counts"], ", ".join(map(str, context["seeds"]))
+    if len(context["seeds"]) > 1:
+        trainings = f"Seeds: {seeds}; values are means over them, ± their standard deviation."
     else:
-        sentences.append(
-            f"Seeds: {', '.join(map(str, seeds))}; values are means over seeds, intervals include "
-            "their spread, ± is their standard deviation."
-        )
-    return sentences
+        trainings = f"Seed: {seeds}; nothing is said of other trainings."
+    return [
+        f"Test slices: {context['test_slices']}; the paper: {counts['test_slices']:,} slices.",
+        f"Training tiles kept: {context['kept_tiles']:,}; the paper: {counts['training_tiles']:,}.",
+        f"Protocol: {context['protocol']}.",
+        trainings,
+        f"Published: {published['source']}, {published['place']}. {_difference_note(context)}",
+    ]
 
 
 def _difference_note(context: Mapping[str, Any]) -> str:
     if not context["published_protocol"]:
-        return (
-            "The published values belong to the paper's own protocol, not to the one of this "
-            "table: they are no standard for it, and no differences are given."
-        )
+        return "They are of the paper's protocol, not of this one: no differences are given."
     if not context["simulated"]:
-        return "Difference is this run minus published."
-    return (
-        "Difference is this run minus published, and the two are of different data (simulated "
-        "quarter dose here, AAPM in the paper): it is not a replication of the AAPM number."
-    )
+        return "Difference: this run minus published."
+    return "Difference: this run minus published, of other data: no replication of the AAPM number."
 
 
-def _plural(count: int, noun: str) -> str:
-    return noun if count == 1 else f"{noun}s"
+def _count(number_of: int, noun: str) -> str:
+    return f"{number_of:,} {noun}{'' if number_of == 1 else 's'}"
+
+
+def _markdown(table: PlainTable, caption: Sequence[str], about: Sequence[str]) -> str:
+    blocks = [
+        f"**Table I. {escape_markdown(TITLE)}.**",
+        *map(escape_markdown, caption),
+        markdown_table(table),
+        f"**{ABOUT}**",
+        "\n".join(f"- {escape_markdown(line)}" for line in about),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _html(table: PlainTable, caption: Sequence[str], about: Sequence[str], run: str) -> str:
+    body = [f"<h1>Table I. {TITLE}</h1>", *map(html_line, caption), html_table(table)]
+    body += [f"<h2>{ABOUT}</h2>", *map(html_line, about)]
+    return html_page(f"Table I – {run}", "\n".join(body))

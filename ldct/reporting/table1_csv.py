@@ -1,72 +1,63 @@
-"""Table I as CSV, in full precision, with all that its numbers belong to."""
+"""Table I in full precision: our numbers joined with the paper's."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from ldct.evaluation.statistics import Mark, MetricStatistics
-from ldct.reporting.table1_entries import Entry
+from ldct.evaluation.statistics import MetricStatistics, best_and_near
 
 METRICS = ("psnr", "ssim")
-RANK_ENDS = ("_lower", "_upper")
-WHOLE_NUMBERS = ("n_slices", "n_patients", "n_seeds", "kept_tiles")
+DECIMALS = 4  # as the paper prints; the best is judged on what is printed
+COUNTS = ["n_slices", "n_patients", "n_seeds"]
+SCORES = [
+    *(f"{metric}{end}" for metric in (*METRICS, "rmse_hu") for end in ("", "_std", "_std_seeds")),
+    *COUNTS,
+    "seeds",
+    "protocol",
+]
 
 
-def csv_frame(
-    entries: Sequence[Entry],
-    marks: Mapping[str, Mapping[str, Mark]],
+def table_frame(
+    summary: pd.DataFrame,
     statistics: Mapping[str, MetricStatistics],
+    methods: Sequence[Mapping[str, Any]],
     published: Mapping[str, Any],
-    context: Mapping[str, Any],
+    margins: Mapping[str, float],
+    comparable: bool,
 ) -> pd.DataFrame:
-    """The table as a frame, one row per entry; `context` as for `render_table1`."""
-    same_for_all = {
-        "dataset": context["dataset"],
-        "simulated": bool(context["simulated"]),
-        "budget": context["budget"],
-        "kept_tiles": context["kept_tiles"],
-        "published_tiles": published["counts"]["training_tiles"],
-        "run": context["run"],
-    }
-    rows = [{**_csv_row(e, marks, statistics), **same_for_all} for e in entries]
-    whole = [*WHOLE_NUMBERS, *(f"{m}_rank{end}" for m in METRICS for end in ("", *RANK_ENDS))]
-    return pd.DataFrame(rows).astype(dict.fromkeys(whole, "Int64"))
+    """One row per method, indexed by its id: the paper's rows in its order, then the others.
 
-
-def _csv_row(
-    entry: Entry,
-    marks: Mapping[str, Mapping[str, Mark]],
-    statistics: Mapping[str, MetricStatistics],
-) -> dict[str, Any]:
-    """One row; `<metric>_mark` is that of the table, `<metric>_rank` is among all methods."""
-    score_keys = [
-        f"{metric}{suffix}"
-        for metric in ("psnr", "ssim", "rmse_hu")
-        for suffix in ("", "_std", "_std_seeds")
-    ]
-    keys = [*score_keys, "n_slices", "n_patients", "n_seeds", "seeds", "protocol"]
-    row = {
-        "method": entry.method,
-        "title": entry.title,
-        "in_paper": entry.in_paper,
-        "status": "not run" if entry.reason else "scored",
-        "reason": entry.reason,
-        **{key: entry.scores.get(key) for key in keys},
-        **{f"published_{metric}": entry.published.get(metric) for metric in METRICS},
-        **{f"{metric}_difference": entry.difference(metric) for metric in METRICS},
-    }
+    summary, statistics, methods, published : as for `ldct.reporting.table1.render_table1`.
+    margins : by metric. comparable : False where our rows must not be marked.
+    `<metric>_mark` is "best" or "near" (within the margin of the best) among the paper's rows.
+    """
+    printed = pd.DataFrame.from_dict(published["rows"], orient="index")
+    own = pd.DataFrame(methods, columns=["id", "title", "missing"], dtype=object).set_index("id")
+    names = [*printed.index, *own.index.difference(printed.index, sort=False)]
+    frame = pd.DataFrame(index=pd.Index(names, name="method"))
+    frame["title"] = own["title"].reindex(names).fillna(printed["title"])
+    frame["in_paper"] = frame.index.isin(printed.index)
+    frame["reason"] = own["missing"].reindex(names)
+    frame.loc[~frame.index.isin(own.index), "reason"] = "not part of this run"
+    silent = ~frame.index.isin(summary.index) & frame["reason"].isna()
+    frame.loc[silent, "reason"] = "no scores in this run"
+    frame["status"] = frame["reason"].isna().map({True: "scored", False: "not run"})
+    scored = frame.index[frame["reason"].isna()]
+    frame = frame.join(summary.loc[scored, SCORES]).astype(dict.fromkeys(COUNTS, "Int64"))
     for metric in METRICS:
-        interval = entry.intervals.get(metric)
-        row["interval_unit"] = interval.unit if interval else None
+        frame[f"published_{metric}"] = printed[metric].reindex(names)
+        frame[f"{metric}_difference"] = frame[metric] - frame[f"published_{metric}"]
         for end in ("lower", "upper"):
-            row[f"{metric}_{end}"] = getattr(interval, end) if interval else None
-        mark = marks[metric].get(entry.method)
-        row[f"{metric}_mark"] = f"{mark.rank}{' tied' if mark.tied else ''}" if mark else None
-        ranks = statistics[metric].ranks
-        for end in ("", *RANK_ENDS):
-            known = entry.method in ranks.index and not entry.reason
-            row[f"{metric}_rank{end}"] = (
-                ranks.loc[entry.method, end.lstrip("_") or "rank"] if known else None
-            )
-    return row
+            bounds = {name: getattr(statistics[metric].intervals[name], end) for name in scored}
+            frame[f"{metric}_{end}"] = pd.Series(bounds, dtype=float)
+        frame[f"{metric}_mark"] = _marks(frame, metric, margins) if comparable else None
+        frame[f"published_{metric}_mark"] = _marks(frame, f"published_{metric}", margins)
+    return frame
+
+
+def _marks(frame: pd.DataFrame, column: str, margins: Mapping[str, float]) -> pd.Series:
+    values = frame.loc[frame["in_paper"], column].dropna().round(DECIMALS)
+    margin = margins[column.removeprefix("published_")]
+    marks = best_and_near(values, margin) if len(values) > 1 else {}
+    return pd.Series(marks, dtype=object).reindex(frame.index)

@@ -15,17 +15,7 @@ if SETTINGS["calibration_file"]:
             ),
             published=REPOSITORY / "config/published.yaml",
             grid=SETTINGS["calibration_file"],
-            code=code(
-                "ldct/evaluation/calibration*.py",
-                "ldct/evaluation/intervals.py",
-                "ldct/evaluation/metrics.py",
-                "ldct/evaluation/protocol.py",
-                "ldct/evaluation/resampling.py",
-                "ldct/reporting/calibration*.py",
-                "ldct/reporting/figure_style.py",
-                "ldct/commands/calibration.py",
-                "ldct/scaling.py",
-            ),
+            code=code_behind("calibrate"),
         output:
             csv=f"{CALIBRATION}/calibration.csv",
             md=f"{CALIBRATION}/calibration.md",

@@ -10,10 +10,9 @@ PLAIN_TABLES = [
     *expand(
         "{folder}/table1.{format}", folder=TABLE_FOLDERS, format=["csv", "md", "tex"]
     ),
-    *expand(f"{RUN}/tables/paired.{{format}}", format=["csv", "md"]),
-    f"{RUN}/tables/statistics.json",
+    f"{RUN}/tables/differences.csv",
 ]
-SCORE_TABLES = [*TABLE_PAGES, f"{RUN}/tables/paired.html", *PLAIN_TABLES]
+SCORE_TABLES = [*TABLE_PAGES, *PLAIN_TABLES]
 RESULTS += SCORE_TABLES
 
 
@@ -23,12 +22,7 @@ rule score:
         test=expand(f"{RUN}/test/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
         prediction=f"{RUN}/predictions/{{method}}/{{seed}}/{{patient}}.npy",
         protocols=SETTINGS["protocol_files"],
-        code=code(
-            "ldct/evaluation/metrics.py",
-            "ldct/evaluation/protocol.py",
-            "ldct/evaluation/scores.py",
-            "ldct/scaling.py",
-        ),
+        code=code_behind("score"),
     output:
         f"{RUN}/scores/{{method}}/{{seed}}/{{patient}}.parquet",
     log:
@@ -52,35 +46,18 @@ rule score:
 
 
 rule table1:
-    """Table I beside the published values, under every protocol; intervals, differences, ranks."""
+    """Table I beside the published values, under every protocol; differences."""
     input:
         scores=all_scores(),
         tiles=f"{DATA}/tiles.npy",
         protocols=SETTINGS["protocol_files"],
         published=REPOSITORY / "config/published.yaml",
-        code=code(
-            "ldct/evaluation/scores.py",
-            "ldct/evaluation/protocol.py",
-            "ldct/evaluation/intervals.py",
-            "ldct/evaluation/metrics.py",
-            "ldct/evaluation/resampling.py",
-            "ldct/evaluation/statistics.py",
-            "ldct/evaluation/uncertainty.py",
-            "ldct/reporting/table1*.py",
-            "ldct/reporting/paired.py",
-            "ldct/reporting/score_tables.py",
-            "ldct/commands/evaluation.py",
-            "ldct/scaling.py",
-        ),
+        margins=REPOSITORY / "config/margins.yaml",
+        code=code_behind("table1"),
     output:
         table=report(
             TABLE_PAGES[0],
             caption="../report/table1.rst",
-            category="Table I",
-        ),
-        paired=report(
-            f"{RUN}/tables/paired.html",
-            caption="../report/paired.rst",
             category="Table I",
         ),
         further=report(
@@ -108,4 +85,4 @@ rule table1:
     shell:
         "python -m ldct --log {log} table1 --scores {input.scores} --tiles {input.tiles}"
         " --protocols {input.protocols} --published {input.published}"
-        " --settings {params.settings:q} --output {params.folder}"
+        " --margins {input.margins} --settings {params.settings:q} --output {params.folder}"
