@@ -37,6 +37,7 @@ except InputError as error:
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/stages.smk"
+include: "workflow/rules/results.smk"
 
 
 include_rules_of_methods()

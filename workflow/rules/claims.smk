@@ -1,17 +1,9 @@
 """Claim ledger: each testable sentence of the paper gets a verdict."""
 
-from ldct.evaluation.run_files import files_of_claims
-
 CLAIM_SETTINGS = {"image_quality": {}} | chosen(
     *("run", "dataset", "budget_text", "seeds", "test_patients", "method_seeds"),
     *("cards", "control_cards", "broken", "protocol_file", "image_quality"),
 )
-
-
-def measured_for_claims():
-    """Files that the claims are judged on, as far as this run makes them."""
-    claims = read_yaml(REPOSITORY / "config/claims.yaml")
-    return made_by_rules(map(str, files_of_claims(claims, Path(RUN), SETTINGS)))
 
 
 rule judge_claims:

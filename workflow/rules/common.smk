@@ -3,8 +3,6 @@
 import re
 
 from ldct.code_behind import code_behind
-from ldct.evaluation.run_files import table_files
-from ldct.files import read_yaml
 
 DATASET = SETTINGS["dataset"]
 DATA = f"data/{DATASET['name']}"
@@ -84,59 +82,25 @@ def lesion_source():
     return ["--archives", SETTINGS["demo"]["archives"]] if IS_DEMO else []
 
 
+def all_cores():
+    """Threads of jobs that use any number well and come before everything else."""
+    # workflow.cores raises where no job will run (--summary, --report without --cores).
+    return workflow.resource_settings.cores or 1
+
+
+def described(*keys):
+    return as_json({key: DATASET[key] for key in keys})
+
+
 def half_of_cores():
     """Threads of the few wide jobs: two of them side by side fill the machine."""
     return max(1, (workflow.resource_settings.cores or 1) // 2)
-
-
-def tables_of(table, methods):
-    """Files of one kind of per-slice table (scores, image_quality, ...), those of all seeds."""
-    return [
-        str(file)
-        for method in methods
-        for file in table_files(Path(RUN), SETTINGS, table, method)
-    ]
-
-
-def made_by_rules(files):
-    """Those of `files` that some rule makes; to be asked when all rules are known."""
-    return [
-        file for file in files if any(rule.is_producer(file) for rule in workflow.rules)
-    ]
 
 
 def interval_options():
     """Confidence and resamples of all intervals of the run."""
     given = SETTINGS.get("statistics", {})
     return {key: given[key] for key in ("confidence", "resamples") if key in given}
-
-
-def predictions_of(methods, patients, every_seed=True):
-    """Prediction files of methods, of their first seed or of every one."""
-    return [
-        f"{RUN}/predictions/{method}/{seed}/{patient}.npy"
-        for patient in patients
-        for method in methods
-        for seed in SETTINGS["method_seeds"][method][: None if every_seed else 1]
-    ]
-
-
-def bench_places():
-    """Folders of the lesion bench: both references, then every method and control with every seed."""
-    return ["ndct/fixed", "ldct/fixed"] + [
-        f"{method}/{seed}"
-        for method in MEASURED
-        for seed in SETTINGS["method_seeds"][method]
-    ]
-
-
-def stage_title(model):
-    """What readers call a trained stage: its method's title, and the level within a cascade."""
-    cards = SETTINGS["cards"]
-    method, _, level = model.rpartition("_level")
-    if model in cards or method not in cards:
-        return cards.get(model, {}).get("title", model)
-    return f"{cards[method]['title']}, level {level}"
 
 
 def titles(methods):

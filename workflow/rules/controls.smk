@@ -11,22 +11,13 @@ IDENTITIES = [
 ]
 REFERENCES = IDENTITIES[:1] + CONTROLS
 
-
-def context_of_controls(wildcards):
-    return as_json(
-        {
-            "identity": next(iter(IDENTITIES), None),
-            "titles": titles(REFERENCES),
-            "statistics": interval_options(),
-            "note": FIGURE_NOTE,
-            "credit": DATASET.get("credit", ""),
-        }
-    )
-
-
-def controls_measured(table):
-    """Tables of the controls, as far as this run makes them."""
-    return lambda wildcards: made_by_rules(tables_of(table, REFERENCES))
+CONTROL_CONTEXT = {
+    "identity": next(iter(IDENTITIES), None),
+    "titles": titles(REFERENCES),
+    "statistics": interval_options(),
+    "note": FIGURE_NOTE,
+    "credit": DATASET.get("credit", ""),
+}
 
 
 if CONTROLS:
@@ -82,9 +73,9 @@ if CONTROLS:
         input:
             scores=tables_of("scores", REFERENCES),
             image_quality=tables_of("image_quality", REFERENCES),
-            texture=controls_measured("texture"),
-            lesion_bench=controls_measured("lesion_bench"),
-            detectability=controls_measured("detectability"),
+            texture=measured("texture", REFERENCES),
+            lesion_bench=measured("lesion_bench", REFERENCES),
+            detectability=measured("detectability", REFERENCES),
             expectations=REPOSITORY / "config/control_expectations.yaml",
             protocol=SETTINGS["protocol_file"],
             code=code_behind("controls-table"),
@@ -97,7 +88,7 @@ if CONTROLS:
         conda:
             ENVIRONMENT
         params:
-            settings=context_of_controls,
+            settings=as_json(CONTROL_CONTEXT),
             folder=subpath(output.json, parent=True),
         message:
             "Judging the metrics by the controls"

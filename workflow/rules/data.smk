@@ -3,16 +3,6 @@
 PATIENT_FOLDERS = [f"{DATA}/volumes/{patient}" for patient in DATASET["patients"]]
 
 
-def all_cores():
-    """Threads of jobs that use any number well and come before everything else."""
-    # workflow.cores raises where no job will run (--summary, --report without --cores).
-    return workflow.resource_settings.cores or 1
-
-
-def described(*keys):
-    return as_json({key: DATASET[key] for key in keys})
-
-
 if IS_DEMO:
 
     rule fetch_demo:

@@ -1,9 +1,5 @@
 """Scores from predictions, and Table I from scores."""
 
-import subprocess
-
-from ldct.evaluation.completeness import finished_scores
-
 # One for each protocol, that of the main protocol first.
 TABLE_FOLDERS = [
     f"{RUN}/tables",
@@ -80,22 +76,3 @@ rule table1:
 
 
 RESULTS += rules.table1.output
-
-
-def table_of_finished_methods():
-    """After failed jobs: Table I of the methods that have scores, the others with the reason."""
-    scores, failed = finished_scores(SETTINGS, Path(RUN), Path(LOGS))
-    if not scores or not os.path.isfile(f"{DATA}/tiles.npy"):
-        return
-    folder = Path(RUN, "tables")
-    command = [sys.executable, "-m", "ldct", "--log", f"{LOGS}/table1.log", "table1"]
-    command += ["--scores", *scores, "--tiles", f"{DATA}/tiles.npy"]
-    command += ["--protocols", *SETTINGS["protocol_files"]]
-    command += ["--published", REPOSITORY / "config/published.yaml"]
-    command += ["--settings", as_json({**TABLE_SETTINGS, "failed": failed})]
-    subprocess.run([*command, "--output", folder], check=True)
-    for path in map(Path, rules.table1.output):
-        # Older than every input, so that the next run makes the table anew.
-        if path.is_file():
-            os.utime(path, (0, 0))
-    print(f"{folder}: Table I without {', '.join(failed)}", file=sys.stderr)

@@ -11,12 +11,6 @@ METRICS_SETTINGS = {
 }
 
 
-def network_input(wildcards):
-    """What the networks of a learned method saw, as an argument; nothing for other methods."""
-    learned = wildcards.method in SETTINGS["chains"]
-    return ["--network-input", as_json(SETTINGS["scaling"])] if learned else []
-
-
 rule image_quality:
     """VIF, GMSD, LPIPS where wanted, and HU fidelity by tissue, for every slice of one prediction."""
     input:

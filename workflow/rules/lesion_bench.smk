@@ -15,15 +15,6 @@ BENCH_NOTE = "{}{}; {}".format(
 )
 
 
-def bench_files(suffix):
-    """Files of the lesion bench, one for each image and test patient."""
-    return [
-        f"{RUN}/lesion_bench/{place}/{patient}{suffix}"
-        for place in bench_places()
-        for patient in TEST_PATIENTS
-    ]
-
-
 rule measure_lesions:
     """Contrast, edge, noise, its spectrum and crop scores of every lesion slice, in every image."""
     input:

@@ -12,22 +12,6 @@ LESION_PANELS = directory(f"{RUN}/lesions")
 SHOWN = [name for name in METHODS if name not in IDENTITIES]
 
 
-def titled_level(model):
-    """One level of a cascade, with what figures call it: its method's title, or its network."""
-    level = SETTINGS["models"][model]
-    network = level["network"]["name"].upper()
-    return {**level, "title": SETTINGS["cards"].get(model, {}).get("title", network)}
-
-
-def config_arguments():
-    """What configured this run on the command line, so that the same call can be made again."""
-    given = workflow.config_settings
-    return {
-        "configfiles": [os.path.relpath(path) for path in given.configfiles],
-        "config": dict(given.config),
-    }
-
-
 if CASCADE:
 
     NETWORK = SETTINGS["models"][LEVELS[-1]]["network"]

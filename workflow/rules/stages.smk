@@ -3,6 +3,7 @@
 import shlex
 import shutil
 
+from ldct.files import read_yaml
 from ldct.registry import find_methods
 from ldct.stages import (
     network_files,
@@ -197,3 +198,16 @@ def perceptual_weights(model):
         return []
     own = (SETTINGS.get("perceptual_weights") or {}).get(network)
     return f"{RUN if own else 'data'}/weights/{network}.safetensors"
+
+
+def titled_level(model):
+    """One level of a cascade, with what figures call it: its method's title, or its network."""
+    level = SETTINGS["models"][model]
+    network = level["network"]["name"].upper()
+    return {**level, "title": SETTINGS["cards"].get(model, {}).get("title", network)}
+
+
+def network_input(wildcards):
+    """What the networks of a learned method saw, as an argument; nothing for other methods."""
+    learned = wildcards.method in SETTINGS["chains"]
+    return ["--network-input", as_json(SETTINGS["scaling"])] if learned else []
