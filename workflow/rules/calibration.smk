@@ -2,31 +2,25 @@
 
 CALIBRATION = f"{RUN}/calibration"
 
+
 if SETTINGS["calibration_file"]:
-    RESULTS += [f"{CALIBRATION}/calibration.md"]
 
     rule calibrate:
         """Protocols under which the run's raw low dose scores what the paper prints for it."""
         input:
-            test=expand(
-                f"{RUN}/test/{{patient}}/{{name}}",
-                patient=TEST_PATIENTS,
-                name=VOLUME_FILES,
-            ),
+            test=TEST_FILES,
             published=REPOSITORY / "config/published.yaml",
             grid=SETTINGS["calibration_file"],
             code=code_behind("calibrate"),
         output:
             csv=f"{CALIBRATION}/calibration.csv",
             md=f"{CALIBRATION}/calibration.md",
-            html=report(
-                f"{CALIBRATION}/calibration.html",
-                caption="../report/calibration.rst",
-                category="Protocols",
+            html=in_report(
+                f"{CALIBRATION}/calibration.html", "calibration", "Protocols"
             ),
             protocol=SETTINGS["calibrated_protocol"],
         log:
-            f"logs/{SETTINGS['run']}/calibrate.log",
+            f"{LOGS}/calibrate.log",
         benchmark:
             f"{RUN}/benchmarks/calibrate.tsv"
         conda:
@@ -34,9 +28,8 @@ if SETTINGS["calibration_file"]:
         threads: half_of_cores()
         resources:
             mem_mb=2000,
-            gpu=0,
         params:
-            test=expand(f"{RUN}/test/{{patient}}", patient=TEST_PATIENTS),
+            test=TEST_FOLDERS,
             title=DATASET["title"],
             simulated="--simulated" if DATASET["simulated"] else "--no-simulated",
             folder=subpath(output.csv, parent=True),
@@ -46,3 +39,5 @@ if SETTINGS["calibration_file"]:
             "python -m ldct --log {log} calibrate --test-folders {params.test}"
             " --published {input.published} --grid {input.grid} --title {params.title:q}"
             " {params.simulated} --workers {threads} --output {params.folder}"
+
+    RESULTS += rules.calibrate.output
