@@ -174,7 +174,8 @@ SCORE = [
 ]
 TABLE = [
     *("table1", "--scores", "{other.parquet}", "--tiles", "{tiles.npy}", "--protocols", ABDOMEN),
-    *("--published", str(CONFIG / "published.yaml"), "--output", "{out}"),
+    *("--published", str(CONFIG / "published.yaml"), "--margins", str(CONFIG / "margins.yaml")),
+    *("--output", "{out}"),
     *("--settings", '{"run": "r", "dataset": 1, "methods": []}'),
 ]
 CLASSICAL = [
