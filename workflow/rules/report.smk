@@ -26,12 +26,6 @@ FIGURES = expand(
 )
 
 
-def level_title(model):
-    """What figures call one level of a cascade: its method's title, or its network."""
-    network = SETTINGS["models"][model]["network"]["name"].upper()
-    return SETTINGS["cards"].get(model, {}).get("title", network)
-
-
 if CASCADE:
 
     rule draw_cascade:

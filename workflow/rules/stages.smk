@@ -91,3 +91,18 @@ def perceptual_weights(model):
         return []
     own = (SETTINGS.get("perceptual_weights") or {}).get(network)
     return f"{RUN if own else 'data'}/weights/{network}.safetensors"
+
+
+def level_title(model):
+    """What figures call one level of a cascade: its method's title, or its network."""
+    network = SETTINGS["models"][model]["network"]["name"].upper()
+    return SETTINGS["cards"].get(model, {}).get("title", network)
+
+
+def stage_title(model):
+    """What readers call a trained stage: its method's title, and the level within a cascade."""
+    cards = SETTINGS["cards"]
+    method, _, level = model.rpartition("_level")
+    if model in cards or method not in cards:
+        return cards.get(model, {}).get("title", model)
+    return f"{cards[method]['title']}, level {level}"
