@@ -72,7 +72,5 @@ rule all:
     input:
         f"{RUN}/config.yaml",
         f"{DATA}/inventory.md",
-        expand(f"{RUN}/tables/table1.{{format}}", format=["csv", "md", "tex", "html"]),
-        FIGURES,
         f"{RUN}/lesions",
         RESULTS,

@@ -1,14 +1,32 @@
 """Control methods: predictions whose order every metric must get right."""
 
 CONTROL_FOLDERS = [SETTINGS["folders"][name] for name in CONTROLS]
+CONTROL_SETTINGS = [
+    SETTINGS["control_cards"][name].get("settings", {}) for name in CONTROLS
+]
+CONTROL_PARAMETERS = [f"{RUN}/models/{name}/fixed/parameters.json" for name in CONTROLS]
 # The low-dose image itself is the first control; it is a method of its own.
-REFERENCES = [
+IDENTITIES = [
     name for name, card in SETTINGS["cards"].items() if card["kind"] == "identity"
-][:1] + CONTROLS
-if CONTROLS:
-    RESULTS += expand(
-        f"{RUN}/tables/controls.{{format}}", format=["json", "csv", "md", "html"]
+]
+REFERENCES = IDENTITIES[:1] + CONTROLS
+
+
+def context_of_controls(wildcards):
+    return as_json(
+        {
+            "identity": next(iter(IDENTITIES), None),
+            "titles": titles(REFERENCES),
+            "statistics": interval_options(),
+            "note": FIGURE_NOTE,
+            "credit": DATASET.get("credit", ""),
+        }
     )
+
+
+def controls_measured(table):
+    """Tables of the controls, as far as this run makes them."""
+    return lambda wildcards: made_by_rules(tables_of(table, REFERENCES))
 
 
 if CONTROLS:
@@ -16,33 +34,20 @@ if CONTROLS:
     rule tune_controls:
         """Parameters of all controls, chosen on training patients."""
         input:
-            volumes=expand(
-                f"{DATA}/volumes/{{patient}}/{{name}}",
-                patient=TRAIN_PATIENTS,
-                name=VOLUME_FILES,
-            ),
+            volumes=TRAIN_FILES,
             code=code_behind("tune-controls", *CONTROL_FOLDERS),
         output:
-            expand(f"{RUN}/models/{{control}}/fixed/parameters.json", control=CONTROLS),
+            CONTROL_PARAMETERS,
         log:
-            f"logs/{SETTINGS['run']}/tune_controls.log",
+            f"{LOGS}/tune_controls.log",
         benchmark:
             f"{RUN}/benchmarks/tune_controls.tsv"
         conda:
             ENVIRONMENT
-        threads: 1
-        resources:
-            mem_mb=1500,
-            gpu=0,
         params:
             folders=CONTROL_FOLDERS,
-            settings=as_json(
-                [
-                    SETTINGS["control_cards"][name].get("settings", {})
-                    for name in CONTROLS
-                ]
-            ),
-            volumes=expand(f"{DATA}/volumes/{{patient}}", patient=TRAIN_PATIENTS),
+            settings=as_json(CONTROL_SETTINGS),
+            volumes=TRAIN_FOLDERS,
         message:
             "Tuning the controls on the training patients"
         shell:
@@ -52,26 +57,17 @@ if CONTROLS:
     rule denoise_controls:
         """Predictions of all controls for one patient: blur, shift, shuffle, NDCT itself."""
         input:
-            test=expand(f"{RUN}/test/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
-            parameters=expand(
-                f"{RUN}/models/{{control}}/fixed/parameters.json", control=CONTROLS
-            ),
+            test=volume_files(f"{RUN}/test/{{patient}}"),
+            parameters=CONTROL_PARAMETERS,
             code=code_behind("denoise-controls", *CONTROL_FOLDERS),
         output:
-            expand(
-                f"{RUN}/predictions/{{control}}/fixed/{{{{patient}}}}.npy",
-                control=CONTROLS,
-            ),
+            [f"{RUN}/predictions/{name}/fixed/{{patient}}.npy" for name in CONTROLS],
         log:
-            f"logs/{SETTINGS['run']}/denoise_controls/{{patient}}.log",
+            f"{LOGS}/denoise_controls/{{patient}}.log",
         benchmark:
             f"{RUN}/benchmarks/denoise_controls/{{patient}}.tsv"
         conda:
             ENVIRONMENT
-        threads: 1
-        resources:
-            mem_mb=1000,
-            gpu=0,
         params:
             folders=CONTROL_FOLDERS,
             test=subpath(input[0], parent=True),
@@ -86,55 +82,22 @@ if CONTROLS:
         input:
             scores=tables_of("scores", REFERENCES),
             image_quality=tables_of("image_quality", REFERENCES),
-            texture=lambda wildcards: made_by_rules(tables_of("texture", REFERENCES)),
-            lesion_bench=lambda wildcards: made_by_rules(
-                tables_of("lesion_bench", REFERENCES)
-            ),
-            detectability=lambda wildcards: made_by_rules(
-                tables_of("detectability", REFERENCES)
-            ),
+            texture=controls_measured("texture"),
+            lesion_bench=controls_measured("lesion_bench"),
+            detectability=controls_measured("detectability"),
             expectations=REPOSITORY / "config/control_expectations.yaml",
             protocol=SETTINGS["protocol_file"],
             code=code_behind("controls-table"),
         output:
-            json=f"{RUN}/tables/controls.json",
-            csv=f"{RUN}/tables/controls.csv",
-            md=f"{RUN}/tables/controls.md",
-            html=report(
-                f"{RUN}/tables/controls.html",
-                caption="../report/controls.rst",
-                category="Metrics",
-            ),
+            **table("controls", "Metrics", formats=("json", "csv", "md")),
         log:
-            f"logs/{SETTINGS['run']}/controls_table.log",
+            f"{LOGS}/controls_table.log",
         benchmark:
             f"{RUN}/benchmarks/controls_table.tsv"
         conda:
             ENVIRONMENT
-        threads: 1
-        resources:
-            mem_mb=1000,
-            gpu=0,
         params:
-            settings=lambda wildcards: as_json(
-                {
-                    "identity": next(
-                        (name for name in REFERENCES if name not in CONTROLS), None
-                    ),
-                    "titles": [
-                        [
-                            name,
-                            {**SETTINGS["cards"], **SETTINGS["control_cards"]}[name][
-                                "title"
-                            ],
-                        ]
-                        for name in REFERENCES
-                    ],
-                    "statistics": interval_options(),
-                    "note": FIGURE_NOTE,
-                    "credit": DATASET.get("credit", ""),
-                }
-            ),
+            settings=context_of_controls,
             folder=subpath(output.json, parent=True),
         message:
             "Judging the metrics by the controls"
@@ -144,3 +107,5 @@ if CONTROLS:
             " --lesion-bench {input.lesion_bench} --detectability {input.detectability}"
             " --expectations {input.expectations} --protocol {input.protocol}"
             " --settings {params.settings:q} --output {params.folder}"
+
+    RESULTS += rules.controls_table.output
