@@ -28,11 +28,13 @@ SEEDS = {"drl": ["0", "1"], "bm3d": ["fixed"]}
 IMAGES = {"ndct": ["fixed"], "ldct": ["fixed"]}
 OPTIONS = {"confidence": 0.9}
 BLIND_TO = "air lung bone"
+PATIENTS = ["L1", "L2", "L3"]
 SLICES, SITES = 12, 30
 MAIN = load_protocol(PROTOCOL)
 SETTING = {
     "run": "made-up",
     "methods": list(SEEDS),
+    "test_patients": PATIENTS,
     "method_seeds": SEEDS,
     "cards": {
         "drl": {"title": "DRL", "kind": "network"},
@@ -54,7 +56,8 @@ def numbers(columns, generator, rows: int) -> pd.DataFrame:
 def place(method: str, seed: str, **columns) -> pd.DataFrame:
     number = 0 if seed == "fixed" else int(seed)
     frame = pd.DataFrame({"slice_index": range(SLICES), "z_mm": np.arange(SLICES, dtype=float)})
-    return frame.assign(method=method, seed=number, patient="L1", **columns)
+    patients = np.repeat(PATIENTS, SLICES // len(PATIENTS))
+    return frame.assign(method=method, seed=number, patient=patients, **columns)
 
 
 def score_rows(method, seed, generator) -> pd.DataFrame:
@@ -131,14 +134,17 @@ def write_tables() -> dict[str, pd.DataFrame]:
         for method, seeds in (SEEDS | (IMAGES if with_images else {})).items():
             for seed in seeds:
                 rows = make(method, seed, generator)
-                path = run / table / method / seed / "L1.parquet"
-                if table == "detectability":
-                    path = run / table / method / f"{seed}.parquet"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                rows.to_parquet(path)
-                provenance.write_record(
-                    path, inputs=[], settings=record, started=time.perf_counter()
-                )
+                folder = run / table / method
+                files = {folder / f"{seed}.parquet": rows}
+                if table != "detectability":
+                    of_patients = rows.groupby("patient")
+                    files = {folder / f"{seed}/{name}.parquet": own for name, own in of_patients}
+                for path, own in files.items():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    own.reset_index(drop=True).to_parquet(path)
+                    provenance.write_record(
+                        path, inputs=[], settings=record, started=time.perf_counter()
+                    )
                 frames.append(rows)
         found[table] = pd.concat(frames, ignore_index=True)
     write_json(run / "tables/cost.json", {"methods": COST, "stages": {}, "micro": {}})
