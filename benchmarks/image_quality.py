@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from ldct.evaluation.error_shape import error_shape
 from ldct.evaluation.full_reference import gmsd, vif
 from ldct.evaluation.metrics import slice_scores
 from ldct.evaluation.perceptual_metric import Lpips, lpips
@@ -59,7 +58,6 @@ def main() -> None:
         "VIF": of(vif, units, options.repeats),
         "GMSD": of(gmsd, units, options.repeats),
         "HU by tissue": of(tissue_fidelity, pairs, options.repeats),
-        "shape of the error": of(error_shape, pairs, options.repeats),
     }
     reference = of(plain, pairs, options.repeats)
     print(f"{len(pairs)} slices of {pairs[0][0].shape[0]} x {pairs[0][0].shape[1]}, ms per slice")

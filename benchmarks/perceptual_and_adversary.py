@@ -12,10 +12,11 @@ from pathlib import Path
 import torch
 
 from ldct.files import read_yaml
-from ldct.micro_benchmark import measure_pairs
+from ldct.micro_benchmark import Setup, measure_pairs
 from ldct.registry import find_methods
 from ldct.stages import resolve_models
 from ldct.training.devices import hold_device, limit_threads
+from ldct.training.engine import Engine, resolve_engine
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -34,14 +35,8 @@ def main() -> None:
     folders = find_methods([REPOSITORY / "methods"])
     models, _ = resolve_models(plan["methods"], folders, "paper", options.tile_size)
     with hold_device(options.device, torch.cuda.device_count()) as device:
-        pairs = measure_pairs(
-            plan,
-            models,
-            batch=options.batch,
-            side=options.side,
-            rounds=options.rounds,
-            device=device,
-        )
+        setup = Setup(options.batch, options.side, device, resolve_engine(Engine(), device))
+        pairs = measure_pairs(plan, models, setup, options.rounds)
     for name, pair in pairs.items():
         print(
             f"{name}: time {pair['time_ratio']:.2f} ({pair['lower']:.2f} to {pair['upper']:.2f}), "

@@ -1,187 +1,183 @@
-"""Which cell of a run's tables a name means: its column, rows, files and protocol."""
+"""One cell of a finished run's tables: its rows, files and protocol, and its value as printed."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ldct.configuration import FIXED
 from ldct.errors import InputError
-from ldct.evaluation.image_quality import BLIND
+from ldct.evaluation.disc_detection import DISC
+from ldct.evaluation.image_quality import without_blind_values
 from ldct.evaluation.protocol import Protocol, load_protocol
 from ldct.evaluation.run_files import TABLES, table_files
-from ldct.evaluation.run_tables import NotMeasuredError, read_table, values_of
+from ldct.evaluation.run_tables import (
+    BOUNDS_OF_DISCS,
+    NotMeasuredError,
+    read_table,
+    values_of,
+)
+from ldct.evaluation.statistics import averaging_of
+from ldct.evaluation.uncertainty import MEAN, mean_interval
 from ldct.files import read_json
-from ldct.reporting.cost_formats import LEARNED_ONLY
+from ldct.lineage import find_record
+from ldct.provenance import record_path
+from ldct.reporting.detectability_table import detectability_summary
 
 COST_FILE = "tables/cost.json"
 LOW_DOSE = "ldct"  # what the change of a disc's d' is measured from
-# What a record's settings say beside how a value was measured.
-NOT_OF_MEASURE = ("method", "seed", "protocol", "protocols", "undefined", BLIND)
 
 
-def choose(what: str, name: str, known: Sequence[str]) -> str:
-    """`name` where it is known. InputError with the choices otherwise."""
-    if name not in known:
-        raise InputError(unknown(what, name, known, "one of this run's"))
-    return name
+@dataclass(frozen=True)
+class Cell:
+    """A method's values in one column of a table.
+
+    rows : all of them, of one protocol; of discs those of LDCT, too. files : that hold the rows.
+    behind : further files that the rows were made from and that the records do not name.
+    """
+
+    table: str
+    column: str
+    method: str
+    rows: pd.DataFrame
+    files: Sequence[Path]
+    behind: Sequence[Path]
+    protocol: Protocol | None
+
+    def describe_protocol(self) -> dict[str, str] | None:
+        """Name and text of the protocol, and whether the values were made under it as it reads."""
+        if self.protocol is None:
+            return None
+        recorded = [record["settings"] for path in self.files if (record := find_record(path))]
+        used = [
+            protocol
+            for settings in recorded
+            for protocol in settings.get("protocols", [settings.get("protocol", {})])
+            if protocol.get("name") == self.protocol.name
+        ]
+        now = json.loads(json.dumps(asdict(self.protocol)))
+        same = all({**now, **each} == now for each in used)
+        state = "as recorded" if same else "changed since the values were made"
+        name, text = self.protocol.name, self.protocol.describe()
+        return {"name": name, "text": text, "state": state if used else "unknown"}
 
 
-def unknown(what: str, name: str, known: Sequence[str], expected: str) -> str:
-    """Message of a name that is not known, with the nearest one that is."""
+def choose(what: str, name: str, known: Sequence[str], expected: str = "one of this run's") -> str:
+    """`name` where it is known. InputError with the choices and the nearest one otherwise."""
+    if name in known:
+        return name
     close = get_close_matches(name, known, n=1)
     hint = f" (did you mean '{close[0]}'?)" if close else ""
     choices = ", ".join(known) or "none"
-    return f"unknown {what} '{name}'{hint}; expected {expected}; known: {choices}"
+    raise InputError(f"unknown {what} '{name}'{hint}; expected {expected}; known: {choices}")
 
 
-def find_column(
-    folder: Path, settings: Mapping[str, Any], method: str, metric: str
-) -> tuple[str, str]:
-    """Table and column of a metric, named alone or `<table>.<column>`.
+def find_cell(
+    folder: Path, settings: Mapping[str, Any], method: str, metric: str, protocol: str | None
+) -> Cell:
+    """The cell of a metric, named alone or `<table>.<column>`.
 
-    Raises InputError where no table of the method has it, or where several have.
+    Raises InputError where no table of the method has it, where several have, or where its table
+    has no such protocol.
     """
-    tables: dict[str, list[str]] = {}
+    rows_of: dict[str, pd.DataFrame] = {}
+    tables_of: dict[str, list[str]] = {}
     for table in (*TABLES, "cost"):
         try:
-            rows = rows_of(folder, settings, table, method)
+            rows_of[table] = _rows(folder, settings, table, method)
         except NotMeasuredError:
             continue
-        for column in values_of(rows, table):
-            tables.setdefault(column, []).append(table)
-    table, _, column = metric.rpartition(".")
-    if table in tables.get(column, []):
-        return table, column
-    found = tables.get(metric, [])
-    if len(found) == 1:
-        return found[0], metric
-    if found:
+        for name in values_of(rows_of[table], table):
+            tables_of.setdefault(name, []).append(table)
+    named, _, column = metric.rpartition(".")
+    found = [table for table in tables_of.get(column, []) if named in ("", table)]
+    if not found:
+        choose("metric", metric, list(tables_of), f"a measured value of {method}")
+    if len(found) > 1:
         names = " or ".join(f"{table}.{metric}" for table in found)
         raise InputError(f"metric '{metric}' stands in several tables: write {names}")
-    known = [
-        name
-        for column, places in tables.items()
-        for name in ([column] if len(places) == 1 else [f"{table}.{column}" for table in places])
-    ]
-    raise InputError(unknown("metric", metric, known, f"a measured value of {method}"))
+    table = found[0]
+    rows = rows_of[table]
+    chosen = _choose_protocol(rows, table, settings, folder.parent.parent, protocol)
+    if chosen is not None and "protocol" in rows:
+        rows = rows[rows["protocol"] == chosen.name]
+    return Cell(table, column, method, rows, *_files(folder, settings, table, method), chosen)
 
 
-def rows_of(folder: Path, settings: Mapping[str, Any], table: str, method: str) -> pd.DataFrame:
-    """All rows of one table and method; of discs those of LDCT, too; of the cost one row.
-
-    A cost is NaN where its table has a dash. Raises NotMeasuredError where there are no rows.
-    """
-    if table == "detectability":
-        names = dict.fromkeys([method, LOW_DOSE])
+def _rows(folder: Path, settings: Mapping[str, Any], table: str, method: str) -> pd.DataFrame:
+    """All rows of one table and method; of the cost one row."""
+    if table != "cost":
+        names = dict.fromkeys([method, LOW_DOSE] if table == "detectability" else [method])
         frames = [read_table(folder, settings, table, name) for name in names]
         return pd.concat(frames, ignore_index=True)
-    if table != "cost":
-        return read_table(folder, settings, table, method)
     path = folder / COST_FILE
     entry = read_json(path)["methods"].get(method) if path.is_file() else None
     if entry is None:
         raise NotMeasuredError(f"{COST_FILE} was not made, or {method} is not in it")
     numbers = {
-        key: None if key.startswith(LEARNED_ONLY) and not entry["stages"] else value
+        key: value
         for key, value in entry.items()
         if value is None or isinstance(value, int | float)
     }
     return pd.DataFrame([numbers]).astype(float)
 
 
-def files_of(folder: Path, settings: Mapping[str, Any], table: str, method: str) -> list[Path]:
-    """Files that hold the rows."""
+def _files(
+    folder: Path, settings: Mapping[str, Any], table: str, method: str
+) -> tuple[list[Path], list[Path]]:
+    """Files that hold the rows, and those behind them that no record names."""
     if table == "cost":
-        return [folder / COST_FILE]
-    return table_files(folder, settings, table, method)
+        folders = [f"predictions/{method}", f"benchmarks/denoise/{method}", f"models/{method}"]
+        for model in settings["chains"].get(method, []):
+            folders += [f"models/{model}", f"benchmarks/train/{model}"]
+        found = {path for name in folders for path in (folder / name).rglob("*")}
+        jobs = [each for each in found if each.suffix == ".tsv" or record_path(each).is_file()]
+        return [folder / COST_FILE], sorted(jobs)
+    low_dose = table_files(folder, settings, table, LOW_DOSE) if table == "detectability" else []
+    behind = [path for path in low_dose if path.is_file()]
+    return table_files(folder, settings, table, method), behind
 
 
-def further_files(folder: Path, settings: Mapping[str, Any], table: str, method: str) -> list[Path]:
-    """Files behind the cell that the records of its rows do not name, where they are there."""
-    if table == "detectability":
-        found = table_files(folder, settings, table, LOW_DOSE)
-    elif table == "cost":
-        found = _files_of_jobs(folder, settings, method)
-    else:
-        found = []
-    return [path for path in found if path.is_file()]
-
-
-def _files_of_jobs(folder: Path, settings: Mapping[str, Any], method: str) -> list[Path]:
-    """What a method's cost is read from: files with the records of its jobs, and benchmarks."""
-    seeds, patients = settings["method_seeds"][method], settings["test_patients"]
-    trained = [f"{model}/{seed}" for model in settings["chains"].get(method, []) for seed in seeds]
-    denoised = [f"{method}/{seed}/{patient}" for seed in seeds for patient in patients]
-    names = [
-        *(f"models/{job}/weights.safetensors" for job in trained),
-        *(f"models/{job}/training.json" for job in trained),
-        *(f"benchmarks/train/{job}.tsv" for job in trained),
-        f"models/{method}/{FIXED}/parameters.json",
-        *(f"predictions/{job}.npy" for job in denoised),
-        *(f"benchmarks/denoise/{job}.tsv" for job in denoised),
-    ]
-    return [folder / name for name in names]
-
-
-def protocol_of(
-    rows: pd.DataFrame,
-    table: str,
-    settings: Mapping[str, Any],
-    records: Sequence[Mapping[str, Any]],
-    root: Path,
-    name: str | None,
+def _choose_protocol(
+    rows: pd.DataFrame, table: str, settings: Mapping[str, Any], root: Path, name: str | None
 ) -> Protocol | None:
-    """The protocol of the cell: `name`, or the first of the run that its table has.
-
-    records : of the files that hold the rows. None where the table has no protocol. Raises
-    InputError where the table has none of that name.
-    """
+    """`name`, or the first protocol of the run that the table has; None where it has none."""
     files = settings.get("protocol_files", [settings["protocol_file"]])
     protocols = {each.name: each for each in (load_protocol(root / path) for path in files)}
     if "protocol" in rows:
-        used = set(rows["protocol"])
-    else:
-        used = {each["name"] for each in _recorded_protocols(records)}
-        # The one measure without the column, where its record is lost.
-        used |= {next(iter(protocols))} if table == "lesion_bench" and not used else set()
-    if not used:
-        if name is not None:
-            raise InputError(f"table {table} has no protocols; leave --protocol out")
+        used = [each for each in protocols if each in set(rows["protocol"])]
+    else:  # lesions have the main one alone
+        used = list(protocols)[:1] if table == "lesion_bench" else []
+    if not used and name is None:
         return None
-    scored = [each for each in protocols if each in used]
-    return protocols[choose("protocol", name or next(iter(scored), min(used)), scored)]
+    if not used:
+        raise InputError(f"table {table} has no protocols; leave --protocol out")
+    return protocols[choose("protocol", name or used[0], used)]
 
 
-def describe_protocol(protocol: Protocol, records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Name and text of the protocol, and whether the values were made under it as it now reads."""
-    now = json.loads(json.dumps(asdict(protocol)))
-    used = [each for each in _recorded_protocols(records) if each["name"] == protocol.name]
-    same = all({**now, **each} == now for each in used)
-    state = (
-        "unknown" if not used else "as recorded" if same else "changed since the values were made"
-    )
-    return {"name": protocol.name, "text": protocol.describe(), "state": state}
+def value_of(cell: Cell, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Mean with its interval, as the tables print it; of discs one by one, as `conditions`.
 
-
-def _recorded_protocols(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Protocols in the settings of records: one, or several in one file."""
-    found = []
-    for record in records:
-        found += record["settings"].get("protocols", [])
-        found += [record["settings"]["protocol"]] if "protocol" in record["settings"] else []
-    return found
-
-
-def measured_with(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Further settings of the measure, as the records of its files name them."""
-    return {
-        key: value
-        for record in records
-        for key, value in record["settings"].items()
-        if key not in NOT_OF_MEASURE and value is not None and not isinstance(value, Mapping)
-    }
+    `estimate` is None, with `why`, where the tables show none.
+    """
+    confidence = settings.get("statistics", {}).get("confidence", 0.95)
+    rows, column = cell.rows, cell.column
+    if cell.table == "detectability":
+        names = [*DISC, column, *BOUNDS_OF_DISCS[column]]
+        found = detectability_summary(rows, {cell.method: cell.method}, confidence)[names]
+        conditions = found.set_axis([*DISC, "value", "lower", "upper"], axis="columns")
+        return {"conditions": conditions.to_dict("records"), "confidence": confidence}
+    if cell.table == "image_quality":
+        rows = without_blind_values(rows)
+    left_out = int(rows[column].isna().sum())
+    if left_out == len(rows):
+        why = "undefined, switched off, or of a tissue that the network does not see"
+        return {"estimate": None, "why": why}
+    if cell.table == "cost":
+        return {"estimate": float(rows[column].iloc[0])}
+    averaging = MEAN if cell.protocol is None else averaging_of(cell.protocol, column)
+    interval = mean_interval(rows, column, confidence=confidence, averaging=averaging)
+    return {**asdict(interval), "note": interval.note, "rows_left_out": left_out}

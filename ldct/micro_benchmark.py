@@ -9,6 +9,7 @@ variant only.
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from scipy import stats
 
 from ldct import probes
 from ldct.errors import InputError
+from ldct.files import read_yaml
 from ldct.progress import track
-from ldct.training.engine import Engine, resolve_engine
+from ldct.training.engine import Engine
 
 CONFIDENCE = 0.95
 MEMORY_STEPS = 2
@@ -29,101 +31,99 @@ class Setup:
     """What all variants have in common.
 
     batch : tiles per step. side : pixels of a slice's side.
-    precision, inference_precision : "fp32" or "bf16", of steps and of slices.
     engine : from `resolve_engine`.
+    precision, inference_precision : "fp32" or "bf16", of steps and of slices.
     """
 
     batch: int
     side: int
     device: torch.device
-    precision: str
-    inference_precision: str
     engine: Engine
+    precision: str = "fp32"
+    inference_precision: str = "fp32"
 
 
 def measure_pairs(
-    plan: Mapping[str, Any],
-    models: Mapping[str, Mapping[str, Any]],
-    *,
-    batch: int,
-    side: int,
-    rounds: int,
-    device: torch.device,
-    precision: str = "fp32",
-    inference_precision: str = "fp32",
-    engine: Engine | None = None,
+    plan: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]], setup: Setup, rounds: int
 ) -> dict[str, dict[str, Any]]:
     """Time and memory ratio of every pair of the plan (config/micro_benchmark.yaml).
 
-    models : resolved stages that the variants name.
-    batch : tiles per step; side : pixels of a slice's side; rounds : timings of each variant, two
-        or more.
-    precision, inference_precision : "fp32" or "bf16", of steps and of slices.
+    models : resolved stages that the variants name. rounds : timings of each variant, two or more.
     Returns pair name to variant_a, variant_b (their titles), time_ratio a / b with the bounds
-    `lower` and `upper` of its 95 % interval over rounds (`ratio_interval`) and its degrees of
-    freedom `df`, memory_ratio of the peaks, added_memory_ratio of what the peaks add to an idle
-    process, mean seconds and peaks of both, n rounds and conditions. Raises InputError where the
-    plan names what is not there, or with one round.
+    `lower` and `upper` of its interval over rounds (`ratio_interval`), its `confidence` and degrees
+    of freedom `df`, memory_ratio of the peaks, added_memory_ratio of what the peaks add to an idle
+    process, mean seconds_a and seconds_b, and conditions. Raises InputError where the plan names
+    what is not there, or with one round.
     """
     check_plan(plan, models)
     if rounds < 2:
         raise InputError(f"rounds: found {rounds}, expected 2 or more: one timing has no interval")
     variants = plan["variants"]
-    engine = resolve_engine(engine or Engine(), device)
-    setup = Setup(batch, side, device, precision, inference_precision, engine)
     memory = {
         name: probes.in_fresh_process(_peak, dict(variant), dict(models), setup)
         for name, variant in track(variants.items(), "memory of variants", len(variants))
     }
-    seconds = time_in_turns(
-        {name: work_of(variant, models, setup) for name, variant in variants.items()},
-        rounds,
-        device,
-        probes.warm_up_calls(engine, device),
-    )
-    clock = "processor time, one thread" if device.type == "cpu" else "time on the clock"
+    works = {name: work_of(variant, models, setup) for name, variant in variants.items()}
+    warm_up = probes.warm_up_calls(setup.engine, setup.device)
+    seconds = time_in_turns(works, rounds, setup.device, warm_up)
     found = {}
     for pair, (a, b) in plan["pairs"].items():
         ratio, lower, upper = ratio_interval(seconds[a], seconds[b])
-        size = next(iter(models.values()))["tile_size"]
-        if "apply" in variants[a]:
-            what, how = f"slice of {side} x {side} pixels", [inference_precision]
-        else:
-            what = f"batch of {batch} tiles of {size} x {size} pixels"
-            how = [precision, *probes.options_on(engine)]
         found[pair] = {
             "variant_a": variants[a]["title"],
             "variant_b": variants[b]["title"],
             "time_ratio": ratio,
             "lower": lower,
             "upper": upper,
+            "confidence": CONFIDENCE,
+            "df": rounds - 1,
             "memory_ratio": memory[a]["peak_mb"] / memory[b]["peak_mb"],
             "added_memory_ratio": memory[a]["added_mb"] / memory[b]["added_mb"],
             "seconds_a": statistics.fmean(seconds[a]),
             "seconds_b": statistics.fmean(seconds[b]),
-            "peak_memory_mb_a": memory[a]["peak_mb"],
-            "peak_memory_mb_b": memory[b]["peak_mb"],
-            "n": rounds,
-            "df": rounds - 1,
-            "confidence": CONFIDENCE,
-            "conditions": ", ".join([what, device.type, clock, *how, "random weights", "in turns"]),
+            "conditions": conditions(variants[a], models, setup),
         }
     return found
 
 
+def read_plan(path: Path) -> dict[str, Any]:
+    """Variants and pairs of a plan's file. InputError where it has none."""
+    plan = read_yaml(path)
+    if not isinstance(plan, dict) or not {"variants", "pairs"} <= set(plan):
+        raise InputError(
+            f"{path}: found no variants and pairs; expected a file like config/micro_benchmark.yaml"
+        )
+    return plan
+
+
 def check_plan(plan: Mapping[str, Any], models: Mapping[str, Any]) -> None:
     """Raise InputError where a pair names no variant, or a variant no stage."""
-    for pair, names in plan["pairs"].items():
+    variants = plan["variants"]
+    named = [
+        (f"pair '{pair}'", "variant", variants, names) for pair, names in plan["pairs"].items()
+    ]
+    named += [
+        (f"variant '{name}'", "stage", models, variant.get("train", variant.get("apply", [])))
+        for name, variant in variants.items()
+    ]
+    for where, what, known, names in named:
         for name in names:
-            if name not in plan["variants"]:
-                known = ", ".join(plan["variants"])
-                raise InputError(f"pair '{pair}': no variant '{name}'; known: {known}")
-    for name, variant in plan["variants"].items():
-        for stage in variant.get("train", variant.get("apply", [])):
-            if stage not in models:
-                raise InputError(
-                    f"variant '{name}': no stage '{stage}'; known: {', '.join(models)}"
-                )
+            if name not in known:
+                raise InputError(f"{where}: no {what} '{name}'; known: {', '.join(known)}")
+
+
+def conditions(
+    variant: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]], setup: Setup
+) -> str:
+    """What was timed and how, in words."""
+    if "apply" in variant:
+        what, how = f"slice of {setup.side} x {setup.side} pixels", [setup.inference_precision]
+    else:
+        size = models[variant["train"][0]]["tile_size"]
+        what = f"batch of {setup.batch} tiles of {size} x {size} pixels"
+        how = [setup.precision, *probes.options_on(setup.engine)]
+    clock = "CPU time, one thread" if setup.device.type == "cpu" else "wall time"
+    return ", ".join([what, setup.device.type, clock, *how, "random weights", "in turns"])
 
 
 def work_of(
@@ -133,21 +133,19 @@ def work_of(
     if "apply" in variant:
         levels = [models[name] for name in variant["apply"]]
         return probes.inference(levels, setup.side, setup.device, setup.inference_precision)
-    stages = [without_terms(models[name], variant.get("without", [])) for name in variant["train"]]
-    how = (setup.batch, setup.device, setup.precision, setup.engine)
-    steps = [probes.training_step(stage, models, *how) for stage in stages]
+    without = variant.get("without", [])
+    steps = []
+    for name in variant["train"]:
+        loss = {term: value for term, value in models[name]["loss"].items() if term not in without}
+        stage = {**models[name], "loss": loss}
+        how = (setup.batch, setup.device, setup.precision, setup.engine)
+        steps.append(probes.training_step(stage, models, *how))
 
     def work() -> None:
         for step in steps:
             step()
 
     return work
-
-
-def without_terms(stage: Mapping[str, Any], terms: Sequence[str]) -> dict[str, Any]:
-    """The stage without some of its loss terms."""
-    loss = {name: term for name, term in stage["loss"].items() if name not in terms}
-    return {**stage, "loss": loss}
 
 
 def time_in_turns(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.cuda import get_device_properties
 
 from ldct import plan_probes, probes
 from ldct.errors import InputError
@@ -44,9 +45,10 @@ def make_plan(
     Raises InputError where a training's processes have no GPU each.
     """
     check_processes(settings, gpus, device)
+    on_gpu = device.type == "cuda"
     tiles, tiles_from = expected_tiles(settings, data)
     slices = expected_slices(settings)
-    held_mb = held_volume_mb(settings, data, device)
+    held_mb = held_volume_mb(settings, device)
     stages = plan_stages(settings, tiles, cores, held_mb, device)
     methods = plan_methods(settings, sum(slices.values()), device)
     jobs = list_jobs(settings, stages, methods, slices, cores, device)
@@ -64,7 +66,7 @@ def make_plan(
         "volumes_on_device_mb": held_mb,
         "inference_precision": settings["inference"]["precision"],
         "cores": cores,
-        "gpus": gpus if device.type == "cuda" else 0,
+        "gpus": gpus if on_gpu else 0,
         "jobs_per_gpu": settings["jobs_per_gpu"],
         "tiles": tiles,
         "tiles_from": tiles_from,
@@ -75,23 +77,11 @@ def make_plan(
             "job_hours": sum(job.seconds * job.cores for job in jobs) / 3600,
             "clock_hours": course.seconds / 3600,
             "peak_memory_mb": course.memory_mb,
-            "machine_memory_mb": machine_memory_mb(),
-            "peak_gpu_memory_mb": course.gpu_memory_mb if device.type == "cuda" else None,
-            "gpu_memory_mb": gpu_memory_mb(device),
+            "machine_memory_mb": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / MEBI,
+            "peak_gpu_memory_mb": course.gpu_memory_mb if on_gpu else None,
+            "gpu_memory_mb": get_device_properties(device).total_memory / MEBI if on_gpu else None,
         },
     }
-
-
-def machine_memory_mb() -> float:
-    """Memory of this machine in MiB."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / MEBI
-
-
-def gpu_memory_mb(device: torch.device) -> float | None:
-    """Memory of a GPU in MiB; None for a CPU."""
-    if device.type != "cuda":
-        return None
-    return torch.cuda.get_device_properties(device).total_memory / MEBI
 
 
 def check_processes(settings: Mapping[str, Any], gpus: int, device: torch.device) -> None:
@@ -104,16 +94,12 @@ def check_processes(settings: Mapping[str, Any], gpus: int, device: torch.device
         )
 
 
-def held_volume_mb(settings: Mapping[str, Any], data: Path, device: torch.device) -> float:
+def held_volume_mb(settings: Mapping[str, Any], device: torch.device) -> float:
     """MiB of the volumes that each process of a training copies to its device; 0 where none."""
-    wish = settings["engine"]["volumes_on_device"]
-    volumes = expected_volume_mb(settings, data)
-    if wish == "auto":
-        if device.type != "cuda":
-            return 0.0
-        free, _ = torch.cuda.mem_get_info(device)
-        wish = volumes * MEBI <= DEVICE_SHARE * free
-    return volumes if wish else 0.0
+    wish, volumes = settings["engine"]["volumes_on_device"], expected_volume_mb(settings)
+    if wish == "auto" and device.type == "cuda":
+        wish = volumes * MEBI <= DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
+    return volumes if wish is True else 0.0
 
 
 def engine_of(settings: Mapping[str, Any], device: torch.device) -> Engine:

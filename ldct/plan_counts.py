@@ -43,16 +43,9 @@ def expected_slices(settings: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-def expected_volume_mb(settings: Mapping[str, Any], data: Path) -> float:
-    """MiB of both doses of all training patients, a validation patient included.
-
-    From the volumes where they are all there, else from the data set's slice counts.
-    """
-    patients = settings["train_patients"]
-    files = [data / "volumes" / name / f"{dose}.npy" for name in patients for dose in DOSES]
-    if all(file.is_file() for file in files):
-        return sum(file.stat().st_size for file in files) / MEBI
-    voxels = listed_slices(settings, patients) * SIDE**2
+def expected_volume_mb(settings: Mapping[str, Any]) -> float:
+    """MiB of both doses of all training patients, a validation patient included."""
+    voxels = listed_slices(settings, settings["train_patients"]) * SIDE**2
     return voxels * len(DOSES) * np.dtype(np.int16).itemsize / MEBI
 
 

@@ -12,7 +12,6 @@ from test_claims import PROTOCOL, REPOSITORY, SETTINGS
 from ldct import provenance
 from ldct.evaluation import (
     disc_detection,
-    error_shape,
     image_quality,
     lesion_bench,
     scores,
@@ -28,8 +27,8 @@ SEEDS = {"drl": ["0", "1"], "bm3d": ["fixed"]}
 IMAGES = {"ndct": ["fixed"], "ldct": ["fixed"]}
 OPTIONS = {"confidence": 0.9}
 BLIND_TO = "air lung bone"
+SLICES, SITES = 4, 30
 PATIENTS = ["L1", "L2", "L3"]
-SLICES, SITES = 12, 30
 MAIN = load_protocol(PROTOCOL)
 SETTING = {
     "run": "made-up",
@@ -56,8 +55,7 @@ def numbers(columns, generator, rows: int) -> pd.DataFrame:
 def place(method: str, seed: str, **columns) -> pd.DataFrame:
     number = 0 if seed == "fixed" else int(seed)
     frame = pd.DataFrame({"slice_index": range(SLICES), "z_mm": np.arange(SLICES, dtype=float)})
-    patients = np.repeat(PATIENTS, SLICES // len(PATIENTS))
-    return frame.assign(method=method, seed=number, patient=patients, **columns)
+    return frame.assign(method=method, seed=number, patient="L1", **columns)
 
 
 def score_rows(method, seed, generator) -> pd.DataFrame:
@@ -72,7 +70,7 @@ def score_rows(method, seed, generator) -> pd.DataFrame:
 
 
 def quality_rows(method, seed, generator) -> pd.DataFrame:
-    names = [*image_quality.FULL_REFERENCE, *tissue_columns(), *error_shape.COLUMNS]
+    names = [*image_quality.FULL_REFERENCE, *tissue_columns()]
     blind = {image_quality.BLIND: BLIND_TO if method == "drl" else ""}
     rows = place(method, seed, protocol=MAIN.name, **blind)
     return pd.concat([rows, numbers(names, generator, SLICES)], axis=1).assign(lpips=np.nan)
@@ -80,7 +78,7 @@ def quality_rows(method, seed, generator) -> pd.DataFrame:
 
 def texture_rows(method, seed, generator) -> pd.DataFrame:
     values = numbers(texture_files.MEASURES, generator, SLICES)
-    values.loc[:2] = np.nan
+    values.loc[:0] = np.nan
     return pd.concat([place(method, seed, n_squares=4, reason=""), values], axis=1)
 
 
@@ -92,15 +90,14 @@ def lesion_rows(method, seed, generator) -> pd.DataFrame:
 
 def disc_rows(method, seed, generator) -> pd.DataFrame:
     rows = []
-    for contrast in (-10.0, -20.0):
-        for observer in disc_detection.OBSERVERS:
-            value = generator.normal(-contrast / 10, 0.1)
-            bounds = {"lower": value - 0.4, "upper": value + 0.4}
-            change = {"change": 0.1, "change_lower": -0.1, "change_upper": 0.3}
-            without = value + generator.normal(0, 0.02, SITES)
-            row = {"contrast_hu": contrast, "diameter_mm": 8.0, "observer": observer}
-            row |= {"d_prime": value, "n_signals": SITES, "leave_one_out": without}
-            rows.append(row | bounds | change)
+    for diameter in (4.0, 8.0):
+        value = generator.normal(diameter / 4, 0.1)
+        bounds = {"lower": value - 0.4, "upper": value + 0.4}
+        change = {"change": 0.1, "change_lower": -0.1, "change_upper": 0.3}
+        without = value + generator.normal(0, 0.02, SITES)
+        row = {"contrast_hu": -10.0, "diameter_mm": diameter}
+        row |= {"d_prime": value, "n_signals": SITES, "leave_one_out": without}
+        rows.append(row | bounds | change)
     number = 0 if seed == "fixed" else int(seed)
     frame = pd.DataFrame(rows).assign(method=method, seed=number, patient="L1")
     return frame[disc_detection.COLUMNS]
@@ -112,11 +109,11 @@ TABLES = {
     "image_quality": (quality_rows, {"protocol": asdict(MAIN), "lpips": None}, False),
     "texture": (texture_rows, {"side_px": 32}, True),
     "lesion_bench": (lesion_rows, {"protocol": asdict(MAIN)}, True),
-    "detectability": (disc_rows, {"observers": ["cho", "npw"], "channels": 5}, True),
+    "detectability": (disc_rows, {"observer": "channelised Hotelling", "channels": 5}, True),
 }
 COST = {
     "drl": {"parameters": 12, "inference_seconds_per_slice": 0.5, "stages": ["drl"]},
-    "bm3d": {"parameters": 0, "inference_seconds_per_slice": 8.0, "stages": []},
+    "bm3d": {"inference_seconds_per_slice": 8.0, "stages": []},
 }
 COST = {
     name: {**dict.fromkeys(FORMULAS["cost"]), **entry, "title": name, "kind": "x"}
@@ -133,19 +130,19 @@ def write_tables() -> dict[str, pd.DataFrame]:
         frames = []
         for method, seeds in (SEEDS | (IMAGES if with_images else {})).items():
             for seed in seeds:
-                rows = make(method, seed, generator)
-                folder = run / table / method
-                files = {folder / f"{seed}.parquet": rows}
-                if table != "detectability":
-                    of_patients = rows.groupby("patient")
-                    files = {folder / f"{seed}/{name}.parquet": own for name, own in of_patients}
-                for path, own in files.items():
+                for patient in PATIENTS if table != "detectability" else [""]:
+                    rows = make(method, seed, generator)
+                    if patient:
+                        rows = rows.assign(patient=patient)
+                    path = run / table / method / seed / f"{patient}.parquet"
+                    if table == "detectability":
+                        path = run / table / method / f"{seed}.parquet"
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    own.reset_index(drop=True).to_parquet(path)
+                    rows.to_parquet(path)
                     provenance.write_record(
                         path, inputs=[], settings=record, started=time.perf_counter()
                     )
-                frames.append(rows)
+                    frames.append(rows)
         found[table] = pd.concat(frames, ignore_index=True)
     write_json(run / "tables/cost.json", {"methods": COST, "stages": {}, "micro": {}})
     (run / "config.yaml").write_text(yaml.safe_dump(SETTINGS | SETTING))

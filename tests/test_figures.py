@@ -12,9 +12,11 @@ from matplotlib.text import Text
 from sample_networks import DilatedResidual, PoolAndGrow
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import nn
+from training_inputs import METHODS
 
 from ldct.evaluation.protocol import load_protocol
 from ldct.files import read_json
+from ldct.registry import find_methods
 from ldct.reporting import figure_style as fs
 from ldct.reporting.cascade_diagram import draw_cascade, loss_text
 from ldct.reporting.comparison import draw_comparison
@@ -25,9 +27,11 @@ from ldct.reporting.lesion_panels import (
     render_lesion_panels,
 )
 from ldct.reporting.network_diagram import draw_network
+from ldct.stages import resolve_models
 
 ROOT = Path(__file__).parent.parent
 SIZE = 96
+MODELS, _ = resolve_models(["drl", "lsgan"], find_methods([METHODS]), {"steps": 4}, 64)
 
 
 @pytest.fixture
@@ -35,7 +39,7 @@ def figures(monkeypatch):
     """Every figure that is saved, to look for text that leaves it or overlaps."""
     kept = []
     save = fs.save_figure
-    monkeypatch.setattr(fs, "save_figure", lambda f, stem: kept.append(f) or save(f, stem))
+    monkeypatch.setattr(fs, "save_figure", lambda f, *a, **k: kept.append(f) or save(f, *a, **k))
     return kept
 
 
@@ -81,17 +85,11 @@ def test_any_network_can_be_drawn(tmp_path, figures):
         assert_fit_for_print(figure, tmp_path / name)
 
 
-def stage(target: str, **more) -> dict:
-    network = {"name": "DRL", "network": "drl", "parameters": 224_971}
-    return network | {"target": target, "loss": {"mse": 1.0}} | more
+def stage(target: str) -> dict:
+    return {**MODELS["drl"], "title": "DRL", "target": target}
 
 
-LSGAN = stage(
-    "image",
-    name="LSGAN",
-    loss={"mae": 100.0, "adversarial": {"weight": 1.0, "discriminator": "lsgan"}},
-    discriminator="D, 2,765,505 parameters",
-)
+LSGAN = {**MODELS["lsgan"], "title": "LSGAN"}
 
 
 @pytest.mark.parametrize(
@@ -103,20 +101,21 @@ LSGAN = stage(
     ],
 )
 def test_cascade_diagram_for_any_number_of_levels(tmp_path, figures, stages):
-    draw_cascade({"title": "Cascade"}, stages, tmp_path / "cascade")
+    draw_cascade("Cascade", stages, tmp_path / "cascade")
     assert_fit_for_print(figures[0], tmp_path / "cascade")
     texts = "\n".join(t.get_text() for t in figures[0].axes[0].texts)
     assert len(re.findall(r"Level \d", texts)) == len(stages)
     assert texts.count(r"\hat{\mathbf{r}}") == sum(s["target"] == "residual" for s in stages)
-    assert ("discriminator" in texts) == any("discriminator" in s for s in stages)
+    assert ("discriminator" in texts) == (stages[0] is LSGAN)
     assert r"$\mathbf{Y}_{final}$" in texts
 
 
 def test_residual_level_is_labelled_with_its_input_minus_ndct(tmp_path, figures):
-    draw_cascade({"title": "Proposed"}, [LSGAN, stage("residual")], tmp_path / "cascade")
+    draw_cascade("Proposed", [LSGAN, stage("residual")], tmp_path / "cascade")
     texts = [t.get_text() for t in figures[0].axes[0].texts]
     assert "label\n$\\mathbf{Y}_P^{(1)} - \\mathbf{Y}$" in texts
     assert "loss\n100 MAE + adversarial" in texts
+    assert any("given X" in " ".join(text.split()) for text in texts)
 
 
 def test_loss_text_reads_as_a_sum():

@@ -83,19 +83,6 @@ def test_equal_images_and_more_noise():
     assert np.all(np.diff([gmsd(image, ndct) for image in levels]) > 0)
 
 
-def test_vif_is_taken_on_0_to_255():
-    """On [0, 1] the noise constant of 2 drowns everything, and any image scores near 1."""
-    import torch
-    from torchmetrics.functional.image import visual_information_fidelity
-
-    ndct = scene()
-    bad = noisy(ndct, 0.2)
-    pair = [torch.from_numpy(image)[None, None].float() for image in (bad, ndct)]
-    trap = float(visual_information_fidelity(*pair))
-    assert vif(bad, ndct) < 0.3
-    assert trap > 2 * vif(bad, ndct)
-
-
 @settings(max_examples=20, deadline=None)
 @given(st.floats(-0.3, 0.3), st.integers(0, 5))
 def test_vif_and_gmsd_do_not_see_a_shift(shift, seed):

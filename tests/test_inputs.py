@@ -177,10 +177,6 @@ TABLE = [
     *("--published", str(CONFIG / "published.yaml"), "--output", "{out}"),
     *("--settings", '{"run": "r", "dataset": 1, "methods": []}'),
 ]
-CLAIMS = [
-    *("claims", "--run", "{run}", "--settings", json.dumps({"protocol_file": ABDOMEN})),
-    *("--claims", str(CONFIG / "claims.yaml"), "--published", str(CONFIG / "config.yaml")),
-]
 CLASSICAL = [
     *("denoise-classical", "--method", str(REPOSITORY / "methods/bm3d"), "--output", "{out}"),
     *("--test-folder", "{test}", "--parameters", "{empty.json}"),
@@ -202,7 +198,8 @@ DISCS = [
     *("draw-detectability", "--titles", "[]", "--note", "n", "--tables", "{out}"),
     *("--figure", "{out}", "--discs", "{empty.json}"),
 ]
-MICRO = ["micro-benchmark", "--models", "{{}}", "--gpus", "0", "--output", "{out}"]
+TIMED = json.dumps({"models": {}, "batch": 1, "side": 32, "rounds": 2})
+MICRO = ["micro-benchmark", "--settings", TIMED, "--gpus", "0", "--output", "{out}"]
 CURVES = ["draw-loss-curves", "--histories", "{empty.csv}", "--output", "{out}"]
 
 
@@ -217,7 +214,6 @@ CURVES = ["draw-loss-curves", "--histories", "{empty.csv}", "--output", "{out}"]
             [*TABLE, "--scores", "{scores.parquet}", "--published", ABDOMEN],
             ["abdomen.yaml", "missing rows"],
         ),
-        (CLAIMS, ["config.yaml", "missing rows"]),
         (CLASSICAL, ["empty.json", "not valid JSON"]),
         ([*NETWORK, "--levels", LEVELS], ["empty.safetensors", "not a safetensors file"]),
         ([*NETWORK, "--levels", LEVELS, "--weights", "none"], ["none", "not found"]),
@@ -232,9 +228,8 @@ CURVES = ["draw-loss-curves", "--histories", "{empty.csv}", "--output", "{out}"]
         ([*DISCS, "--measured", "{empty.npy}"], ["empty.npy", "not a parquet table"]),
         ([*DISCS, "--measured", "{other.parquet}"], ["found no column method, seed, patient"]),
         ([*DISCS, "--measured", "{discs.parquet}"], ["empty.json", "not valid JSON"]),
-        (["claims", "--run", str(CONFIG)], ["config.yaml", "not the configuration that a run"]),
+        (["claims", "--run", str(CONFIG)], ["config.yaml", "found no key 'cards'"]),
         (["plan", "--config", "{list.yaml}"], ["list.yaml", "found no mapping"]),
-        (["plan", "--compare", "nowhere"], ["no folder nowhere"]),
         ([*MICRO, "--plan", "{list.yaml}"], ["list.yaml", "found no variants and pairs"]),
     ],
 )

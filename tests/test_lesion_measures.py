@@ -9,17 +9,13 @@ from scipy.ndimage import gaussian_filter
 
 from ldct.data.lesions import write_lesions
 from ldct.errors import InputError
-from ldct.evaluation.lesion_bench import COLUMNS, SPECTRUM_COLUMNS, write_lesion_bench
-from ldct.evaluation.lesion_masks import LesionMasks, lesion_masks
+from ldct.evaluation.lesion_bench import COLUMNS, write_lesion_bench
 from ldct.evaluation.lesion_measures import (
     FURTHER,
     MEASURES,
-    blurred_edge,
-    edge_width,
     lesion_view,
     measure_lesion,
 )
-from ldct.evaluation.lesion_noise import BIN_PER_MM
 from ldct.evaluation.metrics import crop_scores
 from ldct.evaluation.protocol import Protocol, SsimWindow
 from ldct.files import write_json
@@ -78,7 +74,7 @@ def measured(image, ndct, diameter_mm=20.0, pixel_mm=(0.8, 0.8), rule=None):
     rule = rule or protocol()
     lesion = lesion_at(80, 76, diameter_mm, pixel_mm)
     view = lesion_view(ndct, lesion, info(pixel_mm), rule)
-    return measure_lesion(view, image, pixel_mm, rule)[0]
+    return measure_lesion(view, image, rule)
 
 
 def test_contrast_and_cnr_are_what_was_put_there():
@@ -90,7 +86,7 @@ def test_contrast_and_cnr_are_what_was_put_there():
     assert found["note"] == ""
 
 
-@pytest.mark.parametrize("factor", [0.25, 0.5, 0.9, 1.2])
+@pytest.mark.parametrize("factor", [0.25, 1.2])
 def test_retention_is_the_share_of_contrast_that_is_left(factor):
     ndct = image_with_disc(noise_hu=4.0)
     faded = 80 + factor * (ndct - 80)
@@ -109,12 +105,6 @@ def test_edge_width_is_that_of_the_blur(extra_mm, pixel_mm):
     assert found["edge_width_mm"] == pytest.approx(TO_WIDTH * np.hypot(0.8, extra_mm), rel=0.1)
 
 
-def test_edge_of_a_bright_lesion_is_measured_alike():
-    dark, bright = (image_with_disc(sign * 60, noise_hu=1.0) for sign in (-1, 1))
-    widths = [measured(image, image)["edge_width_mm"] for image in (dark, bright)]
-    assert widths[0] == pytest.approx(widths[1], rel=0.05)
-
-
 def test_structures_nearby_do_not_change_edge_or_background():
     ndct = image_with_disc(60.0, 20.0, noise_hu=2.0)
     plain = measured(ndct, ndct)
@@ -126,43 +116,15 @@ def test_structures_nearby_do_not_change_edge_or_background():
     assert found["edge_width_mm"] == pytest.approx(plain["edge_width_mm"], rel=0.15)
 
 
-def test_noise_is_that_which_was_added():
+def test_noise_is_that_which_was_added_where_the_window_shows_it():
     ndct = image_with_disc(noise_hu=8.0)
-    rng = np.random.default_rng(3)
-    white = rng.normal(0, 15, ndct.shape)
-    found = measured(ndct + white, ndct)
-    assert found["noise_std_hu"] == pytest.approx(15, rel=0.05)
-    smooth = gaussian_filter(rng.normal(0, 60, ndct.shape), 1.5)
-    smoother = measured(ndct + smooth, ndct)
-    assert smoother["mean_frequency"] < 0.7 * found["mean_frequency"]
+    white = np.random.default_rng(3).normal(0, 15, ndct.shape)
+    assert measured(ndct + white, ndct)["noise_std_hu"] == pytest.approx(15, rel=0.05)
     assert np.isnan(measured(ndct, ndct)["noise_std_hu"])
-
-
-def test_noise_spectrum_of_a_lung_lesion_is_that_of_the_lesion():
-    """Nine tenths of the crop are lung: networks see none of it."""
-    ndct = image_with_disc(880.0, 24.0, background_hu=-850.0, noise_hu=8.0)
-    rng = np.random.default_rng(6)
-    inside = np.hypot(*np.indices(ndct.shape) - [[[80]], [[76]]]) < 20
-    fine, coarse = rng.normal(0, 15, ndct.shape), gaussian_filter(rng.normal(0, 60, ndct.shape), 2)
-    noisy, other = ndct + fine, ndct + np.where(inside, fine, coarse)
-    view = lesion_view(ndct, lesion_at(80, 76, 24.0), info(), protocol())
-    assert view.in_window.mean() < 0.2
-    found, spectrum = measure_lesion(view, noisy, (0.8, 0.8), protocol())
-    again, _ = measure_lesion(view, other, (0.8, 0.8), protocol())
-    assert again["mean_frequency"] == found["mean_frequency"]
-    # White: as much power at all frequencies, so that their mean is in the middle.
-    assert found["mean_frequency"] == pytest.approx(spectrum.frequency.mean(), rel=0.15)
-    assert spectrum.power.mean() == pytest.approx(15**2 * 0.64, rel=0.25)
-    nothing, none = measure_lesion(view, ndct, (0.8, 0.8), protocol())
-    assert np.isnan(nothing["mean_frequency"])
-    assert none is None
-
-
-def test_lesion_without_pixels_in_the_window_says_why_it_has_no_spectrum():
-    ndct = image_with_disc(100.0, 12.0, background_hu=-850.0, noise_hu=8.0)
-    found = measured(ndct + 10, ndct, 12.0)
-    assert np.isnan(found["mean_frequency"])
-    assert "too few pixels within the window for a noise spectrum (0 of 100 mm²)" in found["note"]
+    lung = image_with_disc(100.0, 12.0, background_hu=-850.0, noise_hu=8.0)
+    found = measured(lung + 10, lung, 12.0)
+    assert np.isnan(found["noise_std_hu"])
+    assert "too few pixels within the window for local noise" in found["note"]
 
 
 def test_crop_scores_are_those_of_the_protocol():
@@ -189,19 +151,15 @@ def test_lung_lesion_is_measured_in_the_window_and_says_so():
     assert wide["note"] == ""
 
 
-def test_small_lesion_has_contrast_but_no_edge():
-    ndct = image_with_disc(-80.0, 4.0, sigma_mm=0.5, noise_hu=1.0)
-    found = measured(ndct, ndct, 4.0)
+def test_what_cannot_be_measured_says_why():
+    small = image_with_disc(-80.0, 4.0, sigma_mm=0.5, noise_hu=1.0)
+    found = measured(small, small, 4.0)
     assert found["contrast_hu"] < -50
     assert np.isnan(found["edge_width_mm"])
     assert "too small for an edge" in found["note"]
-
-
-def test_lesion_that_ndct_does_not_show_has_no_ratios():
-    ndct = image_with_disc(0.0, noise_hu=10.0)
-    found = measured(ndct + 5, ndct)
-    for measure in ("cnr", "contrast_retention", "edge_width_mm"):
-        assert np.isnan(found[measure])
+    invisible = image_with_disc(0.0, noise_hu=10.0)
+    found = measured(invisible + 5, invisible)
+    assert np.isnan([found[name] for name in ("cnr", "contrast_retention", "edge_width_mm")]).all()
     assert "no contrast in NDCT" in found["note"]
 
 
@@ -221,40 +179,8 @@ def test_edges_are_measured_where_ndct_has_one():
 def test_lesion_near_or_beyond_the_rim_of_the_image_does_not_fail(place):
     ndct = image_with_disc(noise_hu=5.0)
     view = lesion_view(ndct, lesion_at(*place, 10.0), info(), protocol())
-    found, _ = measure_lesion(view, ndct, (0.8, 0.8), protocol())
+    found = measure_lesion(view, ndct, protocol())
     assert set(found) == {*MEASURES, *FURTHER}
-
-
-def test_image_smaller_than_the_ssim_window_has_no_crop_scores():
-    ndct = image_with_disc(noise_hu=5.0)[77:83, 73:79]
-    view = lesion_view(ndct, lesion_at(3, 3, 3.0), info(), protocol())
-    assert np.isnan(measure_lesion(view, ndct, (0.8, 0.8), protocol())[0]["crop_psnr"])
-
-
-def test_background_is_one_tissue_outside_the_lesion():
-    ndct = image_with_disc(noise_hu=3.0)
-    ndct[:, 100:] = 500
-    masks = lesion_masks(ndct, lesion_at(80, 76, 20.0), info())
-    assert isinstance(masks, LesionMasks)
-    assert not (masks.lesion & masks.background).any()
-    assert ndct[masks.background].max() < 120
-    rows, columns = np.nonzero(masks.background)
-    radius = np.hypot(rows - 80, columns - 76) * 0.8
-    assert radius.min() > 11
-    assert radius.max() < 17
-
-
-def test_fit_recovers_a_written_out_edge():
-    distance = np.linspace(-6, 6, 400)
-    values = blurred_edge(distance, 100.0, -20.0, 0.3, 1.1)
-    assert edge_width(values, distance) == pytest.approx(TO_WIDTH * 1.1, rel=0.02)
-
-
-@pytest.mark.parametrize("noise_hu", [0.0, 5.0])
-def test_no_edge_is_fitted_where_a_method_has_removed_the_lesion(noise_hu):
-    distance = np.linspace(-6, 6, 400)
-    flat = 60 + np.random.default_rng(5).normal(0, noise_hu, 400)
-    assert np.isnan(edge_width(flat, distance))
 
 
 def write_case(folder: Path, lesions) -> tuple[Path, Path, Path]:
@@ -279,42 +205,24 @@ def test_bench_has_a_row_per_method_lesion_and_slice(tmp_path):
     test, prediction, table = write_case(tmp_path, lesions)
     write_lesion_bench([test], [prediction], table, protocol(), tmp_path / "bench")
     found = {
-        path.relative_to(tmp_path / "bench").as_posix(): pd.read_parquet(path)
-        for path in (tmp_path / "bench").rglob("*.parquet")
+        path.parts[-3]: pd.read_parquet(path) for path in tmp_path.glob("bench/*/*/P1.parquet")
     }
-    spectra = {name: found.pop(name) for name in list(found) if name.endswith("_nps.parquet")}
-    assert set(found) == {"ndct/fixed/P1.parquet", "ldct/fixed/P1.parquet", "some/1/P1.parquet"}
-    for name, frame in found.items():
+    assert set(found) == {"ndct", "ldct", "some"}
+    for frame in found.values():
         assert list(frame.columns) == COLUMNS
         assert frame["slice_index"].tolist() == [0, 1]
-        profiles = spectra[name.replace(".parquet", "_nps.parquet")]
-        assert list(profiles.columns) == SPECTRUM_COLUMNS
-        own = frame.set_index("slice_index")["mean_frequency"]
-        for index, profile in profiles.groupby("slice_index"):
-            mean = np.average(profile["frequency"], weights=profile["power"])
-            assert mean == pytest.approx(own[index])
-        assert set(profiles["slice_index"]) == set(own.dropna().index)
-    assert len(spectra["some/1/P1_nps.parquet"]) == 2 * int(0.5 / 0.8 / BIN_PER_MM)
-    assert spectra["ndct/fixed/P1_nps.parquet"].empty
-    assert (tmp_path / "bench/some/1/P1_nps.parquet.provenance.json").is_file()
-    own = found["some/1/P1.parquet"]
-    assert own["seed"].tolist() == [1, 1]
-    low = found["ldct/fixed/P1.parquet"]
-    np.testing.assert_allclose(own["cnr"], low["cnr"], rtol=0.01)  # rounding to int16 apart
-    assert (found["ndct/fixed/P1.parquet"]["contrast_retention"] == 1).all()
+    assert (tmp_path / "bench/some/1/P1.parquet.provenance.json").is_file()
+    assert found["some"]["seed"].tolist() == [1, 1]
+    # Rounding to int16 apart.
+    np.testing.assert_allclose(found["some"]["cnr"], found["ldct"]["cnr"], rtol=0.01)
+    assert (found["ndct"]["contrast_retention"] == 1).all()
+    np.save(prediction, np.zeros((2, 4, 4), np.float32))
+    with pytest.raises(InputError, match=r"found shape \(2, 4, 4\)"):
+        write_lesion_bench([test], [prediction], table, protocol(), tmp_path / "bench")
 
 
 def test_patient_without_lesion_has_empty_tables_of_the_same_types(tmp_path):
     test, prediction, table = write_case(tmp_path, [])
     write_lesion_bench([test], [prediction], table, protocol(), tmp_path / "bench")
     frame = pd.read_parquet(tmp_path / "bench/some/1/P1.parquet")
-    assert frame.empty
-    assert list(frame.columns) == COLUMNS
-    assert frame["cnr"].dtype == float
-
-
-def test_prediction_of_another_shape_is_refused(tmp_path):
-    test, prediction, table = write_case(tmp_path, [lesion_at(80, 76, 20.0)])
-    np.save(prediction, np.zeros((2, 4, 4), np.float32))
-    with pytest.raises(InputError, match=r"found shape \(2, 4, 4\)"):
-        write_lesion_bench([test], [prediction], table, protocol(), tmp_path / "bench")
+    assert (len(frame), list(frame.columns), frame["cnr"].dtype) == (0, COLUMNS, float)

@@ -3,9 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from lookalike import write_lookalike_tree
 
 from ldct.data.lesions import (
     LESION_COLUMNS,
@@ -158,30 +155,21 @@ def test_bad_values_are_named_by_line_and_column(tmp_path, line, column):
         convert(tmp_path, good, line)
 
 
-def test_missing_column_is_named(tmp_path):
+def test_table_survives_writing_and_reading(tmp_path):
+    for lines in ([], ["L067,1,0.25,0,-5,mm,z_mm,5,cyst"]):
+        lesions = convert(tmp_path, *lines)
+        write_lesions(lesions, tmp_path / "lesions.csv")
+        found = read_lesions(tmp_path / "lesions.csv")
+        pd.testing.assert_frame_equal(found, lesions, check_dtype=bool(lines))
+        assert lesion_slices(found, GEOMETRY) == [2] * len(lines)
+
+
+def test_bad_tables_are_named_by_file_line_and_column(tmp_path):
     with pytest.raises(InputError, match="column diameter_mm is missing"):
         convert(tmp_path, header=NEUTRAL_HEADER.replace(",diameter_mm", ""))
-
-
-def test_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere\.csv: no such lesion file"):
-        read_lesions(tmp_path / "nowhere.csv")
-
-
-def test_table_survives_writing_and_reading(tmp_path):
-    lesions = convert(tmp_path, "L067,1,0.25,0,-5,mm,z_mm,5,cyst")
-    write_lesions(lesions, tmp_path / "lesions.csv")
-    pd.testing.assert_frame_equal(read_lesions(tmp_path / "lesions.csv"), lesions)
-
-
-def test_empty_table_is_read_back_empty(tmp_path):
-    write_lesions(convert(tmp_path), tmp_path / "lesions.csv")
-    assert read_lesions(tmp_path / "lesions.csv").empty
-    assert lesion_slices(read_lesions(tmp_path / "lesions.csv"), GEOMETRY) == []
-
-
-def test_bad_number_in_lesions_is_named_by_line(tmp_path):
     path = tmp_path / "lesions.csv"
+    with pytest.raises(InputError, match=r"lesions\.csv: no such lesion file"):
+        read_lesions(path)
     path.write_text(",".join(LESION_COLUMNS) + "\nL067,1,-5,zero,0,5,x,y\n")
     with pytest.raises(InputError, match="line 2, column x_mm"):
         read_lesions(path)
@@ -197,31 +185,7 @@ def test_lesion_slices_are_rows_of_the_own_patient_within_half_a_slice():
     assert lesion_slices(lesions, GEOMETRY) == [0, 1, 3]
 
 
-@given(st.integers(0, 3), st.floats(-1.2, 1.2))
-def test_nearest_slice_accepts_up_to_half_the_spacing(row, offset):
-    assert nearest_slice(GEOMETRY, GEOMETRY["z_mm"][row] + offset) == row
-
-
 def test_slice_of_a_single_slice_volume_reaches_half_its_thickness():
     info = {"z_mm": [0.0], "thickness_mm": 3.0}
     assert nearest_slice(info, 1.4) == 0
     assert nearest_slice(info, 1.6) is None
-
-
-def test_lookalike_lesions_are_where_the_image_is_darker(tmp_path):
-    tree = write_lookalike_tree(tmp_path / "tree", lesions=True, patients=["L901"])
-    info = {
-        "patient": "L901",
-        "slice_index": list(range(len(tree.z_mm))),
-        "z_mm": list(tree.z_mm),
-        "origin_mm": tree.origin_mm,
-        "pixel_mm": tree.pixel_mm,
-        "thickness_mm": 1.0,
-    }
-    lesions = convert_neutral_csv(tree.lesions_csv, {"L901": info})
-    assert lesion_slices(lesions, info) == [2, 3, 4]
-    for lesion in lesions.to_dict("records"):
-        row = round((lesion["y_mm"] - tree.origin_mm[1]) / tree.pixel_mm[0])
-        column = round((lesion["x_mm"] - tree.origin_mm[0]) / tree.pixel_mm[1])
-        image = tree.hu["L901"]["full"][nearest_slice(info, lesion["z_mm"])]
-        assert image[row - 1 : row + 2, column - 1 : column + 2].mean() < 15

@@ -65,7 +65,7 @@ def written_out_ssim(prediction, ndct, protocol):
     return (numerator / denominator)[radius:-radius, radius:-radius].mean()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(image_pairs(), st.sampled_from(PROTOCOLS))
 def test_psnr_and_rmse_equal_their_formulas_and_scikit_image(pair, protocol):
     x, y = (to_unit(image, protocol) for image in pair)
@@ -82,7 +82,7 @@ def test_psnr_and_rmse_equal_their_formulas_and_scikit_image(pair, protocol):
     assert rmse_hu(*pair, protocol) == pytest.approx(width * np.sqrt(mse), abs=TOLERANCE)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(image_pairs(), st.sampled_from(PROTOCOLS))
 def test_ssim_equals_its_formula_and_scikit_image_on_the_whole_slice(pair, protocol):
     x, y = (to_unit(image, protocol) for image in pair)
@@ -130,17 +130,6 @@ def test_every_shipped_protocol_equals_scikit_image(path, contrast_hu):
     assert psnr(prediction, ndct, protocol) == pytest.approx(reference, abs=TOLERANCE)
 
 
-def test_ssim_range_two_with_psnr_range_one():
-    rng = np.random.default_rng(6)
-    ndct = rng.normal(40, 60, (32, 32)).astype(np.int16)
-    prediction = (ndct + rng.normal(0, 20, ndct.shape)).astype(np.float32)
-    protocol = replace(ABDOMEN, ssim_data_range=2.0)
-    assert psnr(prediction, ndct, protocol) == psnr(prediction, ndct, ABDOMEN)
-    both = replace(ABDOMEN, data_range=2.0)
-    assert ssim(prediction, ndct, protocol) == ssim(prediction, ndct, both)
-    assert ssim(prediction, ndct, protocol) > ssim(prediction, ndct, ABDOMEN)
-
-
 def test_values_of_a_case_done_by_hand():
     ndct = np.zeros((16, 16), np.int16)
     prediction = np.full((16, 16), 40, np.float32)
@@ -158,24 +147,6 @@ def test_identical_images_score_infinite_psnr_one_and_zero_without_a_warning(rec
         "rmse_hu": 0,
     }
     assert not recwarn.list
-
-
-def test_a_difference_outside_the_window_counts_only_where_the_protocol_does_not_clip():
-    ndct = np.full((16, 16), -1000, np.int16)
-    prediction = np.full((16, 16), -900, np.float32)
-    assert rmse_hu(prediction, ndct, ABDOMEN) == 0
-    assert rmse_hu(prediction, ndct, WIDE) == pytest.approx(100)
-
-
-def test_slice_scores_are_the_three_metrics():
-    rng = np.random.default_rng(1)
-    ndct = rng.normal(40, 60, (70, 30)).astype(np.int16)
-    prediction = (ndct + rng.normal(0, 20, ndct.shape)).astype(np.float32)
-    assert slice_scores(prediction, ndct, GAUSSIAN) == {
-        "psnr": psnr(prediction, ndct, GAUSSIAN),
-        "ssim": ssim(prediction, ndct, GAUSSIAN),
-        "rmse_hu": rmse_hu(prediction, ndct, GAUSSIAN),
-    }
 
 
 def test_crop_scores_see_the_region_and_nothing_else():

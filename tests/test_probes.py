@@ -10,7 +10,7 @@ from ldct import probes
 from ldct.denoising import network as inference_module
 from ldct.denoising.finetuned import denoise_finetuned
 from ldct.files import read_json, write_json
-from ldct.micro_benchmark import measure_pairs, time_in_turns
+from ldct.micro_benchmark import time_in_turns
 from ldct.scaling import Scaling
 from ldct.training import loop
 from ldct.training.chain import Level
@@ -99,23 +99,6 @@ def test_settings_of_inference_end_with_it():
     with inference_module.inference_settings(torch.device("cuda")):
         assert (cudnn.allow_tf32, cudnn.benchmark) == (False, False)
     assert (cudnn.allow_tf32, cudnn.benchmark) == before
-
-
-def test_conditions_tell_precision_and_options(tmp_path):
-    cards = write_cards(tmp_path / "cards")
-    models = {"small_drl": stage_of("small_drl", cards, 2)}
-    plan = {
-        "variants": {
-            "step": {"title": "a step", "train": ["small_drl"]},
-            "slice": {"title": "a slice", "apply": ["small_drl"]},
-        },
-        "pairs": {"steps": ["step", "step"], "slices": ["slice", "slice"]},
-    }
-    engine = Engine(fused_optimizer=True)
-    how = {"precision": "bf16", "inference_precision": "fp32", "engine": engine}
-    found = measure_pairs(plan, models, batch=1, side=32, rounds=2, device=CPU, **how)
-    assert "one thread, bf16, fused_optimizer, random" in found["steps"]["conditions"]
-    assert "one thread, fp32, random" in found["slices"]["conditions"]
 
 
 def test_variants_are_compiled_and_recorded_before_they_are_timed():

@@ -19,11 +19,8 @@ def test_the_flat_square_is_found_despite_noise():
     assert top >= 60 and bottom <= 108 and left >= 20 and right <= 68
 
 
-def test_air_and_bone_are_no_candidates():
+def test_air_and_bone_are_no_candidates_nor_are_small_images():
     volume = np.full((1, 64, 64), -1000.0)
     volume[:, :32] = 800.0
     assert flattest_soft_tissue(volume, 16) is None
-
-
-def test_image_smaller_than_the_square():
     assert flattest_soft_tissue(np.zeros((1, 20, 20)), 32) is None

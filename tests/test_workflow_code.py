@@ -1,69 +1,142 @@
 """Rules name the code that makes their output: Snakemake sees no import by itself."""
 
-import argparse
+import importlib
+import json
+import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
-from code_reach import modules_behind
 from repository_files import REPOSITORY
-from test_workflow_static import RULE_FILES, rules
+from test_workflow_static import rules
+from training_inputs import stage_of, train_arguments, write_cards, write_training_data
 
+import ldct
 from ldct import cli
+from ldct import code_behind as module
+from ldct.code_behind import LEFT_OUT, code_behind
+from ldct.data import demo
+from ldct.denoising import block_matching, network
+from ldct.evaluation import disc_detection, lesion_measures, metrics, noise_power
+from ldct.training import checkpoint, feeding, history, loop, losses, validation
 
-PATTERN = re.compile(r'"(ldct/[^"{}]+\.py)"')
-# Lists of code with a name, which rules share: everything up to the next line that is not indented.
-SHARED = re.compile(r"^(\w+_CODE) = (.+(?:\n(?: .*|\)))*)", re.MULTILINE)
 VERB = re.compile(r"--log \{log\} ([\w-]+)")
+NAMED = re.compile(r'code_behind\(\s*"([\w-]+)"')
+# They write what no code of ours computes: downloads checked by sha256, and the configuration.
+WITHOUT_CODE = {"fetch_demo", "save_configuration"}
+BM3D = REPOSITORY / "methods/bm3d"
 
 
-def code_lists() -> dict[str, set[Path]]:
-    """Rule name to the files that its `code` input names."""
-    workflow = "\n".join(file.read_text(encoding="utf-8") for file in RULE_FILES)
-    shared = dict(SHARED.findall(workflow))
-    found = {}
-    for name, text in rules().items():
-        inputs = text.partition("output:")[0]
-        inputs += "".join(text for list_name, text in shared.items() if list_name in inputs)
-        found[name] = {
-            path for pattern in PATTERN.findall(inputs) for path in REPOSITORY.glob(pattern)
-        }
-    return found
+def files(*arguments, **options) -> set[Path]:
+    return {Path(file).resolve() for file in code_behind(*arguments, **options)}
 
 
-def verbs() -> dict[str, Path]:
-    """Verb of the command line to the function behind it."""
-    parser = argparse.ArgumentParser()
-    groups = parser.add_subparsers()
-    for group in cli.VERB_GROUPS:
-        group.register(groups)
-    return {name: verb.get_default("run") for name, verb in groups.choices.items()}
+def file_of(module) -> Path:
+    return Path(module.__file__).resolve()
 
 
-def code_behind(verb: str, *packages: str) -> set[Path]:
-    function = verbs()[verb]
-    reached = modules_behind(Path(function.__code__.co_filename), function.__name__)
-    return {path for path in reached if path.parent.name in packages}
+@pytest.mark.parametrize("name", sorted(rules().keys() - WITHOUT_CODE))
+def test_rules_name_the_code_of_their_verb(name):
+    assert NAMED.findall(rules()[name]) == VERB.findall(rules()[name])
 
 
-RULES = {name: match[1] for name, text in rules().items() if (match := VERB.search(text))}
+@pytest.mark.parametrize(
+    ("verb", "modules"),
+    [
+        ("train", [loop, losses, feeding, checkpoint, validation, metrics]),
+        ("denoise-identity", [network]),
+        ("denoise-finetuned", [network]),
+        ("score", [metrics]),
+        ("texture", [noise_power]),
+        ("draw-detectability", [disc_detection]),
+        ("micro-benchmark", [loop, losses]),
+    ],
+)
+def test_code_is_followed_through_calls_and_tables_of_functions(verb, modules):
+    assert {file_of(module) for module in modules} <= files(verb)
 
 
-def test_modules_are_found_through_verbs_functions_and_names():
-    found = {path.stem for path in code_behind("controls-table", "evaluation")}
-    assert {"control_expectations", "disc_detection", "observers", "intervals"} <= found
-    # Imported by disc_detection for something else.
-    assert "lesion_measures" not in found
-    assert len(RULES) > 20
+@pytest.mark.parametrize(
+    ("verb", "without", "module"),
+    [
+        ("micro-benchmark", (), history),
+        (
+            "draw-detectability",
+            (),
+            lesion_measures,
+        ),  # imported by disc_detection for something else
+        ("train", ("_validation",), metrics),
+        ("lesions", ("_demo_lesions",), demo),
+    ],
+)
+def test_code_that_is_not_called_is_not_named(verb, without, module):
+    assert file_of(module) not in files(verb, without=without)
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_rules_name_the_measures_behind_their_output(name):
-    """A change of a measure must make anew what was measured with it."""
-    missing = code_behind(RULES[name], "evaluation") - code_lists()[name]
-    assert sorted(str(path.relative_to(REPOSITORY)) for path in missing) == []
+def test_a_method_brings_its_files_and_what_they_import():
+    own = {BM3D / "denoise.py", file_of(block_matching)}
+    assert own <= files("denoise-classical", BM3D)
+    assert not own & files("denoise-classical")
 
 
-def test_timings_name_the_code_that_is_timed():
-    """No weights stand between training and these timings: nothing else would measure anew."""
-    assert code_behind("micro-benchmark", "training") <= code_lists()["micro_benchmark"]
+def test_unknown_verbs_and_cuts_are_refused():
+    with pytest.raises(KeyError, match="no-verb"):
+        code_behind("no-verb")
+    with pytest.raises(KeyError, match="no_function"):
+        code_behind("train", without=("no_function",))
+
+
+def test_modules_left_out_are_there_and_imports_are_of_the_form_that_is_followed():
+    assert all(importlib.util.find_spec(name) for name in LEFT_OUT)
+    for file in Path(ldct.__file__).parent.rglob("*.py"):
+        assert not re.search(r"^\s*(import ldct|from \.)", file.read_text("utf-8"), re.MULTILINE)
+
+
+def test_what_was_read_is_kept_and_only_a_changed_file_is_read_again(tmp_path, monkeypatch):
+    (tmp_path / ".snakemake").mkdir()
+    monkeypatch.chdir(tmp_path)
+    read = []
+    names = module._names
+    monkeypatch.setattr(module, "_names", lambda *given: read.append(given[0]) or names(*given))
+    first = module._suite.__wrapped__()
+    assert "ldct.cli" in read
+    read.clear()
+    kept = json.loads(module.KEPT.read_text())
+    kept["ldct.scaling"]["stamp"] = [0, 0]
+    module.KEPT.write_text(json.dumps(kept))
+    assert module._suite.__wrapped__() == first
+    assert read == ["ldct.scaling"]
+
+
+def executed(arguments: list[str]) -> set[Path]:
+    """Files of the suite with a function that runs when the verb does, imports aside."""
+    options = cli._parser().parse_args(arguments)
+    package = str(file_of(ldct).parent) + os.sep
+    ran, importing = set(), set()
+
+    def note(frame, event, _):
+        above, code = frame.f_back, frame.f_code
+        if event != "call" or code in ran or not code.co_filename.startswith(package):
+            return
+        if code.co_name == "<module>" or above.f_code in importing:
+            importing.add(code)
+        else:
+            ran.add(code)
+
+    sys.setprofile(note)
+    try:
+        options.run(options)
+    finally:
+        sys.setprofile(None)
+    return {Path(code.co_filename) for code in ran}
+
+
+def test_functions_that_run_stand_in_files_that_are_named(tmp_path):
+    """Against the interpreter's own account, for the verb with most behind it."""
+    volumes, tiles = write_training_data(tmp_path)
+    stage = stage_of("small_lsgan", write_cards(tmp_path / "cards"), 2)
+    ran = executed(train_arguments(stage, volumes, tiles, tmp_path / "model"))
+    assert file_of(losses) in ran
+    left_out = {file_of(importlib.import_module(name)) for name in LEFT_OUT}
+    assert ran - left_out - files("train", without=("_validation",)) == set()

@@ -1,8 +1,9 @@
 """Types of arguments that verbs share: a bad value ends in one line, before any work."""
 
 import json
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ldct.configuration import FIXED
@@ -48,6 +49,17 @@ def json_mapping(*keys: str) -> Callable[[str], dict[str, Any]]:
 def json_list(text: str) -> list[Any]:
     """A JSON list. Raises ArgumentTypeError."""
     return _json(text, list, "a JSON list")
+
+
+def add_report(parser: ArgumentParser) -> None:
+    """Add the options of verbs that draw a table and a figure from measured values."""
+    parser.add_argument("--measured", type=Path, nargs="+", required=True, help="parquet files")
+    parser.add_argument("--titles", type=json_list, required=True, help="[[method, title], ...]")
+    parser.add_argument("--statistics", type=json_mapping(), default={}, help="of intervals, JSON")
+    parser.add_argument("--note", required=True, help="data, dose and budget in words")
+    parser.add_argument("--credit", default="", help="whom to credit for the data")
+    parser.add_argument("--tables", type=Path, required=True, help="path without suffix")
+    parser.add_argument("--figure", type=Path, required=True, help="path without suffix")
 
 
 def _whole_number(text: str, lowest: int) -> int:

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from ldct.errors import InputError
-from ldct.files import read_yaml
-from ldct.published import read_published
 
 CLAIMS = Path("config/claims.yaml")
 
@@ -20,7 +18,6 @@ def register(verbs: argparse._SubParsersAction) -> None:
         "--settings", type=json.loads, help="of the run, JSON; else its config.yaml"
     )
     claims.add_argument("--claims", type=Path, default=CLAIMS)
-    claims.add_argument("--published", type=Path, default=Path("config/published.yaml"))
     claims.add_argument("--output", type=Path, help="folder; left out: the run's own")
     claims.add_argument(
         "--expect", type=Path, metavar="JSON", help="fail where a verdict is not as in this ledger"
@@ -33,7 +30,6 @@ def register(verbs: argparse._SubParsersAction) -> None:
     explain.add_argument("method", metavar="METHOD")
     explain.add_argument("metric", metavar="METRIC", help="a column of the run's value tables")
     explain.add_argument("--protocol", help="name; left out, the run's main one")
-    explain.add_argument("--seed", help="one training seed; left out, all")
     explain.add_argument("--json", action="store_true", help="everything, as JSON")
     explain.set_defaults(run=run_explain)
 
@@ -43,62 +39,40 @@ def run_claims(options: argparse.Namespace) -> None:
     import time
 
     from ldct import provenance
-    from ldct.evaluation.claims import (
-        changed_verdicts,
-        count_verdicts,
-        judge_claims,
-        ledger,
-        load_claims,
-        verdicts_of,
-    )
-    from ldct.evaluation.claims_types import Source
+    from ldct.evaluation import claims as judge
+    from ldct.evaluation.claims_measures import Source
     from ldct.evaluation.protocol import load_protocol
-    from ldct.evaluation.run_files import CONTROLS_FILE, IMAGES, files_of_claims
-    from ldct.files import read_json, write_json, write_text
+    from ldct.evaluation.run_files import IMAGES, files_of_claims
+    from ldct.explain import open_run
+    from ldct.files import write_json, write_text
     from ldct.reporting.claims_formats import to_html, to_markdown
 
     started = time.perf_counter()
-    settings = options.settings or read_settings(options.run_folder)
-    claims = load_claims(options.claims)
+    settings = options.settings or open_run(str(options.run_folder))[1]
+    claims = judge.load_claims(options.claims)
+    expected = None if options.expect is None else judge.verdicts_of(options.expect)
     protocol = load_protocol(settings["protocol_file"])
-    rule = claims["rule"]
-    source = Source(
-        options.run_folder,
-        settings,
-        protocol,
-        read_published(options.published)["rows"],
-        rule["confidence"],
-        rule["resamples"],
-        rule["seed"],
-    )
-    findings = judge_claims(claims, source)
+    confidence = claims["rule"]["confidence"]
+    source = Source(options.run_folder, settings, protocol, confidence)
     context = describe_run(settings, protocol.describe())
-    judged = options.run_folder / CONTROLS_FILE
-    controls = read_json(judged)["metrics"] if judged.is_file() else {}
-    found = ledger(findings, claims, context, controls)
-    expected = None if options.expect is None else verdicts_of(options.expect)
+    found = judge.ledger(judge.judge_claims(claims["claims"], source), claims, context)
     folder = options.output or options.run_folder
     cards = settings["cards"] | settings.get("control_cards", {})
     titles = IMAGES | {name: card["title"] for name, card in cards.items()}
     write_json(folder / "claims.json", found)
     write_text(folder / "claims.md", to_markdown(found, titles))
     write_text(folder / "claims.html", to_html(found, titles))
-    inputs = [options.claims, options.published, settings["protocol_file"]]
-    measured = files_of_claims(claims, options.run_folder, settings)
+    measured = files_of_claims(claims["claims"], options.run_folder, settings)
+    inputs = [options.claims, settings["protocol_file"]]
     inputs += [path for path in measured if path.is_file()]
     for suffix in ("json", "md", "html"):
         provenance.write_record(
-            folder / f"claims.{suffix}",
-            inputs=inputs,
-            settings=context,
-            started=started,
+            folder / f"claims.{suffix}", inputs=inputs, settings=context, started=started
         )
-    counts = count_verdicts(findings)
-    print(", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
-    if expected is not None:
-        changes = changed_verdicts(found, expected)
-        if changes:
-            raise InputError(f"verdicts are not those of {options.expect}: {'; '.join(changes)}")
+    print(", ".join(f"{count} {verdict}" for verdict, count in found["counts"].items()))
+    changes = [] if expected is None else judge.changed_verdicts(found, expected)
+    if changes:
+        raise InputError(f"verdicts are not those of {options.expect}: {'; '.join(changes)}")
 
 
 def run_explain(options: argparse.Namespace) -> None:
@@ -106,27 +80,13 @@ def run_explain(options: argparse.Namespace) -> None:
     from ldct.explain import explain
     from ldct.reporting.explain_format import to_text
 
-    found = explain(options.name, options.method, options.metric, options.protocol, options.seed)
+    found = explain(options.name, options.method, options.metric, options.protocol)
     if options.json:
         # JSON knows no NaN and no infinity: null.
         found = json.loads(json.dumps(found), parse_constant=lambda _: None)
         print(json.dumps(found, indent=2))
     else:
         print(to_text(found), end="")
-
-
-def read_settings(run_folder: Path) -> dict[str, Any]:
-    """The resolved configuration that a run saved. InputError where there is none."""
-    path = run_folder / "config.yaml"
-    if not path.is_file():
-        raise InputError(f"{path}: not found; expected the folder of a finished run")
-    settings = read_yaml(path)
-    if not isinstance(settings, dict) or "protocol_file" not in settings:
-        raise InputError(
-            f"{path}: not the configuration that a run saved; expected the folder of a finished "
-            "run, e.g. results/demo-quick"
-        )
-    return settings
 
 
 def describe_run(settings: dict[str, Any], protocol: str) -> dict[str, Any]:
@@ -139,6 +99,5 @@ def describe_run(settings: dict[str, Any], protocol: str) -> dict[str, Any]:
         "credit": dataset.get("credit", dataset["title"] + "."),
         "budget": settings["budget_text"],
         "seeds": ", ".join(map(str, settings["seeds"])),
-        "test_patients": len(settings["test_patients"]),
         "protocol": protocol,
     }

@@ -1,4 +1,4 @@
-"""Verbs: control methods: predictions whose order every metric must get right."""
+"""Verbs: control methods: predictions that show what a metric rewards and what it misses."""
 
 import argparse
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from ldct.commands.arguments import json_list, json_mapping
 from ldct.errors import InputError
 
-SETTINGS = json_mapping("identity", "statistics", "titles", "note", "credit")
+SETTINGS = json_mapping("titles", "note", "credit")
 TABLES = ("scores", "image_quality", "texture", "lesion_bench", "detectability")
 
 
@@ -28,11 +28,10 @@ def register(verbs: argparse._SubParsersAction) -> None:
     denoise.add_argument("--outputs", type=Path, nargs="+", required=True, help="one per control")
     denoise.set_defaults(run=run_denoise)
 
-    table = verbs.add_parser("controls-table", help="which metric orders the controls as expected")
+    table = verbs.add_parser("controls-table", help="what each control does to each metric")
     for name in TABLES:
         option = f"--{name.replace('_', '-')}"
         table.add_argument(option, dest=name, type=Path, nargs="*", default=[])
-    table.add_argument("--expectations", type=Path, required=True)
     table.add_argument("--protocol", type=Path, required=True)
     table.add_argument("--settings", type=SETTINGS, required=True, help="of the run, JSON")
     table.add_argument("--output", type=Path, required=True, help="folder")
@@ -70,35 +69,18 @@ def _check_one_each(options: argparse.Namespace, *names: str) -> None:
 
 
 def run_table(options: argparse.Namespace) -> None:
-    """Judge every metric by the controls and render the tables."""
-    import time
-
-    from ldct import provenance
+    """Check the metrics' code on the controls and write their table."""
     from ldct.commands.image_quality import read_rows
-    from ldct.evaluation.control_expectations import judge, load_expectations
     from ldct.evaluation.protocol import load_protocol
-    from ldct.reporting.controls_table import render_controls
+    from ldct.reporting.controls_table import write_controls
 
-    started = time.perf_counter()
     settings = options.settings
     protocol = load_protocol(options.protocol)
-    expectations = load_expectations(options.expectations)
     files = {name: getattr(options, name) for name in TABLES if getattr(options, name)}
-    tables = {name: read_rows(paths, protocol.name) for name, paths in files.items()}
-    written = render_controls(
-        tables,
-        judge(tables, expectations, settings["identity"], settings["statistics"]),
-        expectations,
+    write_controls(
+        {name: read_rows(paths, protocol.name) for name, paths in files.items()},
         dict(settings["titles"]),
-        {key: settings[key] for key in ("note", "credit", "identity")}
-        | {"protocol": protocol.describe()},
-        options.output,
+        {**settings, "protocol": protocol.describe()},
+        options.output / "controls",
+        [*(path for paths in files.values() for path in paths), options.protocol],
     )
-    inputs = [path for paths in files.values() for path in paths]
-    for path in written:
-        provenance.write_record(
-            path,
-            inputs=[*inputs, options.expectations, options.protocol],
-            settings=settings,
-            started=started,
-        )

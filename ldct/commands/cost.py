@@ -16,16 +16,11 @@ def register(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the parser."""
     micro = verbs.add_parser("micro-benchmark", help="cost of loss terms and levels, as ratios")
     micro.add_argument("--plan", type=Path, required=True, help="YAML file of variants and pairs")
-    micro.add_argument("--models", type=json_mapping(), required=True, help="resolved stages, JSON")
-    micro.add_argument("--batch", type=positive_integer, default=4, help="tiles per step")
     micro.add_argument(
-        "--side", type=positive_integer, default=512, help="pixels of a slice's side"
-    )
-    micro.add_argument("--rounds", type=positive_integer, default=6)
-    micro.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
-    micro.add_argument("--inference-precision", choices=("fp32", "bf16"), default="fp32")
-    micro.add_argument(
-        "--engine", type=json_mapping(), default={}, help="options of `engine`, JSON"
+        "--settings",
+        type=json_mapping("models", "batch", "side", "rounds"),
+        required=True,
+        help="resolved stages and how they are timed, JSON",
     )
     add_device(micro)
     micro.add_argument("--output", type=Path, required=True, help="JSON file")
@@ -48,15 +43,10 @@ def register(verbs: argparse._SubParsersAction) -> None:
         help="overlays, as for snakemake --configfile; none is the default run",
     )
     plan.add_argument(
-        "--cores",
-        type=positive_integer,
-        help="of snakemake --cores; default: all of the machine",
+        "--cores", type=positive_integer, help="of snakemake --cores; default: all of the machine"
     )
     plan.add_argument("--gpus", type=natural_number, default=1, help="GPUs that the run may use")
     plan.add_argument("--json", type=Path, help="also write the plan to this file")
-    plan.add_argument(
-        "--compare", type=Path, metavar="FOLDER", help="results folder of a finished run of it"
-    )
     plan.set_defaults(run=run_plan)
 
 
@@ -66,68 +56,35 @@ def run_micro(options: argparse.Namespace) -> None:
 
     from ldct import provenance
     from ldct.files import write_json
-    from ldct.micro_benchmark import measure_pairs
+    from ldct.micro_benchmark import Setup, measure_pairs, read_plan
     from ldct.training.devices import device_record, hold_device, limit_threads
     from ldct.training.engine import Engine, resolve_engine
 
     started = time.perf_counter()
     limit_threads(options.threads)
+    settings = dict(options.settings)
+    models, rounds = settings.pop("models"), settings.pop("rounds")
     with hold_device(options.device, options.gpus, options.jobs_per_gpu) as device:
-        engine = resolve_engine(Engine(**options.engine), device)
-        pairs = measure_pairs(
-            _plan_of_pairs(options.plan),
-            options.models,
-            batch=options.batch,
-            side=options.side,
-            rounds=options.rounds,
-            device=device,
-            precision=options.precision,
-            inference_precision=options.inference_precision,
-            engine=engine,
-        )
-        write_json(options.output, pairs)
+        engine = resolve_engine(Engine(**settings.pop("engine", {})), device)
+        setup = Setup(device=device, engine=engine, **settings)
+        write_json(options.output, measure_pairs(read_plan(options.plan), models, setup, rounds))
+        how = {"rounds": rounds, **settings, "engine": engine.result_options()}
         provenance.write_record(
             options.output,
             inputs=[options.plan],
-            settings={
-                "batch": options.batch,
-                "side": options.side,
-                "rounds": options.rounds,
-                "precision": options.precision,
-                "inference_precision": options.inference_precision,
-                "engine": engine.result_options(),
-                **device_record(device),
-            },
+            settings={**how, **device_record(device)},
             started=started,
         )
-
-
-def _plan_of_pairs(path: Path) -> dict[str, Any]:
-    from ldct.files import read_yaml
-
-    plan = read_yaml(path)
-    if not isinstance(plan, dict) or not {"variants", "pairs"} <= set(plan):
-        raise InputError(
-            f"{path}: found no variants and pairs; expected a file like config/micro_benchmark.yaml"
-        )
-    return plan
 
 
 def run_plan(options: argparse.Namespace) -> None:
     """Print what a configuration will cost on this machine, holding a GPU where it has one."""
     from ldct.configuration import resolve_run
-    from ldct.evaluation.cost import collect_cost
     from ldct.files import write_json
     from ldct.plan import make_plan
-    from ldct.plan_comparison import compare_plan
-    from ldct.probes import stage_facts
     from ldct.reporting.plan_text import plan_text
     from ldct.training.devices import hold_device, usable_cores
 
-    if options.compare is not None and not options.compare.is_dir():
-        raise InputError(
-            f"--compare: no folder {options.compare}; expected the results of a finished run"
-        )
     settings = resolve_run(merged_configuration(options.config), REPOSITORY)
     with hold_device(settings["device"], options.gpus, settings["jobs_per_gpu"]) as device:
         plan = make_plan(
@@ -137,14 +94,9 @@ def run_plan(options: argparse.Namespace) -> None:
             gpus=options.gpus,
             device=device,
         )
-    comparison = None
-    if options.compare is not None:
-        facts = stage_facts(settings["models"])
-        comparison = compare_plan(plan, collect_cost(settings, options.compare, facts))
-        plan["foretold_over_measured"] = comparison
     if options.json is not None:
         write_json(options.json, plan)
-    print(plan_text(plan, comparison))
+    print(plan_text(plan))
 
 
 def merged_configuration(overlays: list[Path]) -> dict[str, Any]:
@@ -170,30 +122,28 @@ def run_cost(options: argparse.Namespace) -> None:
 
     from ldct import provenance
     from ldct.evaluation.cost import collect_cost
-    from ldct.files import write_json, write_text
+    from ldct.files import write_json
     from ldct.inputs import read_mapping
     from ldct.probes import stage_facts
-    from ldct.reporting.cost_formats import cost_csv, cost_html, cost_markdown
+    from ldct.reporting.bench_tables import write_tables
+    from ldct.reporting.cost_formats import NOTES, cost_frame, cost_tables
 
     started = time.perf_counter()
-    settings = options.settings
-    facts = stage_facts(settings["models"])
-    cost = collect_cost(settings, options.run_folder, facts)
+    settings, path = options.settings, options.output / "cost.json"
+    cost = collect_cost(settings, options.run_folder, stage_facts(settings["models"]))
     cost["micro"] = read_mapping(options.micro)
+    write_json(path, cost)
+    provenance.write_record(path, inputs=[options.micro], settings={}, started=started)
     caption = (
         f"Networks as configured for {settings['dataset']['title']}, {settings['budget_text']}; "
-        f"a dash marks what does not apply or was not recorded."
+        "a dash marks what does not apply or was not recorded."
     )
-    page = (cost, settings["run"], caption)
-    written = {
-        "cost.csv": cost_csv(cost),
-        "cost.md": cost_markdown(*page),
-        "cost.html": cost_html(*page),
-    }
-    write_json(options.output / "cost.json", cost)
-    for name, text in written.items():
-        write_text(options.output / name, text)
-    for name in ("cost.json", *written):
-        provenance.write_record(
-            options.output / name, inputs=[options.micro], settings={}, started=started
-        )
+    write_tables(
+        path.with_suffix(""),
+        f"Cost of run {settings['run']}",
+        cost_tables(cost),
+        cost_frame(cost),
+        NOTES,
+        [options.micro],
+        [caption],
+    )

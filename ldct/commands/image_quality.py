@@ -1,11 +1,11 @@
 """Verbs: full-image metrics beside PSNR and SSIM, HU fidelity by tissue, and their table."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ldct.commands.arguments import SEED_HELP, json_mapping, positive_integer, seed_argument
+from ldct.commands.arguments import SEED_HELP, json_mapping, seed_argument
 from ldct.errors import InputError
 
 SETTINGS = json_mapping("statistics", "context", "titles")
@@ -29,14 +29,12 @@ def register(verbs: argparse._SubParsersAction) -> None:
     )
     measure.add_argument("--lpips", choices=("alex", "vgg"))
     measure.add_argument("--lpips-weights", type=Path, help="made by fetch-lpips-weights")
-    measure.add_argument("--workers", type=positive_integer, default=1)
     measure.add_argument("--output", type=Path, required=True)
     measure.set_defaults(run=run_measure)
 
     table = verbs.add_parser("metrics-table", help="all metrics of all methods with intervals")
     table.add_argument("--scores", type=Path, nargs="+", required=True)
     table.add_argument("--image-quality", type=Path, nargs="+", required=True)
-    table.add_argument("--controls", type=Path, help="controls.json of the run")
     table.add_argument("--protocol", type=Path, required=True)
     table.add_argument("--settings", type=SETTINGS, required=True, help="of the run, JSON")
     table.add_argument("--output", type=Path, required=True, help="folder")
@@ -65,21 +63,15 @@ def run_measure(options: argparse.Namespace) -> None:
         network_input=(tuple(seen["window"]), seen["clip"]) if seen else None,
         lpips_network=options.lpips,
         lpips_weights=options.lpips_weights,
-        workers=options.workers,
     )
 
 
 def run_table(options: argparse.Namespace) -> None:
-    """Render the table of metrics in three formats."""
-    import time
-
-    from ldct import provenance
-    from ldct.evaluation.image_quality import FULL_REFERENCE
+    """Write the table of metrics in three formats."""
+    from ldct.evaluation.columns_metrics import FULL_REFERENCE, SCORES
     from ldct.evaluation.protocol import load_protocol
-    from ldct.inputs import read_mapping
-    from ldct.reporting.metrics_table import SCORES, render_metrics, summarise_metrics
+    from ldct.reporting.metrics_table import summarise_metrics, write_metrics
 
-    started = time.perf_counter()
     protocol = load_protocol(options.protocol)
     settings = options.settings
     summary = summarise_metrics(
@@ -87,20 +79,16 @@ def run_table(options: argparse.Namespace) -> None:
         read_rows(options.image_quality, protocol.name, FULL_REFERENCE),
         settings["statistics"],
     )
-    flagged = read_mapping(options.controls, "metrics")["metrics"] if options.controls else {}
-    context = {**settings["context"], "protocol": protocol.describe()}
-    written = render_metrics(summary, dict(settings["titles"]), flagged, context, options.output)
-    controls = [options.controls] if options.controls else []
-    for path in written:
-        provenance.write_record(
-            path,
-            inputs=[*options.scores, *options.image_quality, *controls, options.protocol],
-            settings=settings,
-            started=started,
-        )
+    write_metrics(
+        summary,
+        dict(settings["titles"]),
+        {**settings["context"], "protocol": protocol.describe()},
+        options.output / "metrics",
+        [*options.scores, *options.image_quality, options.protocol],
+    )
 
 
-def read_rows(paths: list[Path], protocol: str, columns: Sequence[str] = ()) -> Any:
+def read_rows(paths: list[Path], protocol: str, columns: Iterable[str] = ()) -> Any:
     """Rows of all files as one frame; where they have protocols, those of the one named.
 
     Raises InputError where a file is no table with `columns`, or none has the protocol.

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ldct.commands.arguments import json_list, json_mapping, positive_integer
+from ldct.commands.arguments import json_list, json_mapping
 from ldct.errors import InputError
 from ldct.files import write_text
 from ldct.inputs import open_array, read_volume_info
@@ -16,17 +16,10 @@ def register(verbs: argparse._SubParsersAction) -> None:
     config.add_argument("--output", type=Path, required=True)
     config.set_defaults(run=run_save_config)
 
-    network = verbs.add_parser("draw-network", help="Fig. 1, from the network's definition")
-    network.add_argument(
-        "--network", type=json_mapping("name", "file"), required=True, help="file, options, JSON"
-    )
-    network.add_argument("--output", type=Path, required=True, help="path without suffix")
-    network.set_defaults(run=run_draw_network)
-
-    cascade = verbs.add_parser("draw-cascade", help="Fig. 2, from the cascade's card")
-    cascade.add_argument("--card", type=json_mapping("title"), required=True)
-    cascade.add_argument("--models", type=json_list, required=True)
-    cascade.add_argument("--output", type=Path, required=True, help="path without suffix")
+    cascade = verbs.add_parser("draw-cascade", help="Figs. 1 and 2, from a cascade's definition")
+    cascade.add_argument("--title", required=True, help="of the cascade")
+    cascade.add_argument("--models", type=json_list, required=True, help="its levels, JSON")
+    cascade.add_argument("--output", type=Path, nargs=2, required=True, help="without suffixes")
     cascade.set_defaults(run=run_draw_cascade)
 
     comparison = verbs.add_parser("draw-comparison", help="Fig. 3, the largest lesion")
@@ -35,17 +28,8 @@ def register(verbs: argparse._SubParsersAction) -> None:
     comparison.set_defaults(run=run_draw_comparison)
 
     texture = verbs.add_parser("draw-texture", help="Fig. 4, the flattest soft tissue")
-    texture.add_argument(
-        "--side", type=positive_integer, default=96, help="side of the region in pixels"
-    )
     add_panels(texture)
     texture.set_defaults(run=run_draw_texture)
-
-    panels = verbs.add_parser("draw-lesion-panels", help="a panel for every lesion slice")
-    add_panels(panels)
-    panels.add_argument("--lesions", type=Path, required=True)
-    panels.add_argument("--credit", default="", help="whom to credit for the data")
-    panels.set_defaults(run=run_draw_lesion_panels)
 
 
 def add_panels(parser: argparse.ArgumentParser) -> None:
@@ -65,41 +49,15 @@ def run_save_config(options: argparse.Namespace) -> None:
     write_text(options.output, yaml.safe_dump(options.settings, sort_keys=False))
 
 
-def run_draw_network(options: argparse.Namespace) -> None:
-    """Draw Fig. 1."""
+def run_draw_cascade(options: argparse.Namespace) -> None:
+    """Draw the network of the last level (Fig. 1) and the cascade (Fig. 2)."""
+    from ldct.reporting.cascade_diagram import draw_cascade
     from ldct.reporting.network_diagram import draw_network
     from ldct.training.networks import build_network
 
-    network = build_network(options.network, 0, "figure")
-    draw_network(network, options.network["name"].upper(), options.output)
-
-
-def run_draw_cascade(options: argparse.Namespace) -> None:
-    """Draw Fig. 2."""
-    from ldct.denoising.network_facts import count_parameters
-    from ldct.reporting.cascade_diagram import draw_cascade
-    from ldct.training.networks import build_network
-
-    stages = []
-    for model in options.models:
-        adversarial = model["loss"].get("adversarial")
-        network = model["network"]
-        stage = {
-            "name": model["title"],
-            "network": network["name"].upper(),
-            "target": model["target"],
-            "loss": model["loss"],
-            "parameters": count_parameters(build_network(network, 0, "figure")),
-        }
-        if adversarial:
-            critic = build_network(adversarial["discriminator"], 0, "figure")
-            conditional = adversarial["kind"] == "least_squares" and adversarial["discriminator"][
-                "options"
-            ].get("conditional", True)
-            given = " given X" if conditional else ""
-            stage["discriminator"] = f"D{given}, {count_parameters(critic):,} parameters"
-        stages.append(stage)
-    draw_cascade(options.card, stages, options.output)
+    network = options.models[-1]["network"]
+    draw_network(build_network(network, 0, "figure"), network["name"].upper(), options.output[0])
+    draw_cascade(options.title, options.models, options.output[1])
 
 
 def predictions_by_patient(
@@ -127,33 +85,30 @@ def run_draw_comparison(options: argparse.Namespace) -> None:
 
     infos = {folder: read_volume_info(folder) for folder in options.test_folders}
     found = largest_lesion(options.lesions, list(infos.values()))
-    folder = options.test_folders[0]
     if found is None:
-        shape = slice_shape(folder)
-        _draw_region(options, folder, len(infos[folder]["z_mm"]) // 2, central_region(shape))
+        _draw_region(options, *central_region(options.test_folders[0]))
         return
     lesion, row = found
     folder = next(name for name, info in infos.items() if info["patient"] == lesion["patient"])
-    _draw_region(options, folder, row, lesion_roi(lesion, infos[folder], slice_shape(folder)))
+    shape = open_array(folder / "full.npy").shape[1:]
+    _draw_region(options, folder, row, lesion_roi(lesion, infos[folder], shape))
 
 
 def run_draw_texture(options: argparse.Namespace) -> None:
     """Draw Fig. 4: texture in the flattest square of soft tissue of the first test patient.
 
-    Where no square of the asked size is all soft tissue, half and a quarter of it are tried, then
-    the next patient, and last the middle of the first.
+    Where no square of 96 pixels is all soft tissue, half and a quarter of it are tried, then the
+    next patient, and last the middle of the first.
     """
     from ldct.evaluation.regions import flattest_soft_tissue
 
     for folder in options.test_folders:
-        for side in (options.side, options.side // 2, options.side // 4):
+        for side in (96, 48, 24):
             found = flattest_soft_tissue(open_array(folder / "full.npy"), side)
             if found is not None:
                 _draw_region(options, folder, *found)
                 return
-    folder = options.test_folders[0]
-    row = len(read_volume_info(folder)["z_mm"]) // 2
-    _draw_region(options, folder, row, central_region(slice_shape(folder)))
+    _draw_region(options, *central_region(options.test_folders[0]))
 
 
 def _draw_region(
@@ -176,32 +131,8 @@ def _draw_region(
     )
 
 
-def slice_shape(folder: Path) -> tuple[int, int]:
-    """Rows and columns of the slices in a test-set folder."""
-    return open_array(folder / "full.npy").shape[1:]
-
-
-def central_region(shape: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The middle quarter of an image (top, bottom, left, right), where no lesion is annotated."""
-    rows, columns = shape[0] // 4, shape[1] // 4
-    top, left = (shape[0] - rows) // 2, (shape[1] - columns) // 2
-    return top, top + rows, left, left + columns
-
-
-def run_draw_lesion_panels(options: argparse.Namespace) -> None:
-    """Draw a panel for every lesion slice of the test set, and an index of them."""
-    from ldct.data.folders import atomic_folder
-    from ldct.evaluation.protocol import load_protocol
-    from ldct.reporting.lesion_panels import render_lesion_panels
-
-    found = predictions_by_patient(options.predictions, options.titles)
-    cases = [(folder, found.get(folder.name, {})) for folder in options.test_folders]
-    with atomic_folder(options.output) as temporary:
-        render_lesion_panels(
-            cases,
-            options.lesions,
-            load_protocol(options.protocol),
-            options.note,
-            temporary,
-            options.credit,
-        )
+def central_region(folder: Path) -> tuple[Path, int, tuple[int, int, int, int]]:
+    """The folder, its middle slice, and the middle quarter of it (top, bottom, left, right)."""
+    slices, rows, columns = open_array(folder / "full.npy").shape
+    top, left = (rows - rows // 4) // 2, (columns - columns // 4) // 2
+    return folder, slices // 2, (top, top + rows // 4, left, left + columns // 4)

@@ -1,4 +1,4 @@
-"""Verbs: texture lab: noise power spectra, periodic peaks, distance to the texture of NDCT."""
+"""Verbs: texture lab: noise power spectra and their distance to that of NDCT."""
 
 import argparse
 from pathlib import Path
@@ -13,11 +13,10 @@ def register(verbs: argparse._SubParsersAction) -> None:
         help="squares of soft tissue, and the texture of NDCT and LDCT in them",
     )
     squares.add_argument("--test-folders", type=Path, nargs="+", required=True)
-    squares.add_argument("--window", type=float, nargs=2, required=True, help="of networks, HU")
     squares.add_argument("--output", type=Path, required=True, help="folder")
     squares.set_defaults(run=run_texture_references)
 
-    measure = verbs.add_parser("texture", help="noise power and periodic peaks of one prediction")
+    measure = verbs.add_parser("texture", help="noise power of one prediction")
     measure.add_argument("--test-folder", type=Path, required=True)
     measure.add_argument("--prediction", type=Path, required=True)
     measure.add_argument("--squares", type=Path, required=True)
@@ -44,7 +43,7 @@ def run_texture_references(options: argparse.Namespace) -> None:
     """Choose squares on NDCT, and measure NDCT and LDCT in them."""
     from ldct.evaluation.texture_files import write_references
 
-    write_references(options.test_folders, tuple(options.window), options.output)
+    write_references(options.test_folders, options.output)
 
 
 def run_texture(options: argparse.Namespace) -> None:
@@ -62,7 +61,7 @@ def run_texture(options: argparse.Namespace) -> None:
 
 
 def run_texture_report(options: argparse.Namespace) -> None:
-    """Write tables/texture.{csv,md,html,json} and the figures."""
+    """Write tables/texture.{csv,md,html} and the figures."""
     import time
 
     from ldct import provenance
@@ -74,18 +73,11 @@ def run_texture_report(options: argparse.Namespace) -> None:
     started = time.perf_counter()
     rows = [tuple(row) for row in options.rows]
     summary = summarise_texture(options.measured, rows, options.statistics)
-    facts = read_mapping(options.facts, "side_px", "window_hu")
-    written = write_texture_tables(summary, facts, options.note, options.credit, options.tables)
-    written += draw_curves(summary, options.note, options.figures / "texture_nps")
+    facts = read_mapping(options.facts, "side_px", "n_squares")
+    inputs = [*options.measured, options.facts]
+    write_texture_tables(summary, facts, options.note, options.credit, options.tables, inputs)
+    written = draw_curves(summary, options.note, options.figures / "texture_nps")
     written += draw_spectra(summary, options.note, options.figures / "texture_spectra")
+    settings = {"rows": options.rows, "statistics": options.statistics, "note": options.note}
     for path in written:
-        provenance.write_record(
-            path,
-            inputs=[*options.measured, options.facts],
-            settings={
-                "rows": options.rows,
-                "statistics": options.statistics,
-                "note": options.note,
-            },
-            started=started,
-        )
+        provenance.write_record(path, inputs=inputs, settings=settings, started=started)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ldct import provenance
+from ldct.code_behind import code_behind
 from ldct.commands.arguments import json_list, json_mapping, natural_number, positive_integer
 from ldct.errors import InputError
 from ldct.files import sha256_of_file
@@ -158,9 +159,7 @@ def _train(options: argparse.Namespace, device: Any, group: Any) -> None:
     inputs += [file for file in (options.perceptual_weights, options.validation_protocol) if file]
     pixels = [folder / name for folder in options.volumes for name in ("full.npy", "quarter.npy")]
     versions = {"torch": torch.__version__}
-    fingerprint = _fingerprint(
-        settings | versions, [*inputs, *pixels, *_code(options.stage, options.upstream)]
-    )
+    fingerprint = _fingerprint(settings | versions, [*inputs, *pixels, *_code(options)])
     with ExitStack() as stack:
         finished = False
         if group.is_first:
@@ -245,8 +244,9 @@ def run_draw_loss_curves(options: argparse.Namespace) -> None:
     started = time.perf_counter()
     figure = draw_loss_curves(read_histories(options.titles, options.histories), options.note)
     settings = {"titles": options.titles, "note": options.note}
-    for path in save_figure(figure, options.output):
-        provenance.write_record(path, inputs=options.histories, settings=settings, started=started)
+    save_figure(
+        figure, options.output, inputs=options.histories, settings=settings, started=started
+    )
 
 
 def run_fetch_weights(options: argparse.Namespace) -> None:
@@ -265,12 +265,11 @@ def run_fetch_weights(options: argparse.Namespace) -> None:
     )
 
 
-def _code(stage: dict, upstream: list[dict]) -> list[Path]:
+def _code(options: argparse.Namespace) -> list[str]:
     """Python files that define the training: the networks' and those of the package."""
-    package = Path(__file__).resolve().parent.parent
-    modules = [*sorted((package / "training").glob("*.py")), package / "data/tiles.py"]
-    levels = [Path(level["network"]["file"]) for level in upstream]
-    return [*_network_files(stage), *levels, *modules, package / "scaling.py"]
+    levels = [level["network"]["file"] for level in options.upstream]
+    unused = () if options.validation else ("_validation",)
+    return [*code_behind("train", *_network_files(options.stage), *levels, without=unused)]
 
 
 def _network_files(stage: dict) -> list[Path]:

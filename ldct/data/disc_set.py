@@ -3,14 +3,13 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ldct.data.discs import Signal, Site, choose_sites, simulate_crops
+from ldct.data.discs import Site, choose_sites, simulate_crops
 from ldct.data.dose import (
     CALIBRATION_SLICES,
     DoseSettings,
@@ -42,13 +41,13 @@ def write_disc_set(
 
     volume_folders : of test patients. Discs go into the first that has all the places wanted, else
         into the one with most. lesions : table of lesions.csv; slices with a lesion are left out.
-    settings : `contrasts_hu`, `diameters_mm`, `locations` (places), `crop` (side in pixels).
+    settings : `contrast_hu`, `diameters_mm`, `locations` (places), `crop` (side in pixels).
     dose_fraction : photons of the low dose over those of the scan. The noise is as large as in the
         patient's own quarter dose: its level is measured there.
-    folder : gets full.npy, quarter.npy, volume.json, and discs.json with one entry per crop: site,
-        slice_index, row, column (of the patient's volume), contrast_hu and diameter_mm (both null
-        without disc), and `problem`: why there are no discs, or null. Where there are none the
-        folder holds one crop without a disc, so that every method has something to denoise.
+    folder : gets full.npy, quarter.npy, volume.json, and discs.json with contrast_hu, diameters_mm,
+        sites, one entry per crop (site, slice_index, row and column of the patient's volume,
+        diameter_mm: null without disc), and `problem`: why there are no discs, or null. Where there
+        are none the folder holds one crop, so that every method has something to denoise.
     """
     started = time.perf_counter()
     source, volume, sites = _best_patient(volume_folders, lesions, settings)
@@ -67,6 +66,7 @@ def write_disc_set(
                 "patient": volume.info["patient"],
                 "pixel_mm": volume.info["pixel_mm"],
                 "dose_fraction": dose_fraction,
+                "contrast_hu": settings["contrast_hu"],
                 **content,
             },
         )
@@ -88,14 +88,13 @@ def _simulated(
     """Both doses [crop, row, column] and what discs.json says; InputError where it cannot be."""
     if not sites:
         raise InputError("no flat soft tissue large enough for the discs in the test patients")
-    pairs = product(settings["contrasts_hu"], settings["diameters_mm"])
-    signals = [Signal(contrast, diameter) for contrast, diameter in pairs]
-    crop, dose = settings["crop"], _dose(volume, dose_fraction)
+    diameters, crop = settings["diameters_mm"], settings["crop"]
+    dose = _dose(volume, dose_fraction)
     images = simulate_crops(
         volume.full,
         volume.info["pixel_mm"][0],
         sites,
-        signals,
+        (settings["contrast_hu"], diameters),
         crop,
         dose["photons"],
         DoseSettings(dose_fraction=dose_fraction, noise_ratio=dose["noise_ratio"]),
@@ -105,18 +104,16 @@ def _simulated(
         {
             "site": number,
             **{key: getattr(site, key) for key in ("slice_index", "row", "column")},
-            "contrast_hu": signal.contrast_hu if signal else None,
-            "diameter_mm": signal.diameter_mm if signal else None,
+            "diameter_mm": diameter,
         }
         for number, site in enumerate(sites)
-        for signal in (None, *signals)
+        for diameter in (None, *diameters)
     ]
     # Mixed, so that a method (or control) that takes other slices for this one finds no pattern.
     order = np.random.default_rng(ORDER_SEED).permutation(len(crops))
     full, quarter = (dose_images.reshape(-1, crop, crop)[order] for dose_images in images)
-    content = {"signals": list(map(asdict, signals)), "sites": list(map(asdict, sites))}
-    content |= {"dose": dose, "crops": [crops[place] for place in order], "problem": None}
-    return full, quarter, content
+    content = {"diameters_mm": diameters, "sites": list(map(asdict, sites)), "dose": dose}
+    return full, quarter, {**content, "crops": [crops[place] for place in order], "problem": None}
 
 
 def _without_discs(
@@ -126,7 +123,7 @@ def _without_discs(
     slices, rows, columns = volume.full.shape
     top, left = max(rows - crop, 0) // 2, max(columns - crop, 0) // 2
     middle = np.s_[slices // 2 : slices // 2 + 1, top : top + crop, left : left + crop]
-    content = {"signals": [], "sites": [], "dose": {}, "crops": [], "problem": problem}
+    content = {"diameters_mm": [], "sites": [], "dose": {}, "crops": [], "problem": problem}
     return np.asarray(volume.full[middle]), np.asarray(volume.quarter[middle]), content
 
 

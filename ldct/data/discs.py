@@ -51,14 +51,6 @@ class Site:
     structure_hu: float
 
 
-@dataclass(frozen=True)
-class Signal:
-    """A disc: contrast_hu to its background (negative: darker), diameter_mm."""
-
-    contrast_hu: float
-    diameter_mm: float
-
-
 def choose_sites(
     full_hu: np.ndarray,
     info: Mapping[str, Any],
@@ -165,7 +157,7 @@ def simulate_crops(
     full_hu: np.ndarray,
     pixel_mm: float,
     sites: Sequence[Site],
-    signals: Sequence[Signal],
+    discs: tuple[float, Sequence[float]],
     crop: int,
     photons: float,
     settings: DoseSettings,
@@ -173,22 +165,23 @@ def simulate_crops(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Full- and quarter-dose crops of every site, without a disc and with each disc.
 
-    full_hu : [slice, n, n]. pixel_mm : the same along rows and columns. photons : see
+    full_hu : [slice, n, n]. pixel_mm : the same along rows and columns. discs : their contrast to
+        the background in HU (negative: darker) and their diameters in mm. photons : see
         `ldct.data.dose.calibrate_photons`. workers : threads; the result is the same for any.
-    Returns two int16 HU arrays (sites, 1 + signals, crop, crop): the first of each site is without
+    Returns two int16 HU arrays (sites, 1 + discs, crop, crop): the first of each site is without
     a disc. All crops of a site hold the same noise, except that the disc changes its level.
     Raises InputError where the slices are not square or do not fit into the scanner.
     """
     size = full_hu.shape[-1]
     narrow = replace(settings, geometry=settings.geometry.narrowed(size / 2 * pixel_mm))
-    shape = (len(sites), 1 + len(signals), crop, crop)
+    shape = (len(sites), 1 + len(discs[1]), crop, crop)
     full, quarter = np.empty(shape, np.int16), np.empty(shape, np.int16)
 
     def simulate(index: int) -> None:
         numbers = [i for i, site in enumerate(sites) if site.slice_index == index]
         own = [sites[number] for number in numbers]
         background = np.clip(full_hu[index], LOWEST_HU, HIGHEST_HU).astype(np.float32)
-        pairs = _slice_versions(background, index, pixel_mm, own, signals, photons, narrow)
+        pairs = _slice_versions(background, index, pixel_mm, own, discs, photons, narrow)
         for version, (scan, low) in enumerate(pairs):
             for number, site in zip(numbers, own, strict=True):
                 window = crop_window(site, crop)
@@ -213,11 +206,11 @@ def _slice_versions(
     index: int,
     pixel_mm: float,
     sites: Sequence[Site],
-    signals: Sequence[Signal],
+    discs: tuple[float, Sequence[float]],
     photons: float,
     settings: DoseSettings,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(full, quarter) of one slice: without discs, then with each signal at every site."""
+    """(full, quarter) of one slice: without discs, then with each disc at every site."""
     geometry = settings.geometry
     integrals = line_integrals(background, pixel_mm, settings)
     white = slice_generator(NOISE_SEED, index).standard_normal(integrals.shape, dtype=np.float32)
@@ -233,15 +226,12 @@ def _slice_versions(
         return scan, scan + noise * np.float32(1000 / settings.water_per_mm)
 
     yield with_noise(background, integrals)
-    diameters = {signal.diameter_mm for signal in signals}
-    chords = {mm: disc_chords(centres, mm, geometry) for mm in diameters}
-    discs = {mm: reconstruct(chords[mm]) for mm in diameters}  # one HU of contrast
-    for signal in signals:
-        per_mm = signal.contrast_hu / 1000 * settings.water_per_mm
-        yield with_noise(
-            background + np.float32(signal.contrast_hu) * discs[signal.diameter_mm],
-            integrals + np.float32(per_mm) * chords[signal.diameter_mm],
-        )
+    contrast_hu, diameters_mm = discs
+    per_mm = np.float32(contrast_hu / 1000 * settings.water_per_mm)
+    for diameter in diameters_mm:
+        chords = disc_chords(centres, diameter, geometry)
+        shown = np.float32(contrast_hu) * reconstruct(chords)
+        yield with_noise(background + shown, integrals + per_mm * chords)
 
 
 def _stored(hu: np.ndarray) -> np.ndarray:

@@ -7,8 +7,8 @@ import numpy as np
 from scipy.ndimage import binary_erosion, gaussian_filter
 
 from ldct.denoising.block_matching import tune_factor
+from ldct.evaluation.tissues import SOFT_TISSUE_HU
 
-SOFT_TISSUE_HU = (0.0, 150.0)
 SMOOTHING_PX = 4.0  # what is coarser is anatomy, what is finer is noise
 MEDIAN_TO_STD = 1.4826  # median of absolute values to standard deviation, normal distribution
 

@@ -1,13 +1,12 @@
 """The claim ledger: a verdict for each testable sentence of the paper, by a rule fixed before."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from ldct.errors import InputError
-from ldct.evaluation.claims_measures import compare
-from ldct.evaluation.claims_types import Comparison, Source
+from ldct.evaluation.claims_measures import Comparison, Outcome, Source, compare
 from ldct.evaluation.run_tables import NotMeasuredError
 from ldct.evaluation.uncertainty import holm
 from ldct.files import read_json, read_yaml
@@ -15,15 +14,16 @@ from ldct.schema import validate
 
 VERDICTS = ("supported", "not supported", "undecided", "not measured")
 Verdict = Literal["supported", "not supported", "undecided", "not measured"]
+Found = Sequence[tuple[Outcome, float | None]]  # of each comparison: outcome and p value
 
 
 @dataclass(frozen=True)
 class Finding:
     """A claim with what was measured.
 
-    leaning : what the intervals say before the correction for the number of claims.
-    p_value, p_holm : of the leaning, before and after that correction; None where nothing was
-    sampled. missing : why parts could not be measured.
+    leaning : the verdict before the correction for the number of claims, a number that lacks its
+    interval standing for it. p_value, p_holm : before and after that correction; None where nothing
+    was sampled. missing : why parts could not be measured.
     """
 
     claim: Mapping[str, Any]
@@ -32,59 +32,67 @@ class Finding:
     p_value: float | None
     p_holm: float | None
     comparisons: Sequence[Comparison]
-    missing: Sequence[str] = field(default=())
+    missing: Sequence[str]
 
     @property
     def reason(self) -> str:
         """Why the verdict is no plain yes or no; empty where it is."""
         if self.verdict == "not measured":
-            return "; ".join(dict.fromkeys(self.missing))
-        if self.verdict == "undecided" and self.leaning != "undecided":
-            return f"{self.leaning} by its own intervals, not after Holm's correction"
-        return ""
+            return "; ".join(self.missing)
+        if self.verdict != "undecided" or self.leaning == "undecided":
+            return ""
+        thin = [each for each in self.comparisons if each.lacks_interval]
+        why = extent(thin[0]) if thin else "not after Holm's correction"
+        return f"leans to {self.leaning}: {why}"
 
 
 def load_claims(path: Path) -> dict[str, Any]:
-    """Read and check a file of claims. Raises InputError naming the file and the key."""
-    claims = read_yaml(path)
-    validate(claims, "claims", str(path))
-    names = [claim["id"] for claim in claims["claims"]]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"{path}: key 'claims': id {twice[0]} stands twice; expected each once")
-    for claim in claims["claims"]:
-        others = sum(len(part.get("references", [None])) for part in claim["parts"])
-        if claim.get("rank", 1) > others + 1:
+    """Source, rule and claims of a file, each claim with its `heading`.
+
+    Raises InputError naming the file and the key.
+    """
+    content = read_yaml(path)
+    validate(content, "claims", str(path))
+    claims = [
+        {"heading": heading} | claim
+        for heading, group in content["claims"].items()
+        for claim in group
+    ]
+    names = [claim["id"] for claim in claims]
+    for claim in claims:
+        if names.count(claim["id"]) > 1:
+            raise InputError(f"{path}: id {claim['id']} stands twice; expected each once")
+        places = 1 + sum(len(part.get("references", [None])) for part in claim["parts"])
+        if claim.get("rank", 1) > places:
             raise InputError(
                 f"{path}: claim {claim['id']}: key 'rank': found {claim['rank']}, expected a place "
-                f"among {others + 1}"
+                f"among {places}"
             )
-    return claims
+    return content | {"claims": claims}
 
 
-def judge_claims(claims: Mapping[str, Any], source: Source) -> list[Finding]:
+def judge_claims(claims: Sequence[Mapping[str, Any]], source: Source) -> list[Finding]:
     """Measure every claim and give all of them their verdicts together."""
-    measured = [_measure(claim, source) for claim in claims["claims"]]
-    level = 1 - source.confidence
-    weighed = [weigh(*each) for each in measured]
+    measured = [_measure(claim, source) for claim in claims]
+    weighed = [
+        weigh(claim, [(each.outcome, each.p_value) for each in found], len(missing))
+        for claim, (found, missing) in zip(claims, measured, strict=True)
+    ]
     tested = [number for number, (_, p) in enumerate(weighed) if p is not None]
     corrected = dict(zip(tested, holm([weighed[number][1] for number in tested]), strict=True))
     findings = []
-    for number, ((claim, comparisons, missing), (leaning, p)) in enumerate(
-        zip(measured, weighed, strict=True)
-    ):
-        verdict = leaning
-        if leaning in ("supported", "not supported") and corrected.get(number, 0) >= level:
+    for number, (claim, (found, missing)) in enumerate(zip(claims, measured, strict=True)):
+        verdict, p = weighed[number]
+        leaning, _ = weigh(claim, [(each.leaning, each.p_value) for each in found], len(missing))
+        decided = verdict in ("supported", "not supported")
+        if decided and corrected.get(number, 0) >= 1 - source.confidence:
             verdict = "undecided"
-        findings.append(
-            Finding(claim, verdict, leaning, p, corrected.get(number), comparisons, missing)
-        )
+        p_holm = corrected.get(number)
+        findings.append(Finding(claim, verdict, leaning, p, p_holm, found, missing))
     return findings
 
 
-def _measure(
-    claim: Mapping[str, Any], source: Source
-) -> tuple[Mapping[str, Any], list[Comparison], list[str]]:
+def _measure(claim: Mapping[str, Any], source: Source) -> tuple[list[Comparison], list[str]]:
     comparisons, missing = [], []
     for part in claim["parts"]:
         for reference in part.get("references", [None]):
@@ -92,42 +100,35 @@ def _measure(
                 comparisons.append(compare(part, reference, source))
             except NotMeasuredError as reason:
                 missing.append(str(reason))
-    return claim, comparisons, missing
+    return comparisons, list(dict.fromkeys(missing))
 
 
 def weigh(
-    claim: Mapping[str, Any], comparisons: Sequence[Comparison], missing: Sequence[str]
+    claim: Mapping[str, Any], found: Found, n_missing: int = 0
 ) -> tuple[Verdict, float | None]:
     """What the comparisons say together, with the p value of it.
 
     All parts must hold (or, for `rank: r`, exactly r - 1 must go against the claim): the p value
     of a support is the largest of the parts. One part too many against the claim refutes it: that
-    p value is the smallest that would do, times the number of parts. Where something is missing a
-    claim can be refuted, but not supported.
+    p value is the smallest that would do, times the number of parts. A number that was not sampled
+    has none: its margin takes the p's place. Where something is missing a claim can be refuted, but
+    not supported.
     """
-    rank = claim.get("rank", 1)
-    count = len(comparisons) + len(missing)
-    worse = sorted(_p(each) for each in comparisons if each.outcome == "against")
-    better = sorted(_p(each) for each in comparisons if each.outcome == "for")
-    sampled = any(each.p_value is not None for each in comparisons)
+    rank, count = claim.get("rank", 1), len(found) + n_missing
+    worse = sorted(p or 0.0 for outcome, p in found if outcome == "against")
+    better = sorted(p or 0.0 for outcome, p in found if outcome == "for")
+    sampled = [p for _, p in found if p is not None]
     refuting = [
-        found[needed - 1]
-        for found, needed in ((worse, rank), (better, count - rank + 2))
-        if len(found) >= needed
+        p_values[needed - 1]
+        for p_values, needed in ((worse, rank), (better, count - rank + 2))
+        if len(p_values) >= needed
     ]
     if refuting:
         return "not supported", min(1.0, count * min(refuting)) if sampled else None
-    if missing:
+    if n_missing:
         return "not measured", None
-    every = max(map(_p, comparisons)) if sampled else None
-    if len(worse) == rank - 1 and len(worse) + len(better) == count:
-        return "supported", every
-    return "undecided", every
-
-
-def _p(comparison: Comparison) -> float:
-    """A number that was counted, or timed once, is not sampled: its margin takes the p's place."""
-    return 0.0 if comparison.p_value is None else comparison.p_value
+    holds = len(worse) == rank - 1 and len(worse) + len(better) == count
+    return "supported" if holds else "undecided", max(sampled, default=None)
 
 
 def count_verdicts(findings: Sequence[Finding]) -> dict[str, int]:
@@ -136,106 +137,53 @@ def count_verdicts(findings: Sequence[Finding]) -> dict[str, int]:
     return {verdict: found.count(verdict) for verdict in VERDICTS}
 
 
-def place_interval(finding: Finding) -> list[int] | None:
-    """Best and worst place of the method among its references, where the claim names a place.
-
-    By the intervals of the comparisons, before any correction for their number.
-    """
-    if "rank" not in finding.claim or not finding.comparisons:
-        return None
-    outcomes = [each.outcome for each in finding.comparisons]
-    return [1 + outcomes.count("against"), 1 + len(outcomes) - outcomes.count("for")]
-
-
-def scope_of(finding: Finding) -> str:
-    """What the verdict speaks of, in words: never more than what was sampled."""
-    return "; ".join(dict.fromkeys(_scope(each) for each in finding.comparisons))
-
-
-def _scope(comparison: Comparison) -> str:
-    return ", ".join(filter(None, [_sampled(comparison), _trainings(comparison.n_seeds)]))
-
-
-def _sampled(comparison: Comparison) -> str:
-    slices, patients = comparison.n_slices, comparison.n_patients
-    if comparison.basis == "patients":
-        return f"over {patients} patients, {slices} slices"
-    if comparison.basis == "slices":
-        whose = "this patient's" if patients == 1 else f"these {patients} patients'"
-        return f"on {whose} {slices} slices"
-    return {
-        "discs": "on discs inserted into the test slices, whose low dose this suite simulated",
-        "repeats": "on repeats of one small benchmark on this machine",
+def extent(comparison: Comparison) -> str:
+    """What a comparison was sampled over, in words: "one scan, one training", "counted"."""
+    words = {
+        "patients": _counted(comparison.n_patients, "scan"),
+        "discs": "discs in one scan, their low dose simulated",
+        "repeats": "repeats on this machine",
         "one timing": "one timing each on this machine",
         "one measurement": "measured once on this machine",
         "count": "counted",
     }[comparison.basis]
+    trainings = _counted(comparison.n_seeds, "training") if comparison.n_seeds else ""
+    return ", ".join(filter(None, [words, trainings]))
 
 
-def _trainings(n_seeds: int) -> str:
-    """Where no method was trained, or no image measured, there is no seed to name."""
-    return f"{n_seeds} training seed{'s' if n_seeds > 1 else ''}" if n_seeds else ""
-
-
-def on_simulated_dose(finding: Finding, simulated: bool) -> bool:
-    """Whether a number rests on images of simulated dose.
-
-    simulated : of the data. The low dose of inserted discs is simulated whatever the data; counted
-    and timed numbers rest on no image.
-    """
-    bases = {each.basis for each in finding.comparisons}
-    return "discs" in bases or (simulated and not bases.isdisjoint({"slices", "patients"}))
-
-
-def metrics_of(claim: Mapping[str, Any]) -> list[str]:
-    """Metrics that a claim is measured with, each once."""
-    found = [part.get("metric") for part in claim["parts"]]
-    found += ["d_prime" for part in claim["parts"] if part["kind"] == "detectability"]
-    return [metric for metric in dict.fromkeys(found) if metric is not None]
+def _counted(number: int, what: str) -> str:
+    return f"one {what}" if number == 1 else f"{number} {what}s"
 
 
 def ledger(
-    findings: Sequence[Finding],
-    claims: Mapping[str, Any],
-    context: Mapping[str, Any],
-    controls: Mapping[str, Mapping[str, Any]],
+    findings: Sequence[Finding], claims: Mapping[str, Any], context: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The ledger as plain data, as `claims.json` holds it (claims_ledger.schema.yaml).
 
     context : run, dataset, simulated (bool), protocol, budget, credit: what the head names.
-    controls : metric to `flagged`, `reason` and `note`, the entry "metrics" of controls.json; empty
-        where the run has no controls.
     """
-    used = dict.fromkeys(metric for finding in findings for metric in metrics_of(finding.claim))
-    flagged = [metric for metric in used if controls.get(metric, {}).get("flagged")]
+    told = ("id", "heading", "statement", "quotation", "place", "reading")
     return {
         "source": claims["source"],
         "context": dict(context),
         "rule": dict(claims["rule"]),
         "counts": count_verdicts(findings),
-        "controls": {
-            metric: {key: controls[metric][key] for key in ("flagged", "reason", "note")}
-            for metric in used
-            if metric in controls
-        },
         "claims": [
             {
-                **{key: finding.claim[key] for key in ("id", "quotation", "place", "reading")},
+                **{key: finding.claim[key] for key in told},
                 "margin_why": finding.claim.get("margin_why"),
                 "rank": finding.claim.get("rank", 1),
-                "place_found": place_interval(finding),
                 "verdict": finding.verdict,
                 "leaning": finding.leaning,
-                "scope": scope_of(finding),
-                "simulated_dose": on_simulated_dose(finding, context["simulated"]),
-                "flagged_metrics": [name for name in metrics_of(finding.claim) if name in flagged],
                 "reason": finding.reason,
+                "scope": "; ".join(dict.fromkeys(map(extent, finding.comparisons))),
                 "p_value": finding.p_value,
                 "p_holm": finding.p_holm,
                 "comparisons": [
-                    {**asdict(each), "outcome": each.outcome} for each in finding.comparisons
+                    {**asdict(each), "outcome": each.outcome, "leaning": each.leaning}
+                    for each in finding.comparisons
                 ],
-                "missing": list(dict.fromkeys(finding.missing)),
+                "missing": finding.missing,
             }
             for finding in findings
         ],
@@ -244,10 +192,7 @@ def ledger(
 
 def verdicts_of(path: Path) -> dict[str, str]:
     """Claim to verdict of a stored ledger. Raises InputError where the file is none."""
-    try:
-        stored = read_json(path)
-    except ValueError:
-        raise InputError(f"{path}: not JSON; expected a claims.json") from None
+    stored = read_json(path)
     validate(stored, "claims_ledger", str(path))
     return {claim["id"]: claim["verdict"] for claim in stored["claims"]}
 

@@ -1,11 +1,12 @@
 """What every stage and method of a run cost, from the jobs' own records; no torch here."""
 
-import csv
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from ldct.configuration import FIXED
 from ldct.files import read_json
@@ -13,20 +14,13 @@ from ldct.provenance import record_path
 
 # Mean over jobs; one missing value does not make the mean of the others wrong, none gives None.
 Number = float | None
-NOTES = (
-    "Training time is that of the steps alone, mean over seeds: processor time, and time on the "
-    "clock. Jobs of a run share the machine, which lengthens both. Rows of cascades are sums over "
-    "their stages; a stage that several methods share was trained once.",
-    "A training that was stopped goes on from its last checkpoint; its parts are added up, without "
-    "the steps that were lost between the checkpoint and the stop.",
-    "Peak memory is that of the job, PyTorch and memory that the C library keeps included; it "
-    "varies by some percent from run to run. A GPU peak is that of PyTorch's allocator alone.",
-    "Inference is processor time of one core on a CPU, time on the clock on a GPU: for networks "
-    "without the start of Python, for other methods with it (a few seconds in all).",
-    "Inference of a stage is its network's part of the predictions of the methods that it is part "
-    "of, where it sees the same images, mean over them; scaling and copying slices count for "
-    "methods alone.",
+SUMMED = (
+    "parameters",
+    "multiply_adds_per_slice",
+    "training_seconds",
+    "training_cpu_seconds",
 )
+SPENT = ("training_seconds", "training_cpu_seconds", "peak_memory_mb", "peak_gpu_memory_mb")
 
 
 def collect_cost(
@@ -38,7 +32,7 @@ def collect_cost(
         configuration.
     run : results folder of the run, with models, predictions and benchmarks.
     facts : model to parameters, critic_parameters and multiply_adds_per_slice.
-    Returns {"stages", "methods", "notes"}; a number that cannot be had is None.
+    Returns {"stages", "methods"}; a number that does not apply or cannot be had is None.
     """
     users = stage_users(settings)
     stages = {
@@ -46,7 +40,7 @@ def collect_cost(
     }
     names = [name for name in settings["methods"] if name in settings["cards"]]
     methods = {name: method_cost(run, name, settings, stages) for name in names}
-    return {"stages": stages, "methods": methods, "notes": list(NOTES)}
+    return {"stages": stages, "methods": methods}
 
 
 def stage_users(settings: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -71,15 +65,12 @@ def stage_cost(
     recipe = settings["models"][model]["recipe"]
     steps = mean([job["steps"] for job in jobs])
     tiles = None if steps is None else steps * recipe["batch"]
-    seconds = mean([job["training_seconds"] for job in jobs])
+    spent = {key: mean([job[key] for job in jobs]) for key in SPENT}
+    seconds = spent["training_seconds"]
     return {
-        "training_seconds": seconds,
-        "training_cpu_seconds": mean([job["training_cpu_seconds"] for job in jobs]),
-        "peak_memory_mb": mean([job["peak_memory_mb"] for job in jobs]),
-        "peak_gpu_memory_mb": mean([job["peak_gpu_memory_mb"] for job in jobs]),
+        **spent,
         "steps": steps,
         "batch": recipe["batch"],
-        "critic_steps": recipe.get("critic_steps", 0),
         "tiles": tiles,
         "tiles_per_second": tiles / seconds if tiles and seconds else None,
         "device": jobs[0]["device"],
@@ -96,19 +87,17 @@ def stage_inference(
     """A stage's part of the predictions of the methods that apply it, mean over all of them.
 
     What a stage sees is what its upstream stages make, the same in each of these methods.
-    `inference_of` names those whose records tell it: predictions of older runs and of methods that
-    adapt the network to each slice do not.
+    Predictions of older runs, and of methods that adapt the network to each slice, do not tell it.
     """
     parts = [
-        (name, job["levels"][settings["chains"][name].index(model)])
+        job["levels"][settings["chains"][name].index(model)]
         for name in users
         for job in inference_jobs(run, name, settings)
         if job["levels"]
     ]
     return {
-        "inference_seconds_per_slice": mean([part["seconds_per_slice"] for _, part in parts]),
-        "inference_clock_seconds_per_slice": mean([part["clock_per_slice"] for _, part in parts]),
-        "inference_of": list(dict.fromkeys(name for name, _ in parts)),
+        "inference_seconds_per_slice": mean([part["seconds_per_slice"] for part in parts]),
+        "inference_clock_seconds_per_slice": mean([part["clock_per_slice"] for part in parts]),
     }
 
 
@@ -143,19 +132,12 @@ def method_cost(
     own = [stages[model] for model in chain]
     card = settings["cards"][name]
     jobs = inference_jobs(run, name, settings)
-    shared = {
-        model: [other for other in stages[model]["used_by"] if other != name] for model in chain
-    }
     tuned = read_record(run / "models" / name / FIXED / "parameters.json")
     return {
         "title": card["title"],
         "kind": card["kind"],
         "stages": list(chain),
-        "shared_stages": {model: others for model, others in shared.items() if others},
-        "parameters": total([stage["parameters"] for stage in own]),
-        "multiply_adds_per_slice": total([stage["multiply_adds_per_slice"] for stage in own]),
-        "training_seconds": total([stage["training_seconds"] for stage in own]),
-        "training_cpu_seconds": total([stage["training_cpu_seconds"] for stage in own]),
+        **{key: total([stage[key] for stage in own]) for key in SUMMED},
         "training_peak_memory_mb": largest(*[stage["peak_memory_mb"] for stage in own]),
         "training_peak_gpu_memory_mb": largest(*[stage["peak_gpu_memory_mb"] for stage in own]),
         "tuning_cpu_seconds": tuned.get("cpu_seconds"),
@@ -222,17 +204,8 @@ def read_benchmark(path: Path) -> dict[str, float]:
     """Numbers of Snakemake's benchmark file of one job (its last attempt); empty without one."""
     if not path.is_file():
         return {}
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t"))
-    return {key: float(value) for key, value in rows[-1].items() if is_number(value)}
-
-
-def is_number(text: str) -> bool:
-    """Whether a field of a benchmark file holds a finite number ("NA" and "-" do not)."""
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
+    row = pd.to_numeric(pd.read_csv(path, sep="\t").iloc[-1], errors="coerce")
+    return row[np.isfinite(row)].to_dict()
 
 
 def first_number(*values: Number) -> Number:
@@ -247,8 +220,8 @@ def mean(values: Sequence[Number]) -> Number:
 
 
 def total(values: Sequence[Number]) -> Number:
-    """Sum; 0 of nothing, None where a value is missing."""
-    return None if None in values else sum(values)
+    """Sum; None of nothing, and where a value is missing."""
+    return None if None in values or not values else sum(values)
 
 
 def largest(*values: Number) -> Number:

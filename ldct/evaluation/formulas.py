@@ -1,40 +1,16 @@
-"""What each measured value is called, its unit, and how it is computed, in words for people."""
+"""The columns of all tables, collected: what each is called, its unit, how it is computed."""
 
-from ldct.evaluation.formula_entries import (
-    COST,
-    DETECTABILITY,
-    ERROR_SHAPE,
-    FULL_REFERENCE,
-    LESION_BENCH,
-    MICRO,
-    OF_TISSUES,
-    SCORES,
-    TEXTURE,
-    Formula,
-)
-from ldct.evaluation.tissues import NEIGHBOURHOOD_PX, TISSUES
-
-
-def _of_tissue(tissue: str, formula: Formula) -> Formula:
-    lower, upper = TISSUES[tissue]
-    where = (
-        f"{formula.text}; the smoothed NDCT of all {NEIGHBOURHOOD_PX} x {NEIGHBOURHOOD_PX} pixels "
-        f"about is {lower:g} to {upper:g} HU; the protocol's window plays no part"
-    )
-    name = tissue.replace("_", " ")
-    return Formula(f"{formula.title} in {name}", formula.unit, formula.digits, where)
-
+from ldct.evaluation.columns import Formula
+from ldct.evaluation.columns_cost import COST, MICRO
+from ldct.evaluation.columns_detectability import DETECTABILITY
+from ldct.evaluation.columns_lesions import LESION_BENCH
+from ldct.evaluation.columns_metrics import IMAGE_QUALITY, SCORES
+from ldct.evaluation.columns_texture import TEXTURE
 
 # Table to column to formula. A name without a table means that of the first table that has it.
 FORMULAS: dict[str, dict[str, Formula]] = {
     "scores": SCORES,
-    "image_quality": FULL_REFERENCE
-    | ERROR_SHAPE
-    | {
-        f"{tissue}_{measure}": _of_tissue(tissue, formula)
-        for tissue in TISSUES
-        for measure, formula in OF_TISSUES.items()
-    },
+    "image_quality": IMAGE_QUALITY,
     "texture": TEXTURE,
     "lesion_bench": LESION_BENCH,
     "detectability": DETECTABILITY,
@@ -51,4 +27,4 @@ def formula_of(column: str, table: str | None = None) -> Formula:
     for name in FORMULAS if table is None else [table]:
         if column in FORMULAS.get(name, {}):
             return FORMULAS[name][column]
-    return Formula(column.replace("_", " "), "", 4, "not described")
+    return Formula(column.replace("_", " "), "", 4, "none", "not described")

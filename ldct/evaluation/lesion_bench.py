@@ -12,23 +12,17 @@ import pandas as pd
 from ldct.data.lesions import read_lesions
 from ldct.errors import InputError
 from ldct.evaluation.lesion_measures import FURTHER, MEASURES, lesion_view, measure_lesion
-from ldct.evaluation.lesion_noise import NoiseProfile
 from ldct.evaluation.lesion_places import lesion_rows
 from ldct.evaluation.protocol import Protocol
+from ldct.evaluation.run_files import FIXED
 from ldct.files import atomic_path, read_json
 from ldct.progress import track
 from ldct.provenance import write_record
 
-COLUMNS = [
-    *("method", "seed", "patient", "slice_index", "z_mm", "lesion", "label", "diameter_mm"),
-    *MEASURES,
-    *FURTHER,
-]
-PLACE = ["method", "seed", "patient", "slice_index", "lesion"]
-SPECTRUM_COLUMNS = [*PLACE, "frequency", "power"]
+LESION = ["lesion", "label", "diameter_mm"]
+COLUMNS = ["method", "seed", "patient", "slice_index", "z_mm", *LESION, *MEASURES, *FURTHER]
 # What every method is compared with; both lie in the test-set folder.
 REFERENCES = {"ndct": "full.npy", "ldct": "quarter.npy"}
-FIXED = "fixed"
 
 
 def image_files(
@@ -73,10 +67,8 @@ def write_lesion_bench(
     """Measure every annotated lesion slice of the test set in every image.
 
     Writes `<output>/<method>/<seed>/<patient>.parquet` with COLUMNS: a row per lesion and slice,
-    for every prediction and for the references `ndct` and `ldct` (seed folder `fixed`); and beside
-    it `<patient>_nps.parquet` with SPECTRUM_COLUMNS: the radial noise power (HU² mm²) of image -
-    NDCT, a row per lesion, slice and frequency (1/mm), where it could be measured. A patient
-    without a lesion in the test set has tables without rows.
+    for every prediction and for the references `ndct` and `ldct` (seed folder `fixed`). A patient
+    without a lesion in the test set has tables without rows. Raises InputError where shapes differ.
     """
     lesions = read_lesions(lesions_csv)
     for folder in track(test_folders, "lesion bench"):
@@ -94,49 +86,24 @@ def write_lesion_bench(
                     f"{path}: found shape {images.shape}, expected {ndct.shape} as in "
                     f"{folder / 'full.npy'}; predict this test set again"
                 )
-            rows, spectra = [], []
-            for lesion, row, view in views:
-                values, spectrum = measure_lesion(view, images[row], info["pixel_mm"], protocol)
-                found = {
+            rows = [
+                {
                     "method": method,
                     "seed": seed_number(seed),
                     "patient": info["patient"],
                     "slice_index": info["slice_index"][row],
                     "z_mm": info["z_mm"][row],
-                    **{key: lesion[key] for key in ("lesion", "label", "diameter_mm")},
-                    **values,
+                    **{key: lesion[key] for key in LESION},
+                    **measure_lesion(view, images[row], protocol),
                 }
-                rows.append(found)
-                spectra += _spectrum_rows(found, spectrum)
-            table = output / method / seed / f"{info['patient']}.parquet"
-            for frame, target in (
-                (_typed(rows), table),
-                (_typed_spectra(spectra), table.with_stem(f"{table.stem}_nps")),
-            ):
-                write_table(
-                    frame,
-                    target,
-                    [folder / "full.npy", path, lesions_csv],
-                    {"method": method, "seed": seed, "protocol": asdict(protocol)},
-                    started,
-                )
-
-
-def _typed(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """The table of `rows`; number columns are floats also where there is no row or no value."""
-    frame = pd.DataFrame(rows, columns=COLUMNS)
-    return frame.astype(dict.fromkeys([*MEASURES, *FURTHER[:2], "diameter_mm"], float))
-
-
-def _spectrum_rows(place: Mapping[str, Any], spectrum: NoiseProfile | None) -> list[dict[str, Any]]:
-    if spectrum is None:
-        return []
-    return [
-        {**{key: place[key] for key in PLACE}, "frequency": frequency, "power": power}
-        for frequency, power in zip(spectrum.frequency, spectrum.power, strict=True)
-    ]
-
-
-def _typed_spectra(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=SPECTRUM_COLUMNS)
-    return frame.astype({"frequency": float, "power": float})
+                for lesion, row, view in views
+            ]
+            # Number columns are floats also where there is no row or no value.
+            numbers = dict.fromkeys(["diameter_mm", *MEASURES, *FURTHER[:2]], float)
+            write_table(
+                pd.DataFrame(rows, columns=COLUMNS).astype(numbers),
+                output / method / seed / f"{info['patient']}.parquet",
+                [folder / "full.npy", path, lesions_csv],
+                {"method": method, "seed": seed, "protocol": asdict(protocol)},
+                started,
+            )

@@ -4,7 +4,7 @@ All images are clipped to the protocol's window first where the protocol clips: 
 than their window, so what lies outside it (lung, bone) would measure their input scaling.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,21 +12,12 @@ import numpy as np
 from scipy import optimize, special
 
 from ldct.evaluation.lesion_masks import EdgeMap, LesionMasks, edge_map, lesion_masks
-from ldct.evaluation.lesion_noise import NoiseProfile, noise_profile, noise_weight
 from ldct.evaluation.lesion_places import lesion_roi
 from ldct.evaluation.metrics import slice_scores
 from ldct.evaluation.protocol import Protocol
 from ldct.evaluation.regions import Region
 
-MEASURES = [
-    "cnr",
-    "contrast_retention",
-    "edge_width_mm",
-    "noise_std_hu",
-    "mean_frequency",
-    "crop_psnr",
-    "crop_ssim",
-]
+MEASURES = ["crop_psnr", "crop_ssim", "contrast_retention", "cnr", "edge_width_mm", "noise_std_hu"]
 # Further columns: what the measures were made from, and why one is missing.
 FURTHER = ["contrast_hu", "outside_window", "note"]
 EDGE_BIN_MM = 0.25
@@ -44,8 +35,6 @@ class LesionView:
     roi : crop (top, bottom, left, right). ndct_hu : the crop, clipped where the protocol clips.
     masks, edge : or the reason why there are none; an edge is one that can be fitted in NDCT, so
     that all images are measured at the same edges. in_window : where NDCT lies in the window.
-    noise_weight : of the pixels near the lesion that lie there, in a noise spectrum; or the reason
-    why there is none.
     """
 
     roi: Region
@@ -53,7 +42,6 @@ class LesionView:
     masks: LesionMasks | str
     edge: EdgeMap | str
     in_window: np.ndarray
-    noise_weight: np.ndarray | str
 
 
 def lesion_view(
@@ -74,33 +62,27 @@ def lesion_view(
     if isinstance(edge, EdgeMap) and np.isnan(edge_width(clipped[edge.pixels], edge.distance_mm)):
         edge = "no edge could be fitted in NDCT"
     in_window = (crop > protocol.window[0]) & (crop < protocol.window[1])
-    weight: np.ndarray | str = "no lesion pixels"
-    if isinstance(masks, LesionMasks):
-        weight = noise_weight(masks.neighbourhood & in_window, info["pixel_mm"])
-    return LesionView(roi, clipped, masks, edge, in_window, weight)
+    return LesionView(roi, clipped, masks, edge, in_window)
 
 
-def measure_lesion(
-    view: LesionView, image_hu: np.ndarray, pixel_mm: Sequence[float], protocol: Protocol
-) -> tuple[dict[str, Any], NoiseProfile | None]:
-    """MEASURES and FURTHER of one image (rows, columns, HU) of the view's slice; noise spectrum.
+def measure_lesion(view: LesionView, image_hu: np.ndarray, protocol: Protocol) -> dict[str, Any]:
+    """MEASURES and FURTHER of one image (rows, columns, HU) of the view's slice.
 
-    cnr : |contrast| over the root mean square of the two standard deviations (lesion, background).
+    crop_psnr (dB), crop_ssim : of the crop, as if it were the image.
     contrast_retention : contrast over that of NDCT.
+    cnr : |contrast| over the root mean square of the two standard deviations (lesion, background).
         Both are NaN where NDCT has no contrast beyond twice its standard error.
     edge_width_mm : 10 to 90 % of an error function fitted across the edge (see `edge_width`).
-    noise_std_hu : of image - NDCT near the lesion, where NDCT lies in the window;
-        mean_frequency : of that noise, 1/mm. NaN for NDCT itself and where too little lies there.
-    crop_psnr (dB), crop_ssim : of the crop, as if it were the image.
+    noise_std_hu : of image - NDCT near the lesion, where NDCT lies in the window. NaN for NDCT
+        itself and where too few pixels lie there.
     contrast_hu : mean of the lesion minus mean of the background. outside_window : share of the
         background that lies outside the window. note : why a value is NaN, or what it leaves out.
-    The spectrum is None where mean_frequency is NaN.
     """
     crop = _clip(_crop(image_hu, view.roi), protocol)
     found: dict[str, Any] = dict.fromkeys(MEASURES + FURTHER[:2], np.nan)
     found |= _crop_quality(view, crop, protocol)
     if isinstance(view.masks, str):
-        return {**found, "note": view.masks}, None
+        return {**found, "note": view.masks}
     notes = []
     found |= _contrast(view.ndct_hu, crop, view.masks)
     if np.isnan(found["contrast_retention"]):
@@ -115,10 +97,12 @@ def measure_lesion(
         found["edge_width_mm"] = edge_width(crop[view.edge.pixels], view.edge.distance_mm)
         if np.isnan(found["edge_width_mm"]):
             notes.append("no edge could be fitted")
-    if isinstance(view.noise_weight, str):
-        notes.append(view.noise_weight)
-    noise, profile = _noise(view, crop, pixel_mm)
-    return {**found, **noise, "note": "; ".join(notes)}, profile
+    noise, near = crop - view.ndct_hu, view.masks.neighbourhood & view.in_window
+    if near.sum() < SMALLEST_NOISE_PX:
+        notes.append("too few pixels within the window for local noise")
+    elif noise.any():
+        found["noise_std_hu"] = float(noise[near].std())
+    return {**found, "note": "; ".join(notes)}
 
 
 def _contrast(ndct: np.ndarray, image: np.ndarray, masks: LesionMasks) -> dict[str, float]:
@@ -180,21 +164,6 @@ def blurred_edge(
     """A step from `inner_hu` to `outer_hu` at `shift_mm`, blurred by a Gaussian."""
     scaled = (distance_mm - shift_mm) / (np.sqrt(2) * sigma_mm)
     return outer_hu + (inner_hu - outer_hu) * special.erfc(scaled) / 2
-
-
-def _noise(
-    view: LesionView, crop: np.ndarray, pixel_mm: Sequence[float]
-) -> tuple[dict[str, float], NoiseProfile | None]:
-    noise = crop - view.ndct_hu
-    near = view.masks.neighbourhood & view.in_window
-    if not noise.any() or near.sum() < SMALLEST_NOISE_PX:
-        return {}, None
-    found = {"noise_std_hu": float(noise[near].std())}
-    # Of an image that differs by a constant there is no spectrum.
-    if isinstance(view.noise_weight, str) or not np.ptp(noise[near]):
-        return found, None
-    profile = noise_profile(noise, view.noise_weight, pixel_mm)
-    return found | {"mean_frequency": profile.mean_frequency}, profile
 
 
 def _crop_quality(view: LesionView, crop: np.ndarray, protocol: Protocol) -> dict[str, float]:

@@ -7,6 +7,9 @@ at row `rows // 2`, column `columns // 2`.
 import numpy as np
 
 TREND_DEGREE = 2
+LATTICE_STRIDE = 8
+# CT images are stored in whole HU.
+ROUNDING_VARIANCE_HU2 = 1 / 12
 
 
 def noise_power(patches_hu: np.ndarray, pixel_mm: tuple[float, float]) -> np.ndarray:
@@ -25,25 +28,6 @@ def noise_power(patches_hu: np.ndarray, pixel_mm: tuple[float, float]) -> np.nda
     window = np.outer(_hann(rows), _hann(columns))
     spectrum = np.fft.fftshift(np.fft.fft2(detrend(patches) * window), axes=(1, 2))
     return np.abs(spectrum) ** 2 * (pixel_mm[0] * pixel_mm[1] / np.sum(window**2))
-
-
-def weighted_noise_power(
-    image_hu: np.ndarray, weight: np.ndarray, pixel_mm: tuple[float, float]
-) -> np.ndarray:
-    """Noise power spectrum, in HU² mm², of the pixels that a weight of any shape lets through.
-
-    The weighted mean is removed, the image is multiplied by the weight, and the periodogram is
-    scaled by the weight's energy: its integral over all frequencies is the variance in HU²,
-    averaged with the square of the weight. Pixels of weight zero do not matter.
-
-    image_hu, weight : [row, column]; HU, and 0 to 1 with some pixel above 0. pixel_mm : row and
-    column spacing. Returns [row frequency, column frequency]; frequencies as `frequencies` gives
-    them.
-    """
-    image = np.where(weight > 0, np.asarray(image_hu, dtype=np.float64), 0.0)
-    noise = weight * (image - np.average(image, weights=weight))
-    scale = pixel_mm[0] * pixel_mm[1] / np.sum(weight**2)
-    return np.abs(np.fft.fftshift(np.fft.fft2(noise))) ** 2 * scale
 
 
 def frequencies(
@@ -77,21 +61,19 @@ def noise_variance(power: np.ndarray, pixel_mm: tuple[float, float]) -> float:
 
 
 def radial_profile(
-    power: np.ndarray, pixel_mm: tuple[float, float], width: float | None = None
+    power: np.ndarray, pixel_mm: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of a spectrum over all directions.
+    """Mean of a spectrum over all directions, in rings as wide as the coarser axis resolves.
 
-    power : [..., row, column]. width : of the bins in 1/mm, no less than the finer axis resolves;
-    left out, what the coarser axis resolves. Returns frequencies in 1/mm (from the first bin above
-    zero to the lower of the two Nyquist frequencies) and the profile [..., bin] in the unit of
-    `power`.
+    power : [..., row, column]. Returns frequencies in 1/mm (from the first ring above zero to the
+    lower of the two Nyquist frequencies) and the profile [..., ring] in the unit of `power`.
     """
     rows, columns = power.shape[-2:]
-    width = width or 1 / min(rows * pixel_mm[0], columns * pixel_mm[1])
+    width = 1 / min(rows * pixel_mm[0], columns * pixel_mm[1])
     last = int(0.5 / max(pixel_mm) / width + 1e-9)
-    bins = np.rint(np.hypot(*frequencies((rows, columns), pixel_mm)) / width).astype(int)
-    inside = (bins >= 1) & (bins <= last)
-    members = (bins[inside][None, :] == np.arange(1, last + 1)[:, None]).astype(np.float64)
+    rings = np.rint(np.hypot(*frequencies((rows, columns), pixel_mm)) / width).astype(int)
+    inside = (rings >= 1) & (rings <= last)
+    members = (rings[inside][None, :] == np.arange(1, last + 1)[:, None]).astype(np.float64)
     profile = power[..., inside] @ (members / members.sum(axis=1, keepdims=True)).T
     return width * np.arange(1, last + 1), profile
 
@@ -102,50 +84,40 @@ def mean_frequency(frequency: np.ndarray, profile: np.ndarray) -> float:
     return float(frequency @ profile / total) if total > 0 else float("nan")
 
 
-def peak_frequency(frequency: np.ndarray, profile: np.ndarray) -> float:
-    """Frequency at which a radial profile, smoothed over three bins, is highest, in 1/mm.
+def lattice_ratio(power: np.ndarray, pixel_mm: tuple[float, float]) -> float:
+    """Noise power at the frequencies of pooling over that around them; 1 where there is no pattern.
 
-    Between bins by the parabola through the highest bin and its neighbours.
+    Pooling with strides 2, 4 and 8 leaves traces at multiples of 1/8 cycle per pixel, its lattice.
+    With W = (P + r) / R, where P is the spectrum, R the radial profile of the numerator (a spectrum
+    that falls steeply is no pattern) and r the power of rounding to whole HU (what is weaker counts
+    for nothing): the mean of W over the lattice without zero frequency, divided by the mean of W
+    over the bins half way between its points, which make a ring around each.
+
+    power : [row, column] as `noise_power` gives it, sides multiples of 16. A line of power along an
+    axis (streaks, edges) raises the ratio too: compare with NDCT in the same places.
     """
-    if not profile.sum() > 0:
-        return float("nan")
-    padded = np.pad(profile, 1, mode="edge")
-    smooth = 0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]
-    top = int(np.argmax(smooth))
-    if not 0 < top < len(smooth) - 1:
-        return float(frequency[top])
-    before, at, after = smooth[top - 1 : top + 2]
-    shift = 0.5 * (before - after) / (before - 2 * at + after)
-    return float(frequency[top] + shift * (frequency[1] - frequency[0]))
-
-
-def anisotropy(power: np.ndarray, pixel_mm: tuple[float, float]) -> float:
-    """How much a spectrum prefers one direction: 0 for none, 1 for a single one.
-
-    The power-weighted mean of exp(2 i angle), in absolute value, over the frequencies within the
-    lower of the two Nyquist frequencies.
-    """
-    row, column = frequencies(power.shape, pixel_mm)
-    radius = np.hypot(row, column)
-    inside = (radius > 0) & (radius <= 0.5 / max(pixel_mm) + 1e-12)
-    weight = power[inside]
-    if not weight.sum() > 0:
-        return float("nan")
-    phase = np.exp(2j * np.arctan2(row[inside], column[inside]))
-    return float(np.abs(weight @ phase) / weight.sum())
+    power = power + ROUNDING_VARIANCE_HU2 * pixel_mm[0] * pixel_mm[1]
+    frequency, profile = radial_profile(power, pixel_mm)
+    radius = np.hypot(*frequencies(power.shape, pixel_mm))
+    even = power / np.interp(radius, frequency, profile)
+    steps = [count // LATTICE_STRIDE for count in power.shape]
+    away = [
+        np.minimum(bins % step, -bins % step)
+        for bins, step in zip(map(np.arange, power.shape), steps, strict=True)
+    ]
+    between = np.maximum.outer(away[0] / steps[0], away[1] / steps[1])
+    return float(even[(between == 0) & (radius > 0)].mean() / even[between == 0.5].mean())
 
 
 def describe_spectrum(power: np.ndarray, pixel_mm: tuple[float, float]) -> dict[str, float]:
-    """The numbers of one spectrum [row, column]: noise_std_hu, mean and peak frequency, anisotropy.
+    """The numbers of one spectrum [row, column]: noise_std_hu, mean_frequency and lattice_ratio.
 
-    mean_frequency and peak_frequency in 1/mm; NaN, but for noise_std_hu, where there is no power.
+    mean_frequency in 1/mm; NaN where there is no power.
     """
-    frequency, profile = radial_profile(power, pixel_mm)
     return {
         "noise_std_hu": float(np.sqrt(noise_variance(power, pixel_mm))),
-        "mean_frequency": mean_frequency(frequency, profile),
-        "peak_frequency": peak_frequency(frequency, profile),
-        "anisotropy": anisotropy(power, pixel_mm),
+        "mean_frequency": mean_frequency(*radial_profile(power, pixel_mm)),
+        "lattice_ratio": lattice_ratio(power, pixel_mm),
     }
 
 

@@ -1,25 +1,18 @@
-"""Model observers: how well a known signal in a known place can be told from its absence.
+"""Channelised Hotelling observer: how well a known disc in a known place can be told from none.
 
-Both observers are linear: a test statistic t = w . g of an image g, and detectability
-d' = (mean of t with signal - mean without) / standard deviation of t within a class. The templates
-hold no constant part, so the local brightness of the background tells nothing; in white noise of
-standard deviation sigma the best such observer has d' = |s - mean(s)| / sigma for a signal s.
+An image g is reduced to Laguerre-Gauss channels (Gallas and Barrett, J Opt Soc Am A 20 (2003)
+1725), w is the Hotelling template of their outputs, t = w . g, and detectability d' = (mean of t
+with the signal - mean without) / standard deviation of t within a class. Channels hold no constant
+part, so the local brightness of the background tells nothing; in white noise of standard deviation
+sigma the best such observer has d' = |s - mean(s)| / sigma for a signal s. Nothing is held back for
+testing; the optimism of that is taken off in closed form (see `hotelling`).
 
-Channelised Hotelling observer (CHO): g is reduced to Laguerre-Gauss channels (Gallas and Barrett, J
-Opt Soc Am A 20 (2003) 1725), w is the Hotelling template of the channel outputs. Nothing is held
-back for testing; the optimism of that is taken off in closed form (see `hotelling`).
-Non-prewhitening matched filter (NPW): w is the signal itself, whatever the noise; nothing is
-trained. Its d' has a sign: an image that shows the signal inverted gives a negative one, where the
-CHO would turn its template round.
-
-Samples are pairs: one place with and without the signal. Intervals are jackknife intervals over
-places (Efron and Stein, Ann Stat 9 (1981) 586), so they say nothing of other patients.
+Samples are pairs: one place with and without the signal. The variance of d' is that of the
+jackknife over places (Efron and Stein, Ann Stat 9 (1981) 586): it says nothing of other patients.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from ldct.errors import InputError
 
@@ -27,24 +20,12 @@ CHANNELS = 5
 CHANNEL_WIDTH_DIAMETERS = 1.0
 REGION_DIAMETERS = 3.0
 SMALLEST_REGION_PX = 9
-
-
-@dataclass(frozen=True)
-class Detectability:
-    """d' with its interval, and of how many places; NaN where it cannot be told.
-
-    leave_one_out : d' without each place in turn, never cut at zero: what paired comparisons need.
-    """
-
-    d_prime: float
-    lower: float
-    upper: float
-    n_signals: int
-    leave_one_out: np.ndarray
+# d' without each place needs three places more than channels.
+FEWEST_PLACES = CHANNELS + 4
 
 
 def region_side(diameter_px: float, crop: int) -> int:
-    """Side in pixels (odd) of the square that observers see: three diameters, at most the crop.
+    """Side in pixels (odd) of the square that is observed: three diameters, at most the crop.
 
     Raises InputError where the crop is smaller than nine pixels.
     """
@@ -70,24 +51,17 @@ def laguerre_gauss(side: int, width_px: float, channels: int = CHANNELS) -> np.n
     axis = np.arange(side) - side // 2
     square = 2 * np.pi * (axis[:, None] ** 2 + axis**2) / width_px**2
     orders = np.arange(channels)[:, None, None]
-    return _without_mean(special.eval_laguerre(orders, square) * np.exp(-square / 2))
-
-
-def _without_mean(templates: np.ndarray) -> np.ndarray:
+    templates = special.eval_laguerre(orders, square) * np.exp(-square / 2)
     centred = templates - templates.mean(axis=(-2, -1), keepdims=True)
     return centred / np.sqrt((centred**2).sum(axis=(-2, -1), keepdims=True))
 
 
-def cho_outputs(regions: np.ndarray, diameter_px: float) -> np.ndarray:
-    """Channel outputs (n, channels) of regions (n, side, side)."""
-    channels = laguerre_gauss(regions.shape[-1], CHANNEL_WIDTH_DIAMETERS * diameter_px)
-    return np.einsum("nij,cij->nc", np.asarray(regions, np.float64), channels)
-
-
-def npw_outputs(regions: np.ndarray, signal: np.ndarray) -> np.ndarray:
-    """Outputs (n, 1) of the matched filter of `signal` (side, side) on regions (n, side, side)."""
-    template = _without_mean(np.asarray(signal, np.float64))
-    return np.einsum("nij,ij->n", np.asarray(regions, np.float64), template)[:, None]
+def channel_outputs(images: np.ndarray, diameter_px: float) -> np.ndarray:
+    """Channel outputs (n, channels) of the central regions of images (n, rows, columns)."""
+    side = region_side(diameter_px, images.shape[-1])
+    channels = laguerre_gauss(side, CHANNEL_WIDTH_DIAMETERS * diameter_px)
+    regions = np.asarray(central_regions(images, side), np.float64)
+    return np.einsum("nij,cij->nc", regions, channels)
 
 
 def hotelling(absent: np.ndarray, present: np.ndarray) -> float:
@@ -117,80 +91,28 @@ def hotelling(absent: np.ndarray, present: np.ndarray) -> float:
     return float((count - channels - 2) / (count - 1) * raw)
 
 
-def matched_filter(absent: np.ndarray, present: np.ndarray) -> float:
-    """d' of a fixed template on paired outputs (n, 1), with its sign, without small-sample bias.
+def detectability(absent: np.ndarray, present: np.ndarray) -> tuple[float, np.ndarray]:
+    """d' of paired outputs (n, p), never below zero, and d' without each place in turn (n,).
 
-    With the mean difference m of the pairs and the variance K within a class as in `hotelling`,
-
-        d' = J m / sqrt(K),  J = gamma(v / 2) / (sqrt(v / 2) gamma((v - 1) / 2)),  v = n - 1
-
-    (Hedges, J Educ Stat 6:107-128, 1981). m is not squared, so its noise adds nothing: the
-    estimate is unbiased for normal outputs at d' = 0 too, negative half of the time there.
-    NaN for fewer than 4 pairs (with 3 its variance is infinite) or outputs that do not vary.
+    The second keeps the sign of d'^2, so that noise about 0 stays symmetric: what intervals need.
+    NaN where d' cannot be told without each of the places.
     """
-    count = len(absent)
-    if count < 4:
-        return np.nan
-    within = (absent.var(ddof=1) + present.var(ddof=1)) / 2
-    if not within > 0:
-        return np.nan
-    half = (count - 1) / 2
-    correction = np.exp(special.gammaln(half) - special.gammaln(half - 0.5)) / np.sqrt(half)
-    return float(correction * (present - absent).mean() / np.sqrt(within))
-
-
-def trained_observer(absent: np.ndarray, present: np.ndarray) -> float:
-    """d' of the Hotelling observer: root of `hotelling`, with the sign of that square.
-
-    The sign keeps the noise about d' = 0 symmetric; it says nothing of the signal's own sign.
-    """
-    square = hotelling(absent, present)
-    return float(np.copysign(np.sqrt(abs(square)), square))
-
-
-def detectability(
-    absent: np.ndarray,
-    present: np.ndarray,
-    confidence: float = 0.95,
-    *,
-    fixed_template: bool = False,
-) -> Detectability:
-    """d' of paired outputs (n, p), with a jackknife interval over the n places.
-
-    fixed_template : of one channel that was not trained on these outputs (`matched_filter`); else
-    the Hotelling observer is trained on them, and its d' and bounds are cut at zero.
-    The interval is d' plus or minus Student's quantile times the jackknife standard error.
-    """
-    observe = matched_filter if fixed_template else trained_observer
-    count = len(absent)
-    places = np.arange(count)
+    places = np.arange(len(absent))
     without = np.array(
         [
-            observe(absent[kept], present[kept])
+            _signed_root(hotelling(absent[kept], present[kept]))
             for kept in (np.delete(places, place) for place in places)
         ]
     )
-    bounds = jackknife_interval(observe(absent, present), without, confidence)
-    lowest = -np.inf if fixed_template else 0
-    values = (float(np.maximum(value, lowest)) for value in bounds)
-    return Detectability(*values, count, without)
-
-
-def jackknife_interval(
-    estimate: float, leave_one_out: np.ndarray, confidence: float = 0.95
-) -> tuple[float, float, float]:
-    """An estimate with the interval that follows from the estimates without each place in turn.
-
-    All three are NaN where one of the numbers is.
-    """
-    count = len(leave_one_out)
-    if count < 2 or np.isnan(estimate) or np.isnan(leave_one_out).any():
-        return np.nan, np.nan, np.nan
-    error = np.sqrt(jackknife_variance(leave_one_out))
-    reach = float(stats.t.ppf((1 + confidence) / 2, count - 1) * error)
-    return estimate, estimate - reach, estimate + reach
+    if np.isnan(without).any():
+        return np.nan, without
+    return float(np.maximum(_signed_root(hotelling(absent, present)), 0)), without
 
 
 def jackknife_variance(leave_one_out: np.ndarray) -> float:
     """Variance of an estimate, from the estimates without each place in turn."""
     return float((len(leave_one_out) - 1) * leave_one_out.var())
+
+
+def _signed_root(square: float) -> float:
+    return float(np.copysign(np.sqrt(abs(square)), square))

@@ -3,11 +3,10 @@
 import numpy as np
 from scipy import ndimage
 
-SOFT_TISSUE_HU = (0.0, 150.0)
+from ldct.evaluation.tissues import SOFT_TISSUE_HU
+
 SMOOTHING_PX = 4.0
 STRIDE_PX = 4
-# Squares of the texture lab: corners on the lattice of max-pooling with stride 8.
-PATCH_STRIDE_PX = 8
 
 # First row, end row, first column, end column (ends exclusive).
 Region = tuple[int, int, int, int]

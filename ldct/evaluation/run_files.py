@@ -1,6 +1,6 @@
 """Where a run keeps its tables of per-slice values: names alone, nothing is opened."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,6 @@ TABLES = {
 }
 # Images that the texture lab measures beside the methods: normal and low dose itself.
 IMAGES = {"ndct": "NDCT", "ldct": "LDCT"}
-# Which metrics did not rank the controls as expected.
-CONTROLS_FILE = "tables/controls.json"
-# Kinds of a claim's parts that read a file of the whole run.
-FILES_OF_KIND = {
-    "cost": "tables/cost.json",
-    "micro": "tables/cost.json",
-    "level": "tables/texture.json",
-}
 
 
 def table_files(run: Path, settings: Mapping[str, Any], table: str, method: str) -> list[Path]:
@@ -41,13 +33,13 @@ def table_files(run: Path, settings: Mapping[str, Any], table: str, method: str)
 
 
 def files_of_claims(
-    claims: Mapping[str, Any], run: Path, settings: Mapping[str, Any]
+    claims: Iterable[Mapping[str, Any]], run: Path, settings: Mapping[str, Any]
 ) -> list[Path]:
-    """Files behind the claims (content of config/claims.yaml) for the methods that the run has."""
-    found: dict[Path, None] = {run / CONTROLS_FILE: None}
-    for part in (part for claim in claims["claims"] for part in claim["parts"]):
-        if part["kind"] in FILES_OF_KIND and "level" not in part:
-            found[run / FILES_OF_KIND[part["kind"]]] = None
+    """Files behind the claims of config/claims.yaml for the methods that the run has."""
+    found: dict[Path, None] = {}
+    for part in (part for claim in claims for part in claim["parts"]):
+        if part["kind"] in ("cost", "micro"):
+            found[run / "tables/cost.json"] = None
         table = part.get("table", part["kind"])
         for method in (part.get("method"), *part.get("references", [])):
             if table in TABLES and method in (*settings["method_seeds"], *IMAGES):

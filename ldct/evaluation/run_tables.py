@@ -13,10 +13,8 @@ from ldct.evaluation.run_files import table_files
 KEYS = ("method", "seed", "patient", "slice_index", "z_mm", "protocol")
 KEYS_OF_TABLE = {
     "lesion_bench": (*KEYS, "lesion", "label", "diameter_mm"),
-    "detectability": (*KEYS, "contrast_hu", "diameter_mm", "observer"),
+    "detectability": (*KEYS, "contrast_hu", "diameter_mm"),
 }
-# Measures that the configuration may leave out: section and key, null where it does.
-SWITCHES = {"lpips": ("image_quality", "lpips")}
 # Values of the table of discs, with the columns of their bounds.
 BOUNDS_OF_DISCS = {"d_prime": ("lower", "upper"), "change": ("change_lower", "change_upper")}
 
@@ -42,9 +40,6 @@ def read_values(
     Raises NotMeasuredError where the file, the column, or every value is missing.
     """
     rows = read_table(run, settings, table, method)
-    undefined = metric not in rows or rows[metric].isna().all()
-    if undefined and is_switched_off(metric, settings):
-        raise NotMeasuredError(f"switched off: {'.'.join(SWITCHES[metric])} in the configuration")
     if metric not in rows:
         raise NotMeasuredError(f"table {table} has no column {metric}")
     if "protocol" in rows:
@@ -53,20 +48,9 @@ def read_values(
         raise NotMeasuredError(f"table {table} has no row of {method} under protocol {protocol}")
     if rows[metric].isna().all():
         title = formula_of(metric, table).title
-        raise NotMeasuredError(f"{title} of {method} is undefined in every row of table {table}")
-    keys = [key for key in keys_of(table) if key in rows]
+        raise NotMeasuredError(f"{title} of {method} is undefined in every row, or switched off")
+    keys = [key for key in KEYS_OF_TABLE.get(table, KEYS) if key in rows]
     return rows[[*keys, metric]].reset_index(drop=True)
-
-
-def is_switched_off(metric: str, settings: Mapping[str, Any]) -> bool:
-    """Whether the run's configuration leaves a measure out."""
-    section, key = SWITCHES.get(metric, ("", ""))
-    return metric in SWITCHES and not settings.get(section, {}).get(key)
-
-
-def keys_of(table: str) -> tuple[str, ...]:
-    """Columns of a table that say which row it is."""
-    return KEYS_OF_TABLE.get(table, KEYS)
 
 
 def values_of(rows: pd.DataFrame, table: str) -> list[str]:
@@ -74,4 +58,4 @@ def values_of(rows: pd.DataFrame, table: str) -> list[str]:
     if table == "detectability":
         return [name for name in BOUNDS_OF_DISCS if name in rows]
     numbers = rows.select_dtypes("number").columns
-    return [name for name in numbers if name not in keys_of(table)]
+    return [name for name in numbers if name not in KEYS_OF_TABLE.get(table, KEYS)]

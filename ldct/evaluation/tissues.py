@@ -12,13 +12,15 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
+# With contrast medium, organs reach 150 HU.
+SOFT_TISSUE_HU = (0.0, 150.0)
 # HU of the smoothed NDCT, lower bound included. Between the classes lie mixtures (partial volume).
 # Air begins above -1024 HU, the filling outside a scanner's circular field of view.
 TISSUES: dict[str, tuple[float, float]] = {
     "air": (-1020.0, -950.0),
     "lung": (-950.0, -600.0),
     "fat": (-140.0, -40.0),
-    "soft_tissue": (0.0, 150.0),
+    "soft_tissue": SOFT_TISSUE_HU,
     "bone": (250.0, 2000.0),
 }
 MEASURES = ("bias_hu", "slope", "std_hu")
@@ -49,7 +51,7 @@ def tissue_fidelity(prediction_hu: np.ndarray, ndct_hu: np.ndarray) -> dict[str,
     prediction = np.asarray(prediction_hu, dtype=np.float32)
     ndct = np.asarray(ndct_hu, dtype=np.float32)
     found = {}
-    for tissue, inside in tissue_pixels(ndct).items():
+    for tissue, inside in _tissue_pixels(ndct).items():
         error = (prediction - ndct)[inside].astype(np.float64)
         enough = error.size >= FEWEST_PIXELS
         found |= {
@@ -60,7 +62,7 @@ def tissue_fidelity(prediction_hu: np.ndarray, ndct_hu: np.ndarray) -> dict[str,
     return found
 
 
-def tissue_pixels(ndct_hu: np.ndarray) -> dict[str, np.ndarray]:
+def _tissue_pixels(ndct_hu: np.ndarray) -> dict[str, np.ndarray]:
     """Tissue to the mask of its pixels. ndct_hu : (rows, columns), HU, not clipped."""
     ndct = np.asarray(ndct_hu, dtype=np.float32)
     smooth_ndct = gaussian_filter(ndct, SMOOTHING_PX, mode="nearest", truncate=3.0)
@@ -81,13 +83,13 @@ def blind_tissues(window: Sequence[float], clip: bool) -> list[str]:
 
 
 def _slope(prediction: np.ndarray, ndct: np.ndarray, inside: np.ndarray) -> float:
-    counts = block_sums(inside.astype(np.float64), BLOCK_PX)
+    counts = _block_sums(inside.astype(np.float64), BLOCK_PX)
     used = counts >= FEWEST_PIXELS_OF_BLOCK
     if np.count_nonzero(used) < FEWEST_BLOCKS:
         return float("nan")
     weight = counts[used]
     y, x = (
-        block_sums(np.where(inside, image, 0.0), BLOCK_PX)[used] / weight
+        _block_sums(np.where(inside, image, 0.0), BLOCK_PX)[used] / weight
         for image in (prediction, ndct)
     )
     x = x - np.average(x, weights=weight)
@@ -96,7 +98,7 @@ def _slope(prediction: np.ndarray, ndct: np.ndarray, inside: np.ndarray) -> floa
     return float(np.sum(weight * x * y) / np.sum(weight * x * x))
 
 
-def block_sums(values: np.ndarray, side: int) -> np.ndarray:
+def _block_sums(values: np.ndarray, side: int) -> np.ndarray:
     """Sums over whole blocks of side x side pixels; the rest at the borders belongs to none."""
     rows, columns = (extent // side for extent in values.shape)
     whole = values[: rows * side, : columns * side]

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import Circle, FancyBboxPatch
 
-from ldct.provenance import write_record
+from ldct.denoising.network_facts import count_parameters
 from ldct.reporting import figure_style as fs
+from ldct.training.networks import build_network
 
 MIN_STAGE_IN = 2.65  # least width of the part of the figure that belongs to one level
 MARGIN_IN = 0.6  # for the input on the left and the output on the right
@@ -27,24 +28,20 @@ NETWORK_FILL, CRITIC_FILL, LABEL_FILL = "#DCEBF5", "#FBE3D0", "#F4F4F4"
 Point = tuple[float, float]
 
 
-def draw_cascade(
-    card: Mapping[str, Any], stages: Sequence[Mapping[str, Any]], output_stem: str | Path
-) -> None:
+def draw_cascade(title: str, levels: Sequence[Mapping[str, Any]], output_stem: str | Path) -> None:
     """Draw a cascade to `<output_stem>.png` and `.pdf`, with a provenance record.
 
-    card : the method's card; `title` is used.
-    stages : at least one, in order, each with `name`, `network`, `target` ("image" or
-        "residual"), `loss` (mapping of term to weight, or to a mapping with `weight`),
-        `parameters` (count) and optionally `discriminator` (a few words, e.g. "D").
+    levels : resolved stages, at least one, in order, each with its `title`.
 
     Solid lines are the flow at test time, dashed ones exist in training only. The label of a
     residual level is its input minus the NDCT image, and its prediction is subtracted from its
     input (docs/methods.md, reading 1).
     """
     started = time.perf_counter()
+    stages = [_described(level) for level in levels]
     span = max(MIN_STAGE_IN, (fs.DOUBLE_COLUMN_IN - 2 * MARGIN_IN) / max(len(stages), 2))
     width = 2 * MARGIN_IN + span * len(stages)
-    training_boxes = 1 + any(stage.get("discriminator") for stage in stages)
+    training_boxes = 1 + any(stage["discriminator"] for stage in stages)
     flow_y = LEGEND_IN + training_boxes * (SIDE_BOX_IN[1] + GAP_IN) + BOX_IN[1] / 2
     height = flow_y + BOX_IN[1] / 2 + TOP_IN
     with fs.figure_style():
@@ -59,15 +56,29 @@ def draw_cascade(
         _line(axes, (width - MARGIN_IN - 0.2, flow_y), (width - MARGIN_IN, flow_y))
         output = f"output\n${_bold(symbol)}$"
         axes.text(width - MARGIN_IN + 0.06, flow_y, output, ha="left", va="center")
-        axes.text(width / 2, height - 0.05, card["title"], ha="center", va="top", size=fs.TITLE_PT)
+        axes.text(width / 2, height - 0.05, title, ha="center", va="top", size=fs.TITLE_PT)
         _legend(axes, width)
-        for path in fs.save_figure(figure, output_stem):
-            write_record(
-                path,
-                inputs=[],
-                settings={"card": dict(card), "stages": [dict(stage) for stage in stages]},
-                started=started,
-            )
+        settings = {"title": title, "stages": stages}
+        fs.save_figure(figure, output_stem, inputs=[], settings=settings, started=started)
+
+
+def _described(level: Mapping[str, Any]) -> dict[str, Any]:
+    """What the figure says of a level: names, target, loss, size, its discriminator in words."""
+    network, adversarial = level["network"], level["loss"].get("adversarial")
+    critic = None
+    if adversarial:
+        options = adversarial["discriminator"]["options"]
+        size = count_parameters(build_network(adversarial["discriminator"], 0, "figure"))
+        sees_input = adversarial["kind"] == "least_squares" and options.get("conditional", True)
+        critic = f"D{' given X' if sees_input else ''}, {size:,} parameters"
+    return {
+        "name": level["title"],
+        "network": network["name"].upper(),
+        "target": level["target"],
+        "loss": level["loss"],
+        "parameters": count_parameters(build_network(network, 0, "figure")),
+        "discriminator": critic,
+    }
 
 
 def _draw_level(
@@ -117,7 +128,7 @@ def _draw_training(
 ) -> None:
     """What exists in training only: the loss, the discriminator, and the label both read."""
     boxes = [(f"loss\n{loss_text(stage['loss'])}", "white")]
-    if stage.get("discriminator"):
+    if stage["discriminator"]:
         boxes.append((f"discriminator {stage['discriminator']}", CRITIC_FILL))
     edge = centre + SIDE_BOX_IN[0] / 2
     prediction_x, label_x = edge + 0.1, edge + 0.3
@@ -176,10 +187,7 @@ def _box(
 
 def _line(axes: Axes, start: Point, end: Point, dashed: bool = False) -> None:
     style = {"color": fs.GREY, "ls": DASHES} if dashed else {"color": fs.BLACK}
-    arrow = FancyArrowPatch(
-        start, end, arrowstyle="-|>", mutation_scale=6, lw=0.9, shrinkA=0, shrinkB=0, **style
-    )
-    axes.add_patch(arrow)
+    fs.arrow(axes, start, end, **style)
 
 
 def _legend(axes: Axes, width: float) -> None:

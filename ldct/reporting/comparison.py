@@ -10,8 +10,8 @@ from matplotlib.patches import Rectangle
 
 from ldct.errors import InputError
 from ldct.inputs import open_array, read_volume_info
-from ldct.provenance import write_record
 from ldct.reporting import figure_style as fs
+from ldct.reporting.bench_tables import number
 
 Roi = tuple[int, int, int, int]  # first row, end row, first column, end column
 
@@ -64,16 +64,14 @@ def draw_comparison(
     info = read_volume_info(test_folder)
     with fs.figure_style():
         figure = _draw(images, roi, window, scores, _footer(info, row, window, context))
-        for path in fs.save_figure(figure, output_stem):
-            write_record(
-                path,
-                inputs=[
-                    *(Path(test_folder) / name for name in ("quarter.npy", "full.npy")),
-                    *predictions.values(),
-                ],
-                settings={"row": row, "roi": list(roi), "window": list(window)},
-                started=started,
-            )
+        files = (Path(test_folder, "quarter.npy"), Path(test_folder, "full.npy"))
+        fs.save_figure(
+            figure,
+            output_stem,
+            inputs=[*files, *predictions.values()],
+            settings={"row": row, "roi": list(roi), "window": list(window)},
+            started=started,
+        )
 
 
 def _draw(
@@ -151,6 +149,6 @@ def _difference_limit(differences: Sequence[np.ndarray]) -> float:
 
 
 def _footer(info: Mapping, row: int, window: tuple[float, float], context: str) -> str:
-    low, high = (f"{value:g}".replace("-", "−") for value in window)
-    place = f"{info['patient']}, z = {info['z_mm'][row]:.1f} mm".replace("-", "−")
+    low, high = (number(value, 0) for value in window)
+    place = f"{info['patient']}, z = {number(info['z_mm'][row], 1)} mm"
     return f"{place}  ·  window [{low}, {high}] HU  ·  PSNR / SSIM of the slice  ·  {context}"

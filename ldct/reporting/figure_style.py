@@ -4,12 +4,15 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch
 
 from ldct.files import atomic_path
+from ldct.provenance import write_record
 
 DOUBLE_COLUMN_IN = 7.16  # width of two journal columns, inches
 DPI = 300
@@ -84,16 +87,24 @@ def image_axes(figure: Figure, left: float, top: float, width: float, height: fl
     return axes
 
 
+def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], **style: Any) -> None:
+    """A thin arrow between two points of the axes' data; `style` : of the patch."""
+    own = {"color": BLACK, "lw": 0.9} | style
+    head = {"arrowstyle": "-|>", "mutation_scale": 6, "shrinkA": 0, "shrinkB": 0}
+    axes.add_patch(FancyArrowPatch(start, end, **head, **own))
+
+
 def wrap(text: str, width_in: float, size_pt: float) -> str:
     """Break a text into lines that fit a width, at 0.62 em a character (DejaVu Sans)."""
     return textwrap.fill(text, max(6, int(width_in / (0.62 * size_pt / 72))))
 
 
-def save_figure(figure: Figure, stem: str | Path) -> list[Path]:
+def save_figure(figure: Figure, stem: str | Path, **record: Any) -> list[Path]:
     """Write `<stem>.png` (300 dpi) and `<stem>.pdf` (embedded TrueType fonts), atomically.
 
     stem : path without suffix; dots in its name are kept. Neither file holds a date: the same
-        figure gives the same bytes. Returns both paths.
+        figure gives the same bytes. record : inputs, settings and started of `write_record`, which
+        is called for both where they are given. Returns both paths.
     """
     stem = Path(stem)
     written = []
@@ -102,5 +113,7 @@ def save_figure(figure: Figure, stem: str | Path) -> list[Path]:
             path = stem.with_name(stem.name + suffix)
             with atomic_path(path) as temporary:
                 figure.savefig(temporary, format=suffix[1:], dpi=DPI, metadata=metadata)
+            if record:
+                write_record(path, **record)
             written.append(path)
     return written

@@ -1,8 +1,8 @@
 """A panel for every annotated lesion slice of the test set: rendered by rule, never chosen."""
 
-import html
 import time
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ldct.progress import track
 from ldct.provenance import write_record
 from ldct.reporting import figure_style as fs
 from ldct.reporting.comparison import Roi, load_slice, score_text
+from ldct.reporting.plain_table import html_line, html_page
 
 SCORE_COLUMNS = ["method", "patient", "lesion", "slice_index", "z_mm", "psnr", "ssim", "panel"]
 MAX_COLUMNS = 6
@@ -165,25 +166,19 @@ def _index_html(table: pd.DataFrame, context: str, credit: str) -> str:
     """One page that lists every panel; the images lie beside it."""
     panels = []
     for stem, group in table.groupby("panel", sort=False):
-        first = group.iloc[0]
-        title = html.escape(
-            f"{first['patient']}, lesion {first['lesion']}, slice {first['slice_index']}, "
-            f"z = {first['z_mm']:.1f} mm"
-        )
-        name = html.escape(str(stem), quote=True)
+        first, name = group.iloc[0], escape(str(stem))
+        place = f"slice {first['slice_index']}, z = {first['z_mm']:.1f} mm"
+        title = escape(f"{first['patient']}, lesion {first['lesion']}, {place}")
         panels.append(
             f'<figure id="{name}"><a href="{name}.pdf"><img src="{name}.png" alt="{title}" '
             f'loading="lazy"></a><figcaption>{title}</figcaption></figure>'
         )
-    body = "\n".join(panels) or "<p>No annotated lesion lies in the test slices.</p>"
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Lesion panels</title>
-<style>body{{font-family:sans-serif;max-width:76rem;margin:1rem auto;padding:0 1rem}}
-figure{{margin:0 0 2rem}}img{{width:100%;height:auto}}figcaption{{color:#555}}</style></head>
-<body><h1>Lesion panels</h1>
-<p>{len(panels)} panels: every annotated lesion slice of the test set. {html.escape(context)}.
-Scores: <a href="lesions.csv">lesions.csv</a>.</p>
-{body}
-<p><small>{html.escape(credit)}</small></p>
-</body></html>
-"""
+    text = f"{len(panels)} panels: every annotated lesion slice of the test set. {context}."
+    lines = [
+        "<h1>Lesion panels</h1>",
+        f'<p>{escape(text)} Scores: <a href="lesions.csv">lesions.csv</a>.</p>',
+        *(panels or ["<p>No annotated lesion lies in the test slices.</p>"]),
+        html_line(credit),
+    ]
+    style = "figure { margin: 0 0 2rem; } img { width: 100%; height: auto; }\n"
+    return html_page("Lesion panels", "\n".join(lines), style)

@@ -6,12 +6,11 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.patches import Circle, FancyArrowPatch, Patch, Rectangle
+from matplotlib.patches import Circle, Patch, Rectangle
 from torch import nn
 
 from ldct.denoising.network_cost import seen_pixels
 from ldct.denoising.network_facts import Block, count_parameters, network_blocks
-from ldct.provenance import write_record
 from ldct.reporting import figure_style as fs
 
 PITCH_IN = 0.53  # from one block to the next
@@ -40,14 +39,12 @@ def draw_network(network: nn.Module, title: str, output_stem: str | Path) -> Non
     started = time.perf_counter()
     blocks = network_blocks(network)
     parameters, field = count_parameters(network), _receptive_field(network)
-    above, below = _skip_edges(blocks)
-    lanes_above, lanes_below = _lanes(above), _lanes(below)
-    depth_above = _depth(lanes_above)
-    depth_below = _depth(lanes_below)
+    lanes = [_lanes(edges) for edges in _skip_edges(blocks)]
+    above, below = (GAP_IN + LANE_IN * (max(found.values(), default=-1) + 1) for found in lanes)
 
     width = max(fs.DOUBLE_COLUMN_IN, 2 * MARGIN_IN + PITCH_IN * len(blocks))
-    middle = LEGEND_IN + depth_below + BOX_IN[1] / 2
-    height = middle + BOX_IN[1] / 2 + depth_above + TITLE_IN
+    middle = LEGEND_IN + below + BOX_IN[1] / 2
+    height = middle + BOX_IN[1] / 2 + above + TITLE_IN
     left = (width - PITCH_IN * (len(blocks) - 1)) / 2
     centres = [left + PITCH_IN * i for i in range(len(blocks))]
 
@@ -55,22 +52,19 @@ def draw_network(network: nn.Module, title: str, output_stem: str | Path) -> Non
         figure, axes = fs.new_canvas(width, height)
         for position, (block, x) in enumerate(zip(blocks, centres, strict=True)):
             _draw_block(axes, block, x, middle)
-            if position and blocks[position - 1].name in block.inputs:
-                _arrow(axes, (centres[position - 1], middle), (x, middle), blocks, position)
-        for lanes, side in ((lanes_above, 1), (lanes_below, -1)):
-            for edge, lane in lanes.items():
+            before = blocks[position - 1]
+            if position and before.name in block.inputs:
+                tail = (centres[position - 1] + _half_size(before)[0], middle)
+                fs.arrow(axes, tail, (x - _half_size(block)[0], middle), lw=0.8)
+        for found, side in zip(lanes, (1, -1), strict=True):
+            for edge, lane in found.items():
                 _draw_skip(axes, blocks, centres, middle, edge, lane, side)
         axes.text(width / 2, height - 0.05, title, ha="center", va="top", fontsize=fs.TITLE_PT)
         facts = f"{parameters:,} trainable parameters  ·  receptive field {field} pixels"
         axes.text(width / 2, 0.06, facts, ha="center", va="bottom")
         _legend(axes, blocks, width)
-        for path in fs.save_figure(figure, output_stem):
-            write_record(
-                path,
-                inputs=[],
-                settings={"title": title, "parameters": parameters, "receptive_field": field},
-                started=started,
-            )
+        settings = {"title": title, "parameters": parameters, "receptive_field": field}
+        fs.save_figure(figure, output_stem, inputs=[], settings=settings, started=started)
 
 
 def _receptive_field(network: nn.Module) -> str:
@@ -101,16 +95,11 @@ def _lanes(edges: Sequence[Edge]) -> dict[Edge, int]:
     return lanes
 
 
-def _depth(lanes: dict[Edge, int]) -> float:
-    return GAP_IN + LANE_IN * (max(lanes.values()) + 1) if lanes else GAP_IN
-
-
-def _half_width(block: Block) -> float:
-    return JOIN_RADIUS_IN if block.kind in JOIN_SYMBOL else BOX_IN[0] / 2
-
-
-def _half_height(block: Block) -> float:
-    return JOIN_RADIUS_IN if block.kind in JOIN_SYMBOL else BOX_IN[1] / 2
+def _half_size(block: Block) -> tuple[float, float]:
+    """Half of the width and height at which a block is drawn."""
+    if block.kind in JOIN_SYMBOL:
+        return JOIN_RADIUS_IN, JOIN_RADIUS_IN
+    return BOX_IN[0] / 2, BOX_IN[1] / 2
 
 
 def _draw_block(axes: Axes, block: Block, x: float, y: float) -> None:
@@ -147,19 +136,6 @@ def _block_text(block: Block) -> str:
     return f"{size}\n{block.in_channels} → {block.out_channels}"
 
 
-def _arrow(
-    axes: Axes,
-    start: tuple[float, float],
-    end: tuple[float, float],
-    blocks: Sequence[Block],
-    position: int,
-) -> None:
-    tail = (start[0] + _half_width(blocks[position - 1]), start[1])
-    tip = (end[0] - _half_width(blocks[position]), end[1])
-    style = {"arrowstyle": "-|>", "mutation_scale": 6, "lw": 0.8, "shrinkA": 0, "shrinkB": 0}
-    axes.add_patch(FancyArrowPatch(tail, tip, color=fs.BLACK, zorder=2, **style))
-
-
 def _draw_skip(
     axes: Axes,
     blocks: Sequence[Block],
@@ -176,11 +152,10 @@ def _draw_skip(
     # Apart where one block both ends and starts a skip.
     x0, x1 = x0 + 0.04, x1 - 0.04 * (reader.kind not in JOIN_SYMBOL)
     run = middle + side * (BOX_IN[1] / 2 + GAP_IN + LANE_IN * lane)
-    start = middle + side * _half_height(source)
+    start = middle + side * _half_size(source)[1]
     axes.plot([x0, x0, x1], [start, run, run], color=colour, lw=1.0, zorder=1)
-    tip = middle + side * _half_height(reader)
-    style = {"arrowstyle": "-|>", "mutation_scale": 6, "lw": 1.0, "shrinkA": 0, "shrinkB": 0}
-    axes.add_patch(FancyArrowPatch((x1, run), (x1, tip), color=colour, zorder=1, **style))
+    tip = middle + side * _half_size(reader)[1]
+    fs.arrow(axes, (x1, run), (x1, tip), color=colour, lw=1.0, zorder=1)
     axes.plot(x0, start, marker="o", ms=2.2, color=colour, zorder=5)
 
 

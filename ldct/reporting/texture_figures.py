@@ -1,13 +1,11 @@
 """Figures of the texture lab: noise power of all methods, as curves and in two dimensions."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
-from matplotlib.patches import Circle
 
 from ldct.evaluation.texture_summary import MethodTexture, TextureSummary
 from ldct.reporting import figure_style as fs
@@ -20,65 +18,53 @@ REFERENCE_LINES = {
 }
 DECADES = 4.5
 COLUMNS_OF_SPECTRA = 4
+HEIGHT_IN = 3.2
 NOT_MEASURED = "no slice has enough squares\nof soft tissue"
 
 
 def draw_curves(summary: TextureSummary, context: str, stem: Path) -> list[Path]:
-    """Radial noise power of every method, NDCT and LDCT: of the images, and of (image - NDCT)."""
+    """Radial noise power of every method, NDCT and LDCT in flat soft tissue."""
     shown = _shown(summary)
     lines = _lines(shown)
-    note = fs.wrap(_note(summary, context), fs.DOUBLE_COLUMN_IN - 0.2, fs.SMALL_PT)
-    legend_rows = math.ceil(len(shown) / 4)
-    foot = 0.13 * legend_rows + 0.12 * (note.count("\n") + 1) + 0.2
-    height = 2.9 + foot
     with fs.figure_style():
-        figure = fs.new_figure(fs.DOUBLE_COLUMN_IN, height, layout=None)
-        grid = figure.add_gridspec(
-            1, 2, left=0.075, right=0.99, top=1 - 0.22 / height, bottom=(foot + 0.34) / height
-        )
-        panels = [figure.add_subplot(cell) for cell in grid]
-        _draw_profiles(panels[0], shown, lines, "radial")
-        panels[0].set_title("image, flat soft tissue")
-        panels[0].set_ylabel("noise power (HU² mm²)")
-        _draw_profiles(panels[1], shown, lines, "difference_radial")
-        panels[1].set_title("image − NDCT, all soft tissue")
-        handles, labels = panels[0].get_legend_handles_labels()
+        figure = fs.new_figure(fs.DOUBLE_COLUMN_IN, HEIGHT_IN)
+        axes = figure.subplots()
+        for found in shown:
+            axes.plot(found.frequency, found.radial, label=found.title, **lines[found.method])
+        axes.set_xlabel("spatial frequency (1/mm)")
+        axes.set_ylabel("noise power (HU² mm²)")
+        axes.spines[["top", "right"]].set_visible(False)
+        highest = max(np.nanmax(found.radial, initial=0) for found in shown)
+        if highest:
+            lowest = min(np.nanmin(found.radial, initial=highest) for found in shown)
+            axes.set_yscale("log")
+            axes.set_ylim(max(lowest / 1.5, highest / 10**DECADES), highest * 1.6)
+            axes.set_xlim(0, None)
+            axes.grid(lw=0.3, color="0.88")
+        else:
+            axes.set(xticks=[], yticks=[])
+            axes.text(0.5, 0.5, NOT_MEASURED, ha="center", transform=axes.transAxes)
         figure.legend(
-            handles,
-            labels,
-            ncols=4,
-            loc="lower center",
-            bbox_to_anchor=(0.5, (foot - 0.13 * legend_rows - 0.12) / height),
-            frameon=False,
-            fontsize=fs.SMALL_PT,
-            handlelength=3,
+            loc="outside right upper", frameon=False, fontsize=fs.SMALL_PT, handlelength=3
         )
-        figure.text(0.5, 0.05 / height, note, ha="center", va="bottom", fontsize=fs.SMALL_PT)
+        figure.supxlabel(_note(summary, context), fontsize=fs.SMALL_PT)
         return fs.save_figure(figure, stem)
 
 
 def draw_spectra(summary: TextureSummary, context: str, stem: Path) -> list[Path]:
-    """Two-dimensional noise power of the images, one scale for all.
-
-    A full circle marks the strongest peak where there is a pattern (`MethodTexture.pattern`), a
-    dotted one where that is undecided.
-    """
+    """Two-dimensional noise power of the images, one scale for all; lattice ratio below each."""
     shown = _shown(summary)
     note = fs.wrap(
         "Noise power on one logarithmic scale; row and column frequency from −0.5 to 0.5 cycles "
-        "per pixel (c/px). Below each: periodic-peak score in the flatter half and in all squares"
-        f"{_null_text(summary)}. Circle: strongest peak of the mean spectrum, full where the "
-        "intervals of both scores lie above the null level, dotted where less than that is true "
-        "but one score does. " + _note(summary, context),
+        "per pixel (c/px). " + _note(summary, context).replace("\n", "  ·  "),
         fs.DOUBLE_COLUMN_IN - 0.2,
         fs.SMALL_PT,
     )
     columns = min(COLUMNS_OF_SPECTRA, len(shown))
     rows = math.ceil(len(shown) / columns)
-    left, right, gap, under, head = 0.42, 0.6, 0.1, 0.5, 0.32
+    left, right, gap, under, head = 0.42, 0.6, 0.1, 0.42, 0.32
     cell = (fs.DOUBLE_COLUMN_IN - left - right - gap * (columns - 1)) / columns
-    foot = 0.12 * (note.count("\n") + 1) + 0.1
-    height = head + rows * (cell + under) + foot - 0.1
+    height = head + rows * (cell + under) + 0.12 * (note.count("\n") + 1)
     top = _highest(shown)
     with fs.figure_style():
         figure = fs.new_figure(fs.DOUBLE_COLUMN_IN, height, layout=None)
@@ -88,7 +74,6 @@ def draw_spectra(summary: TextureSummary, context: str, stem: Path) -> list[Path
                 figure, left + column * (cell + gap), head + row * (cell + under), cell, cell
             )
             image = _draw_spectrum(axes, found, top, cell)
-            axes.set_xlabel(_score_text(found), labelpad=2, fontsize=fs.SMALL_PT)
             if column == 0:
                 axes.set_yticks([-0.5, 0, 0.5 - 1 / summary.side], ["−0.5", "0", "0.5"])
                 axes.set_ylabel("row frequency (c/px)", fontsize=fs.SMALL_PT, labelpad=1)
@@ -106,7 +91,7 @@ def _shown(summary: TextureSummary) -> list[MethodTexture]:
     return [found for found in summary.methods if found.kind not in ("identity", "control")]
 
 
-def _lines(shown: Sequence[MethodTexture]) -> dict[str, dict]:
+def _lines(shown: list[MethodTexture]) -> dict[str, dict]:
     methods = [found.method for found in shown if found.kind != "reference"]
     own = {
         name: {
@@ -119,29 +104,6 @@ def _lines(shown: Sequence[MethodTexture]) -> dict[str, dict]:
     return REFERENCE_LINES | own
 
 
-def _draw_profiles(
-    axes: Axes, shown: Sequence[MethodTexture], lines: dict[str, dict], name: str
-) -> None:
-    highest, lowest = 0.0, np.inf
-    for found in shown:
-        profile = getattr(found, name)
-        visible = bool(np.nanmax(profile, initial=0) > 0)
-        values = profile if visible else np.full(len(profile), np.nan)
-        axes.plot(found.frequency, values, label=found.title, **lines[found.method])
-        highest = max(highest, np.nanmax(values, initial=0))
-        lowest = min(lowest, np.nanmin(values, initial=np.inf))
-    axes.set_xlabel("spatial frequency (1/mm)")
-    axes.spines[["top", "right"]].set_visible(False)
-    if not highest:
-        axes.set(xticks=[], yticks=[])
-        axes.text(0.5, 0.5, NOT_MEASURED, ha="center", transform=axes.transAxes)
-        return
-    axes.set_yscale("log")
-    axes.set_ylim(max(lowest / 1.5, highest / 10**DECADES), highest * 1.6)
-    axes.set_xlim(0, None)
-    axes.grid(lw=0.3, color="0.88")
-
-
 def _draw_spectrum(axes: Axes, found: MethodTexture, top: float, width_in: float) -> AxesImage:
     side = len(found.power)
     low, high = -0.5 - 0.5 / side, 0.5 - 0.5 / side
@@ -152,45 +114,17 @@ def _draw_spectrum(axes: Axes, found: MethodTexture, top: float, width_in: float
     )
     axes.set_title(fs.wrap(found.title, width_in, fs.TEXT_PT), pad=3, fontsize=fs.TEXT_PT)
     axes.set_facecolor("black")
-    verdict = found.pattern
-    if found.peak and verdict in ("yes", "undecided"):
-        row, column = found.peak["row_frequency"], found.peak["column_frequency"]
-        for sign in (1, -1):
-            axes.add_patch(
-                Circle(
-                    (sign * column, sign * row),
-                    2.2 / side,
-                    fill=False,
-                    ec="white",
-                    lw=0.9,
-                    ls="-" if verdict == "yes" else ":",
-                )
-            )
+    ratio = found.intervals.get("lattice_ratio")
+    text = f"lattice ratio {ratio.estimate:.2f}" if ratio else "not measured"
+    axes.set_xlabel(text, labelpad=2, fontsize=fs.SMALL_PT)
     return image
 
 
-def _score_text(found: MethodTexture) -> str:
-    scores = [found.intervals.get(name) for name in ("periodic_peak", "periodic_peak_all")]
-    if None in scores:
-        return "not measured"
-    text = "score {:.2f}, {:.2f}".format(*(score.estimate for score in scores)).replace("-", "−")
-    return text if found.pattern == "no" else f"{text}\npeak {found.peak['rms_hu']:.1f} HU r.m.s."
-
-
-def _null_text(summary: TextureSummary) -> str:
-    nulls = [summary.null_levels[name] for name in ("periodic_peak", "periodic_peak_all")]
-    own = [null.ndct_quantile for null in nulls]
-    if not np.isfinite(own).all():
-        return ""
-    levels = "null level {:.2f}, {:.2f}".format(*(null.level for null in nulls))
-    return f" ({levels}; NDCT's own 95th percentile {own[0]:.2f}, {own[1]:.2f})".replace("-", "−")
-
-
-def _highest(shown: Sequence[MethodTexture]) -> float:
+def _highest(shown: list[MethodTexture]) -> float:
     highest = max((np.nanmax(found.power, initial=0) for found in shown), default=0.0)
     return math.ceil(2 * math.log10(highest)) / 2 if highest > 0 else 0.0
 
 
 def _note(summary: TextureSummary, context: str) -> str:
     squares = f"Squares of {summary.side} px in {summary.n_slices} slices, chosen by rule on NDCT"
-    return f"{squares}  ·  {context}"
+    return f"{squares}\n{context}"

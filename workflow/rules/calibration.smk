@@ -3,10 +3,7 @@
 CALIBRATION = f"{RUN}/calibration"
 
 if SETTINGS["calibration_file"]:
-    RESULTS += [
-        f"{CALIBRATION}/calibration.md",
-        f"{CALIBRATION}/calibration_heatmap.png",
-    ]
+    RESULTS += [f"{CALIBRATION}/calibration.md"]
 
     rule calibrate:
         """Protocols under which the run's raw low dose scores what the paper prints for it."""
@@ -16,34 +13,17 @@ if SETTINGS["calibration_file"]:
                 patient=TEST_PATIENTS,
                 name=VOLUME_FILES,
             ),
-            volumes=expand(
-                f"{DATA}/volumes/{{patient}}/{{name}}",
-                patient=TRAIN_PATIENTS,
-                name=VOLUME_FILES,
-            ),
             published=REPOSITORY / "config/published.yaml",
             grid=SETTINGS["calibration_file"],
-            code=code(
-                "ldct/evaluation/calibration*.py",
-                "ldct/evaluation/intervals.py",
-                "ldct/evaluation/metrics.py",
-                "ldct/evaluation/protocol.py",
-                "ldct/evaluation/resampling.py",
-                "ldct/reporting/calibration*.py",
-                "ldct/reporting/figure_style.py",
-                "ldct/commands/calibration.py",
-                "ldct/scaling.py",
-            ),
+            code=code_behind("calibrate"),
         output:
             csv=f"{CALIBRATION}/calibration.csv",
             md=f"{CALIBRATION}/calibration.md",
-            json=f"{CALIBRATION}/calibration.json",
-            png=report(
-                f"{CALIBRATION}/calibration_heatmap.png",
+            html=report(
+                f"{CALIBRATION}/calibration.html",
                 caption="../report/calibration.rst",
                 category="Protocols",
             ),
-            pdf=f"{CALIBRATION}/calibration_heatmap.pdf",
             protocol=SETTINGS["calibrated_protocol"],
         log:
             f"logs/{SETTINGS['run']}/calibrate.log",
@@ -57,18 +37,12 @@ if SETTINGS["calibration_file"]:
             gpu=0,
         params:
             test=expand(f"{RUN}/test/{{patient}}", patient=TEST_PATIENTS),
-            volumes=expand(f"{DATA}/volumes/{{patient}}", patient=TRAIN_PATIENTS),
-            size=SETTINGS["tiles"]["size"],
-            stride=SETTINGS["tiles"]["stride"],
             title=DATASET["title"],
-            credit=["--credit", DATASET["credit"]] if "credit" in DATASET else [],
             simulated="--simulated" if DATASET["simulated"] else "--no-simulated",
             folder=subpath(output.csv, parent=True),
         message:
-            "Looking for the protocol of the published Low Dose row"
+            "Scoring the raw low dose under every listed protocol"
         shell:
             "python -m ldct --log {log} calibrate --test-folders {params.test}"
-            " --published {input.published} --grid {input.grid} --tile-folders {params.volumes}"
-            " --tile-size {params.size} --tile-stride {params.stride} --title {params.title:q}"
-            " {params.credit:q} {params.simulated} --workers {threads}"
-            " --output {params.folder}"
+            " --published {input.published} --grid {input.grid} --title {params.title:q}"
+            " {params.simulated} --workers {threads} --output {params.folder}"

@@ -8,22 +8,8 @@ rule judge_claims:
     input:
         measured=measured_for_claims(),
         claims=REPOSITORY / "config/claims.yaml",
-        published=REPOSITORY / "config/published.yaml",
         protocol=SETTINGS["protocol_file"],
-        code=code(
-            "ldct/evaluation/claims*.py",
-            "ldct/evaluation/disc_detection.py",
-            "ldct/evaluation/formula*.py",
-            "ldct/evaluation/intervals.py",
-            "ldct/evaluation/observers.py",
-            "ldct/evaluation/protocol.py",
-            "ldct/evaluation/resampling.py",
-            "ldct/evaluation/run_*.py",
-            "ldct/evaluation/tissues.py",
-            "ldct/evaluation/uncertainty.py",
-            "ldct/reporting/claims_formats.py",
-            "ldct/commands/claims.py",
-        ),
+        code=code_behind("claims"),
     output:
         json=f"{RUN}/claims.json",
         md=f"{RUN}/claims.md",
@@ -49,4 +35,4 @@ rule judge_claims:
         "Judging the claims of the paper"
     shell:
         "python -m ldct --log {log} claims --run {params.folder} --claims {input.claims}"
-        " --published {input.published} --settings {params.settings:q}"
+        " --settings {params.settings:q}"

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 
+from ldct.code_behind import code_behind
 from ldct.evaluation.completeness import finished_scores
 from ldct.evaluation.run_files import files_of_claims, table_files
 from ldct.files import read_yaml
@@ -35,15 +36,9 @@ def methods_of_kind(*kinds):
 wildcard_constraints:
     method="|".join(map(re.escape, MEASURED)),
     model="|".join(map(re.escape, SETTINGS["models"])) or "(?!)",
-    # "discs": crops with inserted discs, a patient to all methods (lesion_bench.smk).
+    # "discs": crops with inserted discs, a patient to all methods (detectability.smk).
     patient="|".join([*map(re.escape, DATASET["patients"]), "discs"]),
     seed=r"\d+|fixed",
-
-
-def code(*patterns):
-    """Python files of the suite that make an output: snakemake does not see imports by itself."""
-    found = [path for pattern in patterns for path in sorted(REPOSITORY.glob(pattern))]
-    return [str(path) for path in found if path.is_file()]
 
 
 def gpus():
@@ -57,13 +52,6 @@ def gpus():
 def as_json(content):
     """One line of JSON, for parameters of rules and arguments of commands."""
     return json.dumps(content, sort_keys=True)
-
-
-def lesion_source():
-    """Where lesions come from, as arguments: the user's list, the demo's reader marks, or nothing."""
-    if SETTINGS["lesions_csv"]:
-        return ["--neutral-csv", SETTINGS["lesions_csv"]]
-    return ["--archives", SETTINGS["demo"]["archives"]] if IS_DEMO else []
 
 
 def all_cores():
@@ -80,13 +68,6 @@ def half_of_cores():
 SCALING = "--window {} {}{}".format(
     *SETTINGS["scaling"]["window"], " --clip" if SETTINGS["scaling"]["clip"] else ""
 )
-
-
-def method_code(method):
-    """Python files of a classical method's folder."""
-    return [
-        str(path) for path in sorted(Path(SETTINGS["folders"][method]).glob("*.py"))
-    ]
 
 
 def include_rules_of_methods():
@@ -106,9 +87,6 @@ def include_rules_of_methods():
             MEASURED.remove(method)
             del SETTINGS["cards"][method]
             SETTINGS["broken"][method] = " ".join(problem.split())
-
-
-CLASSICAL_CODE = code("ldct/denoising/classical.py", "ldct/denoising/block_matching.py")
 
 
 def all_scores():
@@ -164,30 +142,6 @@ def predictions_of_all_seeds(patients):
     ]
 
 
-def bench_places():
-    """Folders of the lesion bench: both references, then every method and control with every seed."""
-    return ["ndct/fixed", "ldct/fixed"] + [
-        f"{method}/{seed}"
-        for method in MEASURED
-        for seed in SETTINGS["method_seeds"][method]
-    ]
-
-
-def level_title(model):
-    """What figures call one level of a cascade: its method's title, or its network."""
-    network = SETTINGS["models"][model]["network"]["name"].upper()
-    return SETTINGS["cards"].get(model, {}).get("title", network)
-
-
-def stage_title(model):
-    """What readers call a trained stage: its method's title, and the level within a cascade."""
-    cards = SETTINGS["cards"]
-    method, _, level = model.rpartition("_level")
-    if model in cards or method not in cards:
-        return cards.get(model, {}).get("title", model)
-    return f"{cards[method]['title']}, level {level}"
-
-
 def titles(methods):
     """Method to title, in order, for the commands that draw."""
     return as_json([[method, SETTINGS["cards"][method]["title"]] for method in methods])
@@ -234,13 +188,15 @@ CLAIM_SETTINGS = {
         "broken",
         "protocol_file",
     )
-} | {"image_quality": SETTINGS.get("image_quality", {})}
+}
 
 
 def measured_for_claims():
     """Files that the claims are judged on, as far as this run makes them."""
-    claims = read_yaml(REPOSITORY / "config/claims.yaml")
-    return made_by_rules(map(str, files_of_claims(claims, Path(RUN), SETTINGS)))
+    groups = read_yaml(REPOSITORY / "config/claims.yaml")["claims"].values()
+    return made_by_rules(
+        map(str, files_of_claims(sum(groups, []), Path(RUN), SETTINGS))
+    )
 
 
 def table_of_finished_methods():

@@ -1,20 +1,12 @@
-"""Control methods: predictions whose order every metric must get right."""
+"""Control methods: predictions that show what a metric rewards and what it misses."""
 
 CONTROL_FOLDERS = [SETTINGS["folders"][name] for name in CONTROLS]
-CONTROL_CODE = [file for name in CONTROLS for file in method_code(name)] + code(
-    "ldct/denoising/control.py",
-    "ldct/denoising/blur.py",
-    "ldct/denoising/block_matching.py",
-    "ldct/denoising/classical.py",
-)
-# The low-dose image itself is the first control; it is a method of its own.
-REFERENCES = [
+# The low-dose image, to which the table compares the controls; it is a method of its own.
+LOW_DOSE = [
     name for name, card in SETTINGS["cards"].items() if card["kind"] == "identity"
-][:1] + CONTROLS
-if CONTROLS:
-    RESULTS += expand(
-        f"{RUN}/tables/controls.{{format}}", format=["json", "csv", "md", "html"]
-    )
+][:1]
+if CONTROLS and LOW_DOSE:
+    RESULTS += expand(f"{RUN}/tables/controls.{{format}}", format=["csv", "md", "html"])
 
 
 if CONTROLS:
@@ -27,7 +19,7 @@ if CONTROLS:
                 patient=TRAIN_PATIENTS,
                 name=VOLUME_FILES,
             ),
-            code=CONTROL_CODE,
+            code=code_behind("tune-controls", *CONTROL_FOLDERS),
         output:
             expand(f"{RUN}/models/{{control}}/fixed/parameters.json", control=CONTROLS),
         log:
@@ -62,7 +54,7 @@ if CONTROLS:
             parameters=expand(
                 f"{RUN}/models/{{control}}/fixed/parameters.json", control=CONTROLS
             ),
-            code=CONTROL_CODE,
+            code=code_behind("denoise-controls", *CONTROL_FOLDERS),
         output:
             expand(
                 f"{RUN}/predictions/{{control}}/fixed/{{{{patient}}}}.npy",
@@ -87,36 +79,26 @@ if CONTROLS:
             "python -m ldct --log {log} denoise-controls --controls {params.folders:q}"
             " --parameters {input.parameters} --test-folder {params.test} --outputs {output}"
 
+
+if CONTROLS and LOW_DOSE:
+
     rule controls_table:
-        """Which metric puts the controls in the order that was written down beforehand."""
+        """What each control does to each metric; fails where a metric's code cannot be right."""
         input:
-            scores=tables_of("scores", REFERENCES),
-            image_quality=tables_of("image_quality", REFERENCES),
-            texture=lambda wildcards: made_by_rules(tables_of("texture", REFERENCES)),
+            scores=tables_of("scores", LOW_DOSE + CONTROLS),
+            image_quality=tables_of("image_quality", LOW_DOSE + CONTROLS),
+            texture=lambda wildcards: made_by_rules(
+                tables_of("texture", LOW_DOSE + CONTROLS)
+            ),
             lesion_bench=lambda wildcards: made_by_rules(
-                tables_of("lesion_bench", REFERENCES)
+                tables_of("lesion_bench", LOW_DOSE + CONTROLS)
             ),
             detectability=lambda wildcards: made_by_rules(
-                tables_of("detectability", REFERENCES)
+                tables_of("detectability", LOW_DOSE + CONTROLS)
             ),
-            expectations=REPOSITORY / "config/control_expectations.yaml",
             protocol=SETTINGS["protocol_file"],
-            code=code(
-                "ldct/evaluation/control_expectations.py",
-                "ldct/evaluation/disc_detection.py",
-                "ldct/evaluation/formula*.py",
-                "ldct/evaluation/intervals.py",
-                "ldct/evaluation/observers.py",
-                "ldct/evaluation/protocol.py",
-                "ldct/evaluation/resampling.py",
-                "ldct/evaluation/tissues.py",
-                "ldct/evaluation/uncertainty.py",
-                "ldct/reporting/controls_table.py",
-                "ldct/reporting/plain_table.py",
-                "ldct/commands/controls.py",
-            ),
+            code=code_behind("controls-table"),
         output:
-            json=f"{RUN}/tables/controls.json",
             csv=f"{RUN}/tables/controls.csv",
             md=f"{RUN}/tables/controls.md",
             html=report(
@@ -137,29 +119,23 @@ if CONTROLS:
         params:
             settings=lambda wildcards: as_json(
                 {
-                    "identity": next(
-                        (name for name in REFERENCES if name not in CONTROLS), None
-                    ),
                     "titles": [
-                        [
-                            name,
-                            {**SETTINGS["cards"], **SETTINGS["control_cards"]}[name][
-                                "title"
-                            ],
-                        ]
-                        for name in REFERENCES
+                        [name, card["title"]]
+                        for name, card in {
+                            **SETTINGS["cards"],
+                            **SETTINGS["control_cards"],
+                        }.items()
+                        if name in LOW_DOSE + CONTROLS
                     ],
-                    "statistics": interval_options(),
                     "note": FIGURE_NOTE,
                     "credit": DATASET.get("credit", ""),
                 }
             ),
-            folder=subpath(output.json, parent=True),
+            folder=subpath(output.csv, parent=True),
         message:
-            "Judging the metrics by the controls"
+            "Rendering the table of the controls"
         shell:
             "python -m ldct --log {log} controls-table --scores {input.scores}"
             " --image-quality {input.image_quality} --texture {input.texture}"
             " --lesion-bench {input.lesion_bench} --detectability {input.detectability}"
-            " --expectations {input.expectations} --protocol {input.protocol}"
-            " --settings {params.settings:q} --output {params.folder}"
+            " --protocol {input.protocol} --settings {params.settings:q} --output {params.folder}"

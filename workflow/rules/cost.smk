@@ -13,14 +13,14 @@ rule micro_benchmark:
     """Loss terms and levels timed in turns; ratios, so that other jobs disturb both sides alike."""
     input:
         plan=MICRO_PLAN,
-        networks=sorted(
-            {
+        code=code_behind(
+            "micro-benchmark",
+            *(
                 file
                 for model in MICRO_MODELS
                 for file in network_files(MICRO_MODELS, model)
-            }
+            ),
         ),
-        code=TRAINING_CODE + code("ldct/micro_benchmark.py", "ldct/probes.py"),
     output:
         f"{RUN}/tables/micro_benchmark.json",
     log:
@@ -36,21 +36,20 @@ rule micro_benchmark:
         device=SETTINGS["device"],
         jobs_per_gpu=SETTINGS["jobs_per_gpu"],
     params:
-        models=as_json(MICRO_MODELS),
-        rounds=SETTINGS["micro_benchmark"]["rounds"],
-        batch=SETTINGS["micro_benchmark"]["batch"],
-        side=SETTINGS["micro_benchmark"]["side"],
-        precision=SETTINGS["precision"],
-        inference_precision=SETTINGS["inference"]["precision"],
-        engine=as_json(engine_options()),
+        settings=as_json(
+            {
+                **SETTINGS["micro_benchmark"],
+                "models": MICRO_MODELS,
+                "precision": SETTINGS["precision"],
+                "inference_precision": SETTINGS["inference"]["precision"],
+                "engine": engine_options(),
+            }
+        ),
     message:
         "Timing loss terms and levels in turns"
     shell:
-        "python -m ldct --log {log} micro-benchmark --plan {input.plan} --models {params.models:q}"
-        " --rounds {params.rounds} --batch {params.batch} --side {params.side}"
-        " --precision {params.precision} --inference-precision {params.inference_precision}"
-        " --engine {params.engine:q}"
-        " --device {resources.device} --gpus {resources.gpu}"
+        "python -m ldct --log {log} micro-benchmark --plan {input.plan}"
+        " --settings {params.settings:q} --device {resources.device} --gpus {resources.gpu}"
         " --jobs-per-gpu {resources.jobs_per_gpu} --threads {threads} --output {output}"
 
 
@@ -70,13 +69,7 @@ rule cost:
             for patient in TEST_PATIENTS
         ],
         micro=f"{RUN}/tables/micro_benchmark.json",
-        code=code(
-            "ldct/evaluation/cost.py",
-            "ldct/probes.py",
-            "ldct/reporting/cost_formats.py",
-            "ldct/denoising/network_*.py",
-            "ldct/commands/cost.py",
-        ),
+        code=code_behind("cost"),
     output:
         json=f"{RUN}/tables/cost.json",
         csv=f"{RUN}/tables/cost.csv",

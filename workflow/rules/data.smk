@@ -1,22 +1,9 @@
 """From DICOM to volumes, tiles, lesions and the test set."""
 
-# Only what reads DICOM: a change elsewhere in ldct/data must not make volumes, and with them
-# weights, anew.
-VOLUME_CODE = code(
-    "ldct/data/dicom.py",
-    "ldct/data/folders.py",
-    "ldct/data/hounsfield.py",
-    "ldct/data/volumes.py",
-)
-# The demo patient's lesions are the reader marks in its archive.
-READER_MARKS = ["ldct/data/lidc.py", "ldct/data/demo.py"] if IS_DEMO else []
-INDEX_CODE = code(
-    "ldct/data/dicom.py",
-    "ldct/data/hounsfield.py",
-    "ldct/data/inventory.py",
-    "ldct/data/naming.py",
-    "ldct/data/pairing.py",
-)
+# Where lesions come from: the user's list, the demo's reader marks, or nothing.
+LESION_SOURCE = ["--archives", SETTINGS["demo"]["archives"]] if IS_DEMO else []
+if SETTINGS["lesions_csv"]:
+    LESION_SOURCE = ["--neutral-csv", SETTINGS["lesions_csv"]]
 
 
 if IS_DEMO:
@@ -47,14 +34,7 @@ if IS_DEMO:
         """One public scan and its simulated quarter dose as DICOM in the AAPM conventions."""
         input:
             f"{SETTINGS['demo']['archives']}/complete",
-            code=code(
-                "ldct/data/demo.py",
-                "ldct/data/dose.py",
-                "ldct/data/fan_beam.py",
-                "ldct/data/projector.py",
-                "ldct/data/aapm_writer.py",
-                "ldct/data/hounsfield.py",
-            ),
+            code=code_behind("write-demo-patient"),
         output:
             directory(f"{DATA}/dicom/{{patient}}"),
         log:
@@ -90,7 +70,7 @@ rule index_dataset:
             if IS_DEMO
             else []
         ),
-        code=INDEX_CODE,
+        code=code_behind("index"),
     output:
         index=f"{DATA}/index.parquet",
         inventory=report(
@@ -126,7 +106,7 @@ rule write_volume:
     """One patient's slice pairs as two memory-mapped int16 volumes."""
     input:
         index=f"{DATA}/index.parquet",
-        code=VOLUME_CODE,
+        code=code_behind("volume"),
     output:
         expand(f"{DATA}/volumes/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
     log:
@@ -157,7 +137,7 @@ rule list_tiles:
             patient=TRAIN_PATIENTS,
             name=VOLUME_FILES,
         ),
-        code=code("ldct/data/tiles.py"),
+        code=code_behind("tiles"),
     output:
         f"{DATA}/tiles.npy",
     log:
@@ -190,7 +170,7 @@ rule list_lesions:
         ),
         archives=f"{SETTINGS['demo']['archives']}/complete" if IS_DEMO else [],
         table=SETTINGS["lesions_csv"] or [],
-        code=code("ldct/data/lesions.py", *READER_MARKS),
+        code=code_behind("lesions", without=() if IS_DEMO else ("_demo_lesions",)),
     output:
         f"{DATA}/lesions.csv",
     log:
@@ -205,7 +185,7 @@ rule list_lesions:
         gpu=0,
     params:
         folders=expand(f"{DATA}/volumes/{{patient}}", patient=DATASET["patients"]),
-        source=lesion_source(),
+        source=LESION_SOURCE,
     message:
         "Listing the annotated lesions"
     shell:
@@ -218,9 +198,7 @@ rule select_test_slices:
     input:
         volume=expand(f"{DATA}/volumes/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
         lesions=f"{DATA}/lesions.csv",
-        code=code(
-            "ldct/data/volumes.py", "ldct/data/lesions.py", "ldct/data/selection.py"
-        ),
+        code=code_behind("select-test"),
     output:
         expand(f"{RUN}/test/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
     log:

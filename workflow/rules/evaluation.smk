@@ -22,12 +22,7 @@ rule score:
         test=expand(f"{RUN}/test/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
         prediction=f"{RUN}/predictions/{{method}}/{{seed}}/{{patient}}.npy",
         protocols=SETTINGS["protocol_files"],
-        code=code(
-            "ldct/evaluation/metrics.py",
-            "ldct/evaluation/protocol.py",
-            "ldct/evaluation/scores.py",
-            "ldct/scaling.py",
-        ),
+        code=code_behind("score"),
     output:
         f"{RUN}/scores/{{method}}/{{seed}}/{{patient}}.parquet",
     log:
@@ -58,20 +53,7 @@ rule table1:
         protocols=SETTINGS["protocol_files"],
         published=REPOSITORY / "config/published.yaml",
         margins=REPOSITORY / "config/margins.yaml",
-        code=code(
-            "ldct/evaluation/scores.py",
-            "ldct/evaluation/protocol.py",
-            "ldct/evaluation/intervals.py",
-            "ldct/evaluation/metrics.py",
-            "ldct/evaluation/resampling.py",
-            "ldct/evaluation/statistics.py",
-            "ldct/evaluation/uncertainty.py",
-            "ldct/reporting/table1*.py",
-            "ldct/reporting/paired.py",
-            "ldct/reporting/score_tables.py",
-            "ldct/commands/evaluation.py",
-            "ldct/scaling.py",
-        ),
+        code=code_behind("table1"),
     output:
         table=report(
             TABLE_PAGES[0],

@@ -2,15 +2,6 @@
 
 LPIPS = SETTINGS.get("image_quality", {}).get("lpips")
 LPIPS_WEIGHTS = [f"data/weights/lpips_{LPIPS}.safetensors"] if LPIPS else []
-METRICS_CODE = code(
-    "ldct/evaluation/error_shape.py",
-    "ldct/evaluation/full_reference.py",
-    "ldct/evaluation/image_quality.py",
-    "ldct/evaluation/perceptual_metric.py",
-    "ldct/evaluation/protocol.py",
-    "ldct/evaluation/tissues.py",
-    "ldct/scaling.py",
-)
 RESULTS += expand(f"{RUN}/tables/metrics.{{format}}", format=["csv", "md", "html"])
 
 
@@ -25,11 +16,7 @@ if LPIPS:
                 for file in map(perceptual_weights, SETTINGS["models"])
                 if file == "data/weights/vgg16.safetensors"
             ][:1],
-            code=code(
-                "ldct/evaluation/lpips_weights.py",
-                "ldct/evaluation/perceptual_metric.py",
-                "ldct/data/weights_archives.py",
-            ),
+            code=code_behind("fetch-lpips-weights"),
         output:
             LPIPS_WEIGHTS,
         log:
@@ -59,7 +46,7 @@ rule image_quality:
         prediction=f"{RUN}/predictions/{{method}}/{{seed}}/{{patient}}.npy",
         protocol=SETTINGS["protocol_file"],
         lpips=LPIPS_WEIGHTS,
-        code=METRICS_CODE,
+        code=code_behind("measure-image-quality"),
     output:
         f"{RUN}/image_quality/{{method}}/{{seed}}/{{patient}}.parquet",
     log:
@@ -87,29 +74,17 @@ rule image_quality:
     shell:
         "python -m ldct --log {log} measure-image-quality --test-folder {params.test}"
         " --prediction {input.prediction} --protocol {input.protocol} --method {wildcards.method}"
-        " --seed {wildcards.seed} {params.network_input} {params.lpips} --workers {threads}"
+        " --seed {wildcards.seed} {params.network_input} {params.lpips}"
         " --output {output}"
 
 
 rule metrics_table:
-    """Every metric of every method with its interval; those that a control unmasked are flagged."""
+    """Every metric of every method with its interval."""
     input:
         scores=all_scores(),
         image_quality=tables_of("image_quality", METHODS),
-        controls=[f"{RUN}/tables/controls.json"] if CONTROLS else [],
         protocol=SETTINGS["protocol_file"],
-        code=code(
-            "ldct/evaluation/formula*.py",
-            "ldct/evaluation/image_quality.py",
-            "ldct/evaluation/intervals.py",
-            "ldct/evaluation/protocol.py",
-            "ldct/evaluation/resampling.py",
-            "ldct/evaluation/tissues.py",
-            "ldct/evaluation/uncertainty.py",
-            "ldct/reporting/metrics_table.py",
-            "ldct/reporting/plain_table.py",
-            "ldct/commands/image_quality.py",
-        ),
+        code=code_behind("metrics-table"),
     output:
         csv=f"{RUN}/tables/metrics.csv",
         md=f"{RUN}/tables/metrics.md",
@@ -138,19 +113,13 @@ rule metrics_table:
                 "context": {
                     "note": FIGURE_NOTE,
                     "credit": DATASET.get("credit", ""),
-                    "networks_see": "[{:g}, {:g}] HU".format(
-                        *SETTINGS["scaling"]["window"]
-                    ),
                 },
             }
-        ),
-        controls=lambda wildcards, input: (
-            f"--controls {input.controls}" if input.controls else ""
         ),
         folder=subpath(output.csv, parent=True),
     message:
         "Rendering the table of metrics"
     shell:
         "python -m ldct --log {log} metrics-table --scores {input.scores}"
-        " --image-quality {input.image_quality} {params.controls} --protocol {input.protocol}"
+        " --image-quality {input.image_quality} --protocol {input.protocol}"
         " --settings {params.settings:q} --output {params.folder}"

@@ -2,12 +2,6 @@
 
 # Settings that do not change the result (device, checkpoint_every, workers) reach commands as resources:
 # as params, or written into the command, a new value would retrain everything.
-TRAINING_CODE = code("ldct/training/*.py", "ldct/scaling.py", "ldct/data/tiles.py")
-VALIDATION_CODE = (
-    code("ldct/evaluation/metrics.py", "ldct/evaluation/protocol.py")
-    if SETTINGS["validation_protocol_file"]
-    else []
-)
 
 
 rule train:
@@ -22,10 +16,13 @@ rule train:
         upstream=lambda wildcards: weights_of(
             upstream_of(wildcards.model), wildcards.seed
         ),
-        networks=lambda wildcards: network_files(SETTINGS["models"], wildcards.model),
         perceptual=lambda wildcards: perceptual_weights(wildcards.model),
         protocol=SETTINGS["validation_protocol_file"] or [],
-        code=TRAINING_CODE + VALIDATION_CODE,
+        code=lambda wildcards: code_behind(
+            "train",
+            *network_files(SETTINGS["models"], wildcards.model),
+            without=() if SETTINGS["validation_protocol_file"] else ("_validation",),
+        ),
     output:
         weights=f"{RUN}/models/{{model}}/{{seed}}/weights.safetensors",
         history=f"{RUN}/models/{{model}}/{{seed}}/history.csv",
@@ -84,13 +81,7 @@ rule denoise_network:
         weights=lambda wildcards: weights_of(
             SETTINGS["chains"][wildcards.method], wildcards.seed
         ),
-        code=code(
-            "ldct/denoising/level_times.py",
-            "ldct/denoising/network.py",
-            "ldct/denoising/tiling.py",
-            "ldct/training/chain.py",
-            "ldct/scaling.py",
-        ),
+        code=code_behind("denoise-network"),
     output:
         f"{RUN}/predictions/{{method}}/{{seed}}/{{patient}}.npy",
     log:
@@ -127,6 +118,7 @@ rule denoise_identity:
     """The Low Dose row: the quarter dose as it is."""
     input:
         test=expand(f"{RUN}/test/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
+        code=code_behind("denoise-identity"),
     output:
         f"{RUN}/predictions/{{method}}/fixed/{{patient}}.npy",
     log:
@@ -157,8 +149,9 @@ rule tune_classical:
             patient=TRAIN_PATIENTS,
             name=VOLUME_FILES,
         ),
-        method=lambda wildcards: method_code(wildcards.method),
-        code=CLASSICAL_CODE,
+        code=lambda wildcards: code_behind(
+            "tune-classical", SETTINGS["folders"][wildcards.method]
+        ),
     output:
         f"{RUN}/models/{{method}}/fixed/parameters.json",
     log:
@@ -191,8 +184,9 @@ rule denoise_classical:
     input:
         test=expand(f"{RUN}/test/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
         parameters=f"{RUN}/models/{{method}}/fixed/parameters.json",
-        method=lambda wildcards: method_code(wildcards.method),
-        code=CLASSICAL_CODE,
+        code=lambda wildcards: code_behind(
+            "denoise-classical", SETTINGS["folders"][wildcards.method]
+        ),
     output:
         f"{RUN}/predictions/{{method}}/fixed/{{patient}}.npy",
     log:
@@ -226,9 +220,8 @@ rule denoise_finetuned:
         weights=lambda wildcards: weights_of(
             SETTINGS["chains"][wildcards.method], wildcards.seed
         ),
-        method=lambda wildcards: method_code(wildcards.method),
-        code=code(
-            "ldct/denoising/finetuned.py", "ldct/training/chain.py", "ldct/scaling.py"
+        code=lambda wildcards: code_behind(
+            "denoise-finetuned", SETTINGS["folders"][wildcards.method]
         ),
     output:
         f"{RUN}/predictions/{{method}}/{{seed}}/{{patient}}.npy",

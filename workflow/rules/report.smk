@@ -1,9 +1,5 @@
-"""Figures, lesion panels, and the configuration of the run."""
+"""Figures and the configuration of the run."""
 
-# The identity method is the LDCT image, which every panel shows anyway.
-IDENTITIES = [
-    name for name, card in SETTINGS["cards"].items() if card["kind"] == "identity"
-]
 FIGURE_NOTE = f"{DATASET['title']}; {SETTINGS['budget_text']}"
 FIGURE_FORMATS = ["png", "pdf"]
 # Fig. 3 of the paper shows these, in this order; what the run does not have is left out.
@@ -15,7 +11,6 @@ if "proposed" in METHODS:
     CASCADE = "proposed"
 # Fig. 4 of the paper: texture left by the adversary and by the perceptual loss.
 TEXTURES = [name for name in ("lsgan", "drlp") if name in METHODS]
-NETWORK = SETTINGS["models"][SETTINGS["chains"][CASCADE][-1]] if CASCADE else None
 FIGURES = expand(
     f"{RUN}/figures/{{name}}.{{format}}",
     name=[
@@ -25,75 +20,39 @@ FIGURES = expand(
     ],
     format=FIGURE_FORMATS,
 )
-FIGURE_CODE = code(
-    "ldct/reporting/figure_style.py",
-    "ldct/reporting/network_diagram.py",
-    "ldct/reporting/cascade_diagram.py",
-    "ldct/denoising/network_facts.py",
-    "ldct/denoising/network_cost.py",
-    "ldct/commands/reporting.py",
-)
-PANEL_CODE = code(
-    "ldct/reporting/figure_style.py",
-    "ldct/reporting/comparison.py",
-    "ldct/reporting/lesion_panels.py",
-    "ldct/evaluation/metrics.py",
-    "ldct/evaluation/protocol.py",
-    "ldct/data/lesions.py",
-    "ldct/evaluation/lesion_places.py",
-    "ldct/commands/reporting.py",
-    "ldct/scaling.py",
-)
+
+
+def level_title(model):
+    """What figures call one level of a cascade: its method's title, or its network."""
+    network = SETTINGS["models"][model]["network"]["name"].upper()
+    return SETTINGS["cards"].get(model, {}).get("title", network)
 
 
 if CASCADE:
 
-    rule draw_network:
-        """Fig. 1: the network of the cascade's second level, drawn from its definition."""
+    rule draw_cascade:
+        """Figs. 1 and 2: the network of the cascade's last level, and the cascade."""
         input:
-            network=NETWORK["network"]["file"],
-            code=FIGURE_CODE,
+            code=lambda wildcards: code_behind(
+                "draw-cascade",
+                *(
+                    file
+                    for model in SETTINGS["chains"][CASCADE]
+                    for file in network_files(SETTINGS["models"], model)
+                ),
+            ),
         output:
             report(
                 f"{RUN}/figures/fig1_network.png",
                 caption="../report/fig1_network.rst",
                 category="Figures",
             ),
-            f"{RUN}/figures/fig1_network.pdf",
-        log:
-            f"logs/{SETTINGS['run']}/draw_network.log",
-        benchmark:
-            f"{RUN}/benchmarks/draw_network.tsv"
-        conda:
-            ENVIRONMENT
-        threads: 1
-        resources:
-            mem_mb=1500,
-            gpu=0,
-        params:
-            network=as_json(NETWORK["network"]),
-            stem=subpath(output[0], strip_suffix=".png"),
-        message:
-            "Drawing Fig. 1 (network)"
-        shell:
-            "python -m ldct --log {log} draw-network --network {params.network:q}"
-            " --output {params.stem}"
-
-    rule draw_cascade:
-        """Fig. 2: the cascade, drawn from its card."""
-        input:
-            networks=lambda wildcards: [
-                file
-                for model in SETTINGS["chains"][CASCADE]
-                for file in network_files(SETTINGS["models"], model)
-            ],
-            code=FIGURE_CODE,
-        output:
             report(
                 f"{RUN}/figures/fig2_cascade.png",
                 caption="../report/fig2_cascade.rst",
                 category="Figures",
             ),
+            f"{RUN}/figures/fig1_network.pdf",
             f"{RUN}/figures/fig2_cascade.pdf",
         log:
             f"logs/{SETTINGS['run']}/draw_cascade.log",
@@ -106,19 +65,21 @@ if CASCADE:
             mem_mb=1500,
             gpu=0,
         params:
-            card=lambda wildcards: as_json(SETTINGS["cards"][CASCADE]),
+            title=SETTINGS["cards"][CASCADE]["title"],
             models=as_json(
                 [
                     {**SETTINGS["models"][name], "title": level_title(name)}
                     for name in SETTINGS["chains"][CASCADE]
                 ]
             ),
-            stem=subpath(output[0], strip_suffix=".png"),
+            stems=lambda wildcards, output: [
+                path.removesuffix(".png") for path in output[:2]
+            ],
         message:
-            "Drawing Fig. 2 (cascade)"
+            "Drawing Figs. 1 and 2 (network, cascade)"
         shell:
-            "python -m ldct --log {log} draw-cascade --card {params.card:q}"
-            " --models {params.models:q} --output {params.stem}"
+            "python -m ldct --log {log} draw-cascade --title {params.title:q}"
+            " --models {params.models:q} --output {params.stems}"
 
 
 rule draw_comparison:
@@ -132,7 +93,7 @@ rule draw_comparison:
         predictions=predictions_of(COMPARED, TEST_PATIENTS),
         lesions=f"{DATA}/lesions.csv",
         protocol=SETTINGS["protocol_file"],
-        code=PANEL_CODE,
+        code=code_behind("draw-comparison"),
     output:
         report(
             f"{RUN}/figures/fig3_lesion.png",
@@ -175,7 +136,7 @@ if TEXTURES:
             ),
             predictions=predictions_of(TEXTURES, TEST_PATIENTS),
             protocol=SETTINGS["protocol_file"],
-            code=PANEL_CODE + code("ldct/evaluation/regions.py"),
+            code=code_behind("draw-texture"),
         output:
             report(
                 f"{RUN}/figures/fig4_texture.png",
@@ -204,49 +165,6 @@ if TEXTURES:
             "python -m ldct --log {log} draw-texture --test-folders {params.test}"
             " --predictions {input.predictions} --titles {params.titles:q}"
             " --protocol {input.protocol} --note {params.note:q} --output {params.stem}"
-
-
-rule draw_lesion_panels:
-    """A panel for every annotated lesion slice of the test set."""
-    input:
-        test=expand(
-            f"{RUN}/test/{{patient}}/{{name}}",
-            patient=TEST_PATIENTS,
-            name=VOLUME_FILES,
-        ),
-        predictions=predictions_of(METHODS, TEST_PATIENTS),
-        lesions=f"{DATA}/lesions.csv",
-        protocol=SETTINGS["protocol_file"],
-        code=PANEL_CODE,
-    output:
-        report(
-            directory(f"{RUN}/lesions"),
-            patterns=["{name}.png"],
-            caption="../report/lesions.rst",
-            category="Lesion panels",
-        ),
-    log:
-        f"logs/{SETTINGS['run']}/draw_lesion_panels.log",
-    benchmark:
-        f"{RUN}/benchmarks/draw_lesion_panels.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=1500,
-        gpu=0,
-    params:
-        test=expand(f"{RUN}/test/{{patient}}", patient=TEST_PATIENTS),
-        titles=titles([name for name in METHODS if name not in IDENTITIES]),
-        note=FIGURE_NOTE,
-        credit=DATASET.get("credit", f"{DATASET['title']}."),
-    message:
-        "Drawing a panel for every lesion slice"
-    shell:
-        "python -m ldct --log {log} draw-lesion-panels --test-folders {params.test}"
-        " --predictions {input.predictions} --titles {params.titles:q} --lesions {input.lesions}"
-        " --protocol {input.protocol} --note {params.note:q} --credit {params.credit:q}"
-        " --output {output}"
 
 
 rule save_configuration:

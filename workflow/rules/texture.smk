@@ -1,4 +1,4 @@
-"""Texture lab: noise power spectra, periodic peaks, distance to the texture of NDCT."""
+"""Texture lab: noise power spectra and their distance to that of NDCT."""
 
 TEXTURE = f"{RUN}/texture"
 TEXTURE_REFERENCES = [["ndct", "NDCT", "reference"], ["ldct", "LDCT", "reference"]]
@@ -8,18 +8,8 @@ TEXTURE_FIGURES = expand(
     name=["texture_nps", "texture_spectra"],
     format=["png", "pdf"],
 )
-TEXTURE_CODE = code(
-    "ldct/evaluation/noise_power.py",
-    "ldct/evaluation/periodic_peaks.py",
-    "ldct/evaluation/regions.py",
-    "ldct/evaluation/texture.py",
-    "ldct/evaluation/texture_files.py",
-    "ldct/commands/texture.py",
-)
 RESULTS += TEXTURE_FIGURES
-RESULTS += expand(
-    f"{RUN}/tables/texture.{{format}}", format=["csv", "md", "html", "json"]
-)
+RESULTS += expand(f"{RUN}/tables/texture.{{format}}", format=["csv", "md", "html"])
 
 
 rule texture_references:
@@ -30,7 +20,7 @@ rule texture_references:
             patient=TEST_PATIENTS,
             name=VOLUME_FILES,
         ),
-        code=TEXTURE_CODE,
+        code=code_behind("texture-references"),
     output:
         squares=f"{TEXTURE}/squares.parquet",
         facts=f"{TEXTURE}/squares.json",
@@ -52,22 +42,21 @@ rule texture_references:
         gpu=0,
     params:
         test=expand(f"{RUN}/test/{{patient}}", patient=TEST_PATIENTS),
-        window=SETTINGS["scaling"]["window"],
         folder=subpath(output.squares, parent=True),
     message:
         "Choosing flat soft tissue; texture of NDCT and LDCT"
     shell:
         "python -m ldct --log {log} texture-references --test-folders {params.test}"
-        " --window {params.window} --output {params.folder}"
+        " --output {params.folder}"
 
 
 rule texture:
-    """Noise power, periodic peaks and distance to NDCT's texture, per slice of one prediction."""
+    """Noise power and distance to NDCT's texture, per slice of one prediction."""
     input:
         test=expand(f"{RUN}/test/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
         prediction=f"{RUN}/predictions/{{method}}/{{seed}}/{{patient}}.npy",
         squares=f"{TEXTURE}/squares.parquet",
-        code=TEXTURE_CODE,
+        code=code_behind("texture"),
     output:
         measures=f"{TEXTURE}/{{method}}/{{seed}}/{{patient}}.parquet",
         spectra=f"{TEXTURE}/{{method}}/{{seed}}/{{patient}}.npz",
@@ -104,19 +93,10 @@ rule texture_report:
             for patient in TEST_PATIENTS
         ],
         facts=f"{TEXTURE}/squares.json",
-        code=TEXTURE_CODE
-        + code(
-            "ldct/evaluation/intervals.py",
-            "ldct/evaluation/texture_summary.py",
-            "ldct/evaluation/uncertainty.py",
-            "ldct/evaluation/resampling.py",
-            "ldct/reporting/texture_*.py",
-            "ldct/reporting/figure_style.py",
-        ),
+        code=code_behind("texture-report"),
     output:
         csv=f"{RUN}/tables/texture.csv",
         md=f"{RUN}/tables/texture.md",
-        json=f"{RUN}/tables/texture.json",
         html=report(
             f"{RUN}/tables/texture.html",
             caption="../report/texture_table.rst",

@@ -8,6 +8,15 @@ CURVES = [
 LOSS_CURVES = f"{RUN}/figures/loss_curves"
 
 
+def stage_title(model):
+    """What readers call a trained stage: its method's title, and the level within a cascade."""
+    cards = SETTINGS["cards"]
+    method, _, level = model.rpartition("_level")
+    if model in cards or method not in cards:
+        return cards.get(model, {}).get("title", model)
+    return f"{cards[method]['title']}, level {level}"
+
+
 if CURVES:
     RESULTS += [f"{LOSS_CURVES}.png", f"{LOSS_CURVES}.pdf"]
 
@@ -17,11 +26,7 @@ if CURVES:
             histories=[
                 f"{RUN}/models/{model}/{seed}/history.csv" for model, seed in CURVES
             ],
-            code=code(
-                "ldct/reporting/loss_curves.py",
-                "ldct/reporting/figure_style.py",
-                "ldct/commands/training.py",
-            ),
+            code=code_behind("draw-loss-curves"),
         output:
             report(
                 f"{LOSS_CURVES}.png",

