@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from ldct.errors import InputError
-from ldct.evaluation.image_quality import BLIND, without_blind_values
+from ldct.evaluation.disc_detection import DISC
+from ldct.evaluation.image_quality import without_blind_values
 from ldct.evaluation.protocol import Protocol, load_protocol
 from ldct.evaluation.run_files import TABLES, table_files
 from ldct.evaluation.run_tables import (
@@ -36,7 +37,6 @@ class Cell:
 
     rows : all of them, of one protocol; of discs those of LDCT, too. files : that hold the rows.
     behind : further files that the rows were made from and that the records do not name.
-    protocols : as the records of `files` name them.
     """
 
     table: str
@@ -46,14 +46,19 @@ class Cell:
     files: Sequence[Path]
     behind: Sequence[Path]
     protocol: Protocol | None
-    protocols: Sequence[Mapping[str, Any]]
 
     def describe_protocol(self) -> dict[str, str] | None:
         """Name and text of the protocol, and whether the values were made under it as it reads."""
         if self.protocol is None:
             return None
+        recorded = [record["settings"] for path in self.files if (record := find_record(path))]
+        used = [
+            protocol
+            for settings in recorded
+            for protocol in settings.get("protocols", [settings.get("protocol", {})])
+            if protocol.get("name") == self.protocol.name
+        ]
         now = json.loads(json.dumps(asdict(self.protocol)))
-        used = [each for each in self.protocols if each["name"] == self.protocol.name]
         same = all({**now, **each} == now for each in used)
         state = "as recorded" if same else "changed since the values were made"
         name, text = self.protocol.name, self.protocol.describe()
@@ -95,14 +100,11 @@ def find_cell(
         names = " or ".join(f"{table}.{metric}" for table in found)
         raise InputError(f"metric '{metric}' stands in several tables: write {names}")
     table = found[0]
-    files, behind = _files(folder, settings, table, method)
-    records = [record for path in files if (record := find_record(path)) is not None]
-    used = [found for record in records for found in _protocols_of(record)]
     rows = rows_of[table]
-    chosen = _choose_protocol(rows, table, settings, used, folder.parent.parent, protocol)
+    chosen = _choose_protocol(rows, table, settings, folder.parent.parent, protocol)
     if chosen is not None and "protocol" in rows:
         rows = rows[rows["protocol"] == chosen.name]
-    return Cell(table, column, method, rows, files, behind, chosen, used)
+    return Cell(table, column, method, rows, *_files(folder, settings, table, method), chosen)
 
 
 def _rows(folder: Path, settings: Mapping[str, Any], table: str, method: str) -> pd.DataFrame:
@@ -139,32 +141,21 @@ def _files(
     return table_files(folder, settings, table, method), behind
 
 
-def _protocols_of(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Protocols in a record's settings: one, or several in one file."""
-    named = record["settings"]
-    return [*named.get("protocols", []), *([named["protocol"]] if "protocol" in named else [])]
-
-
 def _choose_protocol(
-    rows: pd.DataFrame,
-    table: str,
-    settings: Mapping[str, Any],
-    recorded: Sequence[Mapping[str, Any]],
-    root: Path,
-    name: str | None,
+    rows: pd.DataFrame, table: str, settings: Mapping[str, Any], root: Path, name: str | None
 ) -> Protocol | None:
     """`name`, or the first protocol of the run that the table has; None where it has none."""
     files = settings.get("protocol_files", [settings["protocol_file"]])
     protocols = {each.name: each for each in (load_protocol(root / path) for path in files)}
-    used = set(rows["protocol"]) if "protocol" in rows else {each["name"] for each in recorded}
-    if table == "lesion_bench" and not used:  # its record is lost
-        used = {next(iter(protocols))}
-    if not used:
-        if name is not None:
-            raise InputError(f"table {table} has no protocols; leave --protocol out")
+    if "protocol" in rows:
+        used = [each for each in protocols if each in set(rows["protocol"])]
+    else:  # lesions have the main one alone
+        used = list(protocols)[:1] if table == "lesion_bench" else []
+    if not used and name is None:
         return None
-    scored = [each for each in protocols if each in used]
-    return protocols[choose("protocol", name or next(iter(scored), min(used)), scored)]
+    if not used:
+        raise InputError(f"table {table} has no protocols; leave --protocol out")
+    return protocols[choose("protocol", name or used[0], used)]
 
 
 def value_of(cell: Cell, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,25 +166,18 @@ def value_of(cell: Cell, settings: Mapping[str, Any]) -> dict[str, Any]:
     confidence = settings.get("statistics", {}).get("confidence", 0.95)
     rows, column = cell.rows, cell.column
     if cell.table == "detectability":
-        names = dict(zip(("lower", "upper"), BOUNDS_OF_DISCS[column], strict=True))
-        found = detectability_summary(rows, {cell.method: cell.method}, confidence)
-        values = {key: found[name] for key, name in ({"value": column} | names).items()}
-        conditions = found[["contrast_hu", "diameter_mm"]].assign(**values).to_dict("records")
-        return {"conditions": conditions, "confidence": confidence}
-    if cell.table == "cost":
-        value = float(rows[column].iloc[0])
-        none = {"estimate": None, "why": "not recorded, or it does not apply to the method"}
-        return none if pd.isna(value) else {"estimate": value}
+        names = [*DISC, column, *BOUNDS_OF_DISCS[column]]
+        found = detectability_summary(rows, {cell.method: cell.method}, confidence)[names]
+        conditions = found.set_axis([*DISC, "value", "lower", "upper"], axis="columns")
+        return {"conditions": conditions.to_dict("records"), "confidence": confidence}
     if cell.table == "image_quality":
-        blind_to = {tissue for names in rows[BLIND] for tissue in names.split()}
-        if any(column.startswith(f"{tissue}_") for tissue in blind_to):
-            lower, upper = settings["scaling"]["window"]
-            why = f"blind: the network sees HU clipped to [{lower:g}, {upper:g}]"
-            return {"estimate": None, "why": why}
         rows = without_blind_values(rows)
-    if rows[column].isna().all():
-        return {"estimate": None, "why": "undefined in every row, or switched off"}
+    left_out = int(rows[column].isna().sum())
+    if left_out == len(rows):
+        why = "undefined, switched off, or of a tissue that the network does not see"
+        return {"estimate": None, "why": why}
+    if cell.table == "cost":
+        return {"estimate": float(rows[column].iloc[0])}
     averaging = MEAN if cell.protocol is None else averaging_of(cell.protocol, column)
     interval = mean_interval(rows, column, confidence=confidence, averaging=averaging)
-    left_out = int(rows[column].isna().sum())
     return {**asdict(interval), "note": interval.note, "rows_left_out": left_out}

@@ -27,11 +27,13 @@ SEEDS = {"drl": ["0", "1"], "bm3d": ["fixed"]}
 IMAGES = {"ndct": ["fixed"], "ldct": ["fixed"]}
 OPTIONS = {"confidence": 0.9}
 BLIND_TO = "air lung bone"
-SLICES, SITES = 12, 30
+SLICES, SITES = 4, 30
+PATIENTS = ["L1", "L2", "L3"]
 MAIN = load_protocol(PROTOCOL)
 SETTING = {
     "run": "made-up",
     "methods": list(SEEDS),
+    "test_patients": PATIENTS,
     "method_seeds": SEEDS,
     "cards": {
         "drl": {"title": "DRL", "kind": "network"},
@@ -76,7 +78,7 @@ def quality_rows(method, seed, generator) -> pd.DataFrame:
 
 def texture_rows(method, seed, generator) -> pd.DataFrame:
     values = numbers(texture_files.MEASURES, generator, SLICES)
-    values.loc[:2] = np.nan
+    values.loc[:0] = np.nan
     return pd.concat([place(method, seed, n_squares=4, reason=""), values], axis=1)
 
 
@@ -128,16 +130,19 @@ def write_tables() -> dict[str, pd.DataFrame]:
         frames = []
         for method, seeds in (SEEDS | (IMAGES if with_images else {})).items():
             for seed in seeds:
-                rows = make(method, seed, generator)
-                path = run / table / method / seed / "L1.parquet"
-                if table == "detectability":
-                    path = run / table / method / f"{seed}.parquet"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                rows.to_parquet(path)
-                provenance.write_record(
-                    path, inputs=[], settings=record, started=time.perf_counter()
-                )
-                frames.append(rows)
+                for patient in PATIENTS if table != "detectability" else [""]:
+                    rows = make(method, seed, generator)
+                    if patient:
+                        rows = rows.assign(patient=patient)
+                    path = run / table / method / seed / f"{patient}.parquet"
+                    if table == "detectability":
+                        path = run / table / method / f"{seed}.parquet"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    rows.to_parquet(path)
+                    provenance.write_record(
+                        path, inputs=[], settings=record, started=time.perf_counter()
+                    )
+                    frames.append(rows)
         found[table] = pd.concat(frames, ignore_index=True)
     write_json(run / "tables/cost.json", {"methods": COST, "stages": {}, "micro": {}})
     (run / "config.yaml").write_text(yaml.safe_dump(SETTINGS | SETTING))

@@ -60,11 +60,6 @@ def test_rows_are_the_measures_of_each_slice(files):
     assert (folder / "out.parquet.provenance.json").is_file()
 
 
-def test_number_of_threads_changes_nothing(files):
-    folder, _, _ = files
-    pd.testing.assert_frame_equal(measure(folder), measure(folder, "two.parquet", workers=3))
-
-
 def test_learned_methods_say_which_tissues_they_do_not_see(files):
     folder, _, _ = files
     frame = measure(folder, network_input=((-160.0, 240.0), True))

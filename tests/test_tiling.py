@@ -1,4 +1,4 @@
-"""Slices in tiles: the bits of the whole slice, any size; what cannot be tiled is refused."""
+"""Slices in tiles: near the whole slice, at any size; what cannot be tiled is refused."""
 
 import numpy as np
 import pytest
@@ -27,6 +27,7 @@ from ldct.training.networks import build_network
 
 CPU = torch.device("cpu")
 WINDOW = Scaling(-160.0, 240.0, clip=True)
+CLOSE = 1e-5  # network units (of values near 1): 0.004 HU in a window of 400 HU
 
 
 def shaken(network: nn.Module, seed: int) -> nn.Module:
@@ -57,31 +58,34 @@ def levels_of(method: str) -> list[Level]:
 @pytest.mark.parametrize(
     ("method", "shape"),
     [
-        ("proposed", (300, 160)),
-        ("drl", (224, 239)),
-        ("unet", (287, 250)),
-        ("red_cnn", (160, 224)),
-        ("fc_aide", (160, 288)),
-        ("wu_cascade", (225, 160)),
+        ("proposed", (170, 64)),
+        ("drl", (64, 143)),
+        ("unet", (151, 135)),
+        ("red_cnn", (50, 140)),
+        ("fc_aide", (48, 176)),
+        ("wu_cascade", (145, 64)),
     ],
 )
-def test_tiles_have_the_bits_of_the_whole_slice(method, shape):
+def test_tiles_are_near_the_whole_slice(method, shape):
+    """Not the same bits: other shapes may run other kernels, which round differently."""
     levels = levels_of(method)
     image = torch.rand(1, 1, *shape, generator=torch.Generator().manual_seed(0))
-    tiled = InferencePlan(tile=128, margin=margin_of(levels, CPU))
+    plan = InferencePlan(tile=32, margin=margin_of(levels, CPU))
+    assert max(shape) > plan.tile + 2 * plan.margin
     with torch.inference_mode():
         whole = tiled_levels(levels, InferencePlan())(image)
-        assert torch.equal(tiled_levels(levels, tiled)(image), whole)
+        tiled = tiled_levels(levels, plan)(image)
+    torch.testing.assert_close(tiled, whole, rtol=CLOSE, atol=CLOSE)
     assert whole.std() > 0.01
 
 
 def test_too_small_a_margin_would_be_seen():
-    """The comparison above can fail: half the reach leaves seams."""
+    """The comparison above can fail: without a margin there are seams."""
     levels = levels_of("proposed")
-    image = torch.rand(1, 1, 256, 256, generator=torch.Generator().manual_seed(0))
+    image = torch.rand(1, 1, 64, 96, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         whole = tiled_levels(levels, InferencePlan())(image)
-        seams = tiled_levels(levels, InferencePlan(tile=128, margin=0))(image)
+        seams = tiled_levels(levels, InferencePlan(tile=32, margin=0))(image)
     assert (seams - whole).abs().max() > 1e-3
 
 
@@ -109,7 +113,7 @@ def test_margin_holds_for_pooling_wherever_the_pixel_lies():
         whole = apply_levels([level], image)
         tiled = tiled_levels([level], InferencePlan(tile=128, margin=margin))(image)
         without = tiled_levels([level], InferencePlan(tile=128))(image)
-    assert torch.allclose(whole, tiled, atol=1e-6)
+    torch.testing.assert_close(tiled, whole, rtol=CLOSE, atol=CLOSE)
     assert not torch.allclose(whole, without, atol=1e-3)
 
 
@@ -210,13 +214,12 @@ def test_nothing_is_left_of_a_prediction_that_failed(tmp_path):
 @settings(max_examples=15, deadline=None)
 @given(rows=st.integers(1, 70), columns=st.integers(1, 70), tile=st.sampled_from([32, 64]))
 def test_any_size_in_tiles_is_near_the_whole(rows, columns, tile):
-    """Small cuts may round differently, never more."""
     level = Level(SMALL, "image")
     image = torch.rand(1, 1, rows, columns)
     with torch.inference_mode():
         whole = apply_levels([level], image)
         tiled = tiled_levels([level], InferencePlan(tile=tile, margin=32))(image)
-    assert torch.allclose(tiled, whole, atol=1e-5)
+    torch.testing.assert_close(tiled, whole, rtol=CLOSE, atol=CLOSE)
 
 
 SMALL = shaken(nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.Conv2d(6, 1, 1)), 0)

@@ -27,22 +27,18 @@ def ldct(folder, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_every_claim_has_a_verdict_and_simulated_dose_is_said(finished_run):
+def test_every_claim_has_a_verdict_and_images_of_one_scan_decide_none(finished_run):
     found = read_json(finished_run / "results/tiny/claims.json")
-    claims = read_yaml(finished_run / "config/claims.yaml")["claims"]
+    groups = read_yaml(finished_run / "config/claims.yaml")["claims"].values()
+    claims = [claim for group in groups for claim in group]
     assert [each["id"] for each in found["claims"]] == [each["id"] for each in claims]
     assert sum(found["counts"].values()) == len(claims)
-    simulated = read_yaml(finished_run / "lookalike.yaml")["simulated"]
-    for each in found["claims"]:
-        bases = {number["basis"] for number in each["comparisons"]}
-        on_images = simulated and not bases.isdisjoint({"slices", "patients"})
-        assert each["simulated_dose"] == (on_images or "discs" in bases)
     by_id = {each["id"]: each for each in found["claims"]}
-    assert by_id["outperforms_fc_aide"]["verdict"] == "not measured"
     assert by_id["outperforms_fc_aide"]["reason"] == "fc_aide is no method of this run"
     compared = by_id["cascade_beats_drl_psnr"]
-    assert compared["verdict"] != "not measured"
-    assert compared["scope"].startswith("on this patient's ")
+    assert compared["verdict"] == "undecided"
+    assert compared["reason"].startswith("leans to ")
+    assert compared["scope"] == "one scan, one training"
 
 
 def test_ledger_rests_on_all_tables_of_the_run(finished_run):
@@ -61,27 +57,6 @@ def test_ledger_of_the_same_run_is_as_expected_and_another_is_not(copy_of_run):
     outcome = ldct(folder, *arguments, "--expect", str(stored))
     assert outcome.returncode == 1
     assert "outperforms_fc_aide: supported -> not measured" in outcome.stderr
-
-
-@pytest.mark.parametrize("metric", ["psnr", "ssim", "vif", "texture.noise_std_hu"])
-@pytest.mark.parametrize("method", ["low_dose", "bm3d", "proposed", "control_blur"])
-def test_numbers_lead_back_to_the_volumes(finished_run, monkeypatch, method, metric):
-    monkeypatch.chdir(finished_run)
-    found = explain("tiny", method, metric)
-    assert found["problems"] == []
-    paths = {file["path"]: file["state"] for file in found["files"]}
-    for path in (
-        "data/lookalike/index.parquet",
-        "data/lookalike/volumes/L903/volume.json",
-        "results/tiny/test/L903/quarter.npy",
-    ):
-        assert paths[path] == "as recorded"
-    assert "dicom" in paths
-    if method == "proposed":
-        assert paths["results/tiny/models/lsgan/0/weights.safetensors"] == "as recorded"
-        assert paths["methods/drl/network.py"] == "as recorded"
-        assert paths["data/lookalike/volumes/L901/full.npy"] == "as recorded"
-        assert [stage["state"] for stage in found["stages"]] == ["as configured"] * 2
 
 
 def test_the_command_that_rebuilds_names_the_run_s_configuration(finished_run, monkeypatch):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ldct.commands.arguments import SEED_HELP, json_mapping, positive_integer, seed_argument
+from ldct.commands.arguments import SEED_HELP, json_mapping, seed_argument
 from ldct.errors import InputError
 
 SETTINGS = json_mapping("statistics", "context", "titles")
@@ -29,7 +29,6 @@ def register(verbs: argparse._SubParsersAction) -> None:
     )
     measure.add_argument("--lpips", choices=("alex", "vgg"))
     measure.add_argument("--lpips-weights", type=Path, help="made by fetch-lpips-weights")
-    measure.add_argument("--workers", type=positive_integer, default=1)
     measure.add_argument("--output", type=Path, required=True)
     measure.set_defaults(run=run_measure)
 
@@ -64,7 +63,6 @@ def run_measure(options: argparse.Namespace) -> None:
         network_input=(tuple(seen["window"]), seen["clip"]) if seen else None,
         lpips_network=options.lpips,
         lpips_weights=options.lpips_weights,
-        workers=options.workers,
     )
 
 

@@ -3,9 +3,9 @@
 A tile is cut with a margin of at least the networks' reach, so that no pixel that is kept depends
 on the cut. At the image's own edge the cut ends there, and the networks pad as they do for the
 whole image. Cuts lie on multiples of ALIGNMENT, so that strides and pooling fall as in the whole
-image, and none is smaller than the others: libraries choose other algorithms for small images, and
-those round differently. With tiles of 128 pixels every network of `methods/` gave the same bits as
-for the whole slice on a CPU.
+image, and none is smaller than the others. Tiles are near the whole slice and need not have its
+bits: libraries choose their kernels by processor and shape, and those round differently (1e-5
+network units at most).
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -16,11 +16,11 @@ TEXTURE = {
         "mean frequency of the radial noise power spectrum (AAPM TG-233)",
     ),
     "lattice_ratio": Formula(
-        "noise at the pooling lattice",
+        "lattice ratio",
         "",
         3,
         "one",
-        "noise power at the frequencies of pooling by 2, 4 and 8 over that about them",
+        "noise power at the frequencies of pooling by 2, 4 and 8 over that half way between",
     ),
     "texture_distance": Formula(
         "texture distance to NDCT",

@@ -1,7 +1,6 @@
 """Full-image metrics beside PSNR and SSIM, and HU fidelity by tissue: one row per slice."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,6 @@ def measure_predictions(
     network_input: tuple[tuple[float, float], bool] | None = None,
     lpips_network: str | None = None,
     lpips_weights: str | Path | None = None,
-    workers: int = 1,
 ) -> None:
     """Measure one patient's predictions and write one row per slice, with a provenance record.
 
@@ -45,7 +43,6 @@ def measure_predictions(
         clipped window: the tissues concerned stand in the column `blind_tissues`, with a space
         between. None for methods that see all HU.
     lpips_network, lpips_weights : "alex" or "vgg" and its file; None leaves the column NaN.
-    workers : threads; the result does not depend on their number.
     Columns: method, seed, patient, slice_index, z_mm, protocol, vif, gmsd, lpips, for each tissue
     <tissue>_bias_hu, <tissue>_slope, <tissue>_std_hu, and blind_tissues.
     NaN where a measure cannot be taken (docs/metrics.md). Raises InputError where shapes differ, a
@@ -55,7 +52,7 @@ def measure_predictions(
 
     started = time.perf_counter()
     import_image_metrics()  # a missing package is said before a slice is measured
-    torch.set_num_threads(1)  # slices run side by side, and threads would add up in another order
+    torch.set_num_threads(1)  # threads would add up in another order
     test_folder, prediction_path = Path(test_folder), Path(prediction_path)
     volume = read_volume_info(test_folder)
     ndct, prediction = open_array(test_folder / "full.npy"), open_array(prediction_path)
@@ -69,31 +66,20 @@ def measure_predictions(
         from ldct.evaluation.perceptual_metric import Lpips
 
         metric = Lpips(lpips_network, lpips_weights)
-    blind = " ".join(blind_tissues(*network_input)) if network_input else ""
-
-    def row_of_slice(row: int) -> dict[str, Any]:
+    rows = []
+    for row in track(range(len(ndct)), f"image quality {method} {volume['patient']}", len(ndct)):
         image = np.asarray(prediction[row])
         if not np.isfinite(image).all():
             raise InputError(
                 f"{prediction_path}: slice {row}: found NaN or infinite values, expected finite HU"
             )
-        return {
-            "method": method,
-            "seed": seed,
-            "patient": volume["patient"],
-            "slice_index": volume["slice_index"][row],
-            "z_mm": volume["z_mm"][row],
-            "protocol": protocol.name,
-            **slice_measures(image, np.asarray(ndct[row]), protocol, metric),
-            BLIND: blind,
-        }
-
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        found = pool.map(row_of_slice, range(len(ndct)))
-        rows = list(track(found, f"image quality {method} {volume['patient']}", len(ndct)))
+        rows.append(slice_measures(image, np.asarray(ndct[row]), protocol, metric))
+    place = {key: volume[key] for key in ("patient", "slice_index", "z_mm")}
+    place |= {"method": method, "seed": seed, "protocol": protocol.name}
+    place[BLIND] = " ".join(blind_tissues(*network_input)) if network_input else ""
     columns = [*KEYS, *FULL_REFERENCE, *tissue_columns(), BLIND]
     with atomic_path(output_parquet) as temporary:
-        pd.DataFrame(rows, columns=columns).to_parquet(temporary, index=False)
+        pd.DataFrame(rows).assign(**place)[columns].to_parquet(temporary, index=False)
     weights = [] if metric is None else [Path(lpips_weights)]
     write_record(
         output_parquet,
@@ -104,7 +90,7 @@ def measure_predictions(
             "protocol": asdict(protocol),
             "lpips": lpips_network,
             "tissues_hu": TISSUES,
-            BLIND: blind,
+            BLIND: place[BLIND],
         },
         started=started,
     )

@@ -30,25 +30,6 @@ def noise_power(patches_hu: np.ndarray, pixel_mm: tuple[float, float]) -> np.nda
     return np.abs(spectrum) ** 2 * (pixel_mm[0] * pixel_mm[1] / np.sum(window**2))
 
 
-def weighted_noise_power(
-    image_hu: np.ndarray, weight: np.ndarray, pixel_mm: tuple[float, float]
-) -> np.ndarray:
-    """Noise power spectrum, in HU² mm², of the pixels that a weight of any shape lets through.
-
-    The weighted mean is removed, the image is multiplied by the weight, and the periodogram is
-    scaled by the weight's energy: its integral over all frequencies is the variance in HU²,
-    averaged with the square of the weight. Pixels of weight zero do not matter.
-
-    image_hu, weight : [row, column]; HU, and 0 to 1 with some pixel above 0. pixel_mm : row and
-    column spacing. Returns [row frequency, column frequency]; frequencies as `frequencies` gives
-    them.
-    """
-    image = np.where(weight > 0, np.asarray(image_hu, dtype=np.float64), 0.0)
-    noise = weight * (image - np.average(image, weights=weight))
-    scale = pixel_mm[0] * pixel_mm[1] / np.sum(weight**2)
-    return np.abs(np.fft.fftshift(np.fft.fft2(noise))) ** 2 * scale
-
-
 def frequencies(
     shape: tuple[int, int], pixel_mm: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -80,21 +61,19 @@ def noise_variance(power: np.ndarray, pixel_mm: tuple[float, float]) -> float:
 
 
 def radial_profile(
-    power: np.ndarray, pixel_mm: tuple[float, float], width: float | None = None
+    power: np.ndarray, pixel_mm: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of a spectrum over all directions.
+    """Mean of a spectrum over all directions, in rings as wide as the coarser axis resolves.
 
-    power : [..., row, column]. width : of the bins in 1/mm, no less than the finer axis resolves;
-    left out, what the coarser axis resolves. Returns frequencies in 1/mm (from the first bin above
-    zero to the lower of the two Nyquist frequencies) and the profile [..., bin] in the unit of
-    `power`.
+    power : [..., row, column]. Returns frequencies in 1/mm (from the first ring above zero to the
+    lower of the two Nyquist frequencies) and the profile [..., ring] in the unit of `power`.
     """
     rows, columns = power.shape[-2:]
-    width = width or 1 / min(rows * pixel_mm[0], columns * pixel_mm[1])
+    width = 1 / min(rows * pixel_mm[0], columns * pixel_mm[1])
     last = int(0.5 / max(pixel_mm) / width + 1e-9)
-    bins = np.rint(np.hypot(*frequencies((rows, columns), pixel_mm)) / width).astype(int)
-    inside = (bins >= 1) & (bins <= last)
-    members = (bins[inside][None, :] == np.arange(1, last + 1)[:, None]).astype(np.float64)
+    rings = np.rint(np.hypot(*frequencies((rows, columns), pixel_mm)) / width).astype(int)
+    inside = (rings >= 1) & (rings <= last)
+    members = (rings[inside][None, :] == np.arange(1, last + 1)[:, None]).astype(np.float64)
     profile = power[..., inside] @ (members / members.sum(axis=1, keepdims=True)).T
     return width * np.arange(1, last + 1), profile
 

@@ -49,13 +49,8 @@ def read_values(
     if rows[metric].isna().all():
         title = formula_of(metric, table).title
         raise NotMeasuredError(f"{title} of {method} is undefined in every row, or switched off")
-    keys = [key for key in keys_of(table) if key in rows]
+    keys = [key for key in KEYS_OF_TABLE.get(table, KEYS) if key in rows]
     return rows[[*keys, metric]].reset_index(drop=True)
-
-
-def keys_of(table: str) -> tuple[str, ...]:
-    """Columns of a table that say which row it is."""
-    return KEYS_OF_TABLE.get(table, KEYS)
 
 
 def values_of(rows: pd.DataFrame, table: str) -> list[str]:
@@ -63,4 +58,4 @@ def values_of(rows: pd.DataFrame, table: str) -> list[str]:
     if table == "detectability":
         return [name for name in BOUNDS_OF_DISCS if name in rows]
     numbers = rows.select_dtypes("number").columns
-    return [name for name in numbers if name not in keys_of(table)]
+    return [name for name in numbers if name not in KEYS_OF_TABLE.get(table, KEYS)]

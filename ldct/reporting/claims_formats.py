@@ -60,13 +60,12 @@ def _body(ledger: Mapping[str, Any], titles: Titles) -> list[str]:
     for heading, claims in groupby(ledger["claims"], lambda claim: claim["heading"]):
         blocks.append(f"<h2>{escape(heading)}</h2>")
         blocks += [_claim(claim, titles) for claim in claims]
-    rules = [
-        f"<li>{SIGNS[verdict]} {verdict}: {escape(_rule(ledger, verdict))}.</li>"
-        for verdict in ledger["counts"]
+    sources = f"{ledger['source']}. Run {ledger['context']['run']}. {ledger['context']['credit']}"
+    return [
+        *blocks,
+        "<h2>Rule and sources</h2>",
+        *map(html_line, [ledger["rule"]["verdicts"], sources]),
     ]
-    source = f"{ledger['source']}. Run {ledger['context']['run']}. {ledger['context']['credit']}"
-    rules = ["<details>", "<summary>Rule and sources</summary>", "<ul>", *rules, "</ul>"]
-    return [*blocks, "\n".join([*rules, html_line(source), "</details>"])]
 
 
 def _claim(claim: Claim, titles: Titles) -> str:
@@ -136,10 +135,6 @@ def _measured(comparison: Mapping[str, Any], titles: Titles) -> str:
     names = f"{method} {'over' if ratio else '−'} {reference}"
     what = f"{formula.title} {detail}".strip()
     return f"{what}, {names}: {value}{unit}".strip()
-
-
-def _rule(ledger: Mapping[str, Any], verdict: str) -> str:
-    return str(ledger["rule"][verdict.replace(" ", "_")]).strip()
 
 
 def _short(value: float) -> str:

@@ -27,7 +27,6 @@ ORACLE, SHUFFLED = "control_oracle", "control_shuffled"
 # What a metric of NDCT against itself must be, in every slice.
 PERFECT = {"psnr": np.inf, "ssim": 1.0, "rmse_hu": 0.0}
 TOLERANCE = 1e-6
-OBSERVER = "cho"
 
 
 def check_scores(scores: pd.DataFrame, low_dose: str) -> None:
@@ -60,17 +59,14 @@ def check_scores(scores: pd.DataFrame, low_dose: str) -> None:
 def mean_values(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Mean of each metric over the rows of each prediction: columns metric, table, method, value.
 
-    tables : per-slice rows by the name of the table. d' is the mean of one observer's discs.
+    tables : per-slice rows by the name of the table.
     """
     found = []
     for table, rows in tables.items():
-        if "observer" in rows:
-            rows = rows[rows["observer"] == OBSERVER]
         present = [name for name in METRICS[table] if name in rows and rows[name].notna().any()]
         for metric in present:
-            means = rows.groupby("method")[metric].mean()
-            columns = {"metric": metric, "table": table, "value": means}
-            found.append(pd.DataFrame(columns).reset_index())
+            means = rows.groupby("method")[metric].mean().rename("value").reset_index()
+            found.append(means.assign(metric=metric, table=table))
     return pd.concat(found, ignore_index=True)[["metric", "table", "method", "value"]]
 
 

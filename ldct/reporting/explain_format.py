@@ -11,7 +11,7 @@ WIDTH = 100
 
 
 def to_text(found: Mapping[str, Any]) -> str:
-    """Sections: number, formula, method and code, every file, what is wrong, rebuild.
+    """Sections: number, formula, every file, what is wrong, rebuild.
 
     found : as `ldct.explain.explain` returns it.
     """
@@ -23,7 +23,7 @@ def to_text(found: Mapping[str, Any]) -> str:
         title: _fold(_value(found)),
         "How it is computed": _fold(_computation(found)),
         "Files behind it, from the number back": _files(found["files"]),
-        "Check of these files": _indent(found["problems"] or [_all_well(found["files"])]),
+        "Check of these files": _indent(found["problems"] or ["none changed, none missing"]),
         "Make it again (with --forceall: all that is behind it, too)": _indent([found["rebuild"]]),
     }
     return "\n\n".join("\n".join([head, *lines]) for head, lines in sections.items()) + "\n"
@@ -66,10 +66,6 @@ def _computation(found: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _revision(code: Mapping[str, Any]) -> str:
-    return code["version"] + (f" ({code['git']})" if code["git"] else "")
-
-
 def _files(files: Sequence[Mapping[str, Any]]) -> list[str]:
     return [
         line
@@ -90,20 +86,9 @@ def _making(file: Mapping[str, Any]) -> list[str]:
     record = file["record"]
     if record is None or record["output"] != PurePath(file["path"]).name:
         return []
-    when = record["finished"].replace("T", " ").replace("+00:00", " UTC")
-    return [
-        f"      made {when} on {record['host']['node']}, {record['seconds']:g} s, "
-        f"peak {record['peak_memory_mb']:.0f} MB, code {_revision(record['code'])}"
-    ]
-
-
-def _all_well(files: Sequence[Mapping[str, Any]]) -> str:
-    states = [file["state"] for file in files]
-    parts = [f"{states.count('as recorded')} files as recorded"]
-    for state, text in (("by size", "by size alone"), ("not recorded", "in no record by content")):
-        if states.count(state):
-            parts.append(f"{states.count(state)} {text}")
-    return ", ".join(parts) + "; none changed, none missing"
+    code, when = record["code"], record["finished"].replace("T", " ").replace("+00:00", " UTC")
+    made = f"made {when} on {record['host']['node']} in {record['seconds']:g} s"
+    return [f"      {made} by ldct {code['version']} {code['git'] or ''}".rstrip()]
 
 
 def _indent(lines: Sequence[str]) -> list[str]:

@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from ldct.evaluation.columns import Formula
-from ldct.evaluation.columns_metrics import FULL_REFERENCE, OF_TISSUES, SCORES
+from ldct.evaluation.columns_metrics import FULL_REFERENCE, IMAGE_QUALITY, SCORES
 from ldct.evaluation.formulas import formula_of
 from ldct.evaluation.image_quality import without_blind_values
 from ldct.evaluation.tissues import TISSUES
-from ldct.evaluation.uncertainty import mean_interval
+from ldct.evaluation.uncertainty import mean_interval, patients_text
 from ldct.reporting.bench_tables import bounds, number, write_tables
 from ldct.reporting.plain_table import Cell, PlainTable
 
@@ -34,11 +34,10 @@ def summarise_metrics(
     Metrics that no method has are left out.
     """
     seen = without_blind_values(image_quality)
-    of_tissues = [f"{tissue}_{measure}" for tissue in TISSUES for measure in OF_TISSUES]
     frame = pd.DataFrame(
         [
             {"method": method, "metric": metric, **vars(mean_interval(own, metric, **options))}
-            for table, metrics in ((scores, SCORES), (seen, [*FULL_REFERENCE, *of_tissues]))
+            for table, metrics in ((scores, SCORES), (seen, IMAGE_QUALITY))
             for metric in metrics
             for method, own in table.groupby("method", sort=False)
         ]
@@ -71,9 +70,9 @@ def write_metrics(
         if own:
             tables.append(_table(name.capitalize(), own, cells, titles))
     notes = [
-        f"Mean over up to {summary['n_slices'].max()} slices; patients: "
-        f"{summary['n_patients'].max()}; training seeds: {summary['n_seeds'].max()}. Intervals: "
-        f"{summary['confidence'].iloc[0]:.0%}, over patients.",
+        f"Mean over up to {summary['n_slices'].max()} slices of "
+        f"{patients_text(summary['n_patients'].max())}, with its "
+        f"{summary['confidence'].iloc[0]:.0%} interval over patients where there are three.",
         f"Whole image: {context['protocol']}. Tissues: HU as they are; those that some method does "
         "not see stand in the CSV alone.",
         f"Data: {context['note']}.",
@@ -89,14 +88,12 @@ def _table(
     titles: Mapping[str, str],
 ) -> PlainTable:
     rows = [
-        [title_, *(_cell(cells.get((method, metric)), metric) for metric in metrics)]
-        for method, title_ in titles.items()
+        [name, *(_cell(cells[method, metric], metric) for metric in metrics)]
+        for method, name in titles.items()
     ]
     return PlainTable(title, ["Method", *(head_of(formula_of(name)) for name in metrics)], rows)
 
 
 def _cell(row: Any, metric: str) -> Cell:
-    if row is None:
-        return Cell(number(None, 0))
     digits = formula_of(metric).digits
     return Cell(number(row.estimate, digits), bounds(row.lower, row.upper, digits))

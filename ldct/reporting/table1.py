@@ -136,7 +136,7 @@ def _caption(
     )
     return [
         f"{context['dataset']}; quarter dose {dose}; {_count(slices, 'slice')} of "
-        f"{_count(patients, 'patient')}: {interval}; budget: {context['budget']}.",
+        f"{_count(patients, 'patient')} ({interval}); budget: {context['budget']}.",
         context["note"] or marks,
     ]
 

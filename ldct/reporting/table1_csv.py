@@ -33,7 +33,7 @@ def table_frame(
     `<metric>_mark` is "best" or "near" (within the margin of the best) among the paper's rows.
     """
     printed = pd.DataFrame.from_dict(published["rows"], orient="index")
-    own = pd.DataFrame(methods, columns=["id", "title", "missing"]).set_index("id")
+    own = pd.DataFrame(methods, columns=["id", "title", "missing"], dtype=object).set_index("id")
     names = [*printed.index, *own.index.difference(printed.index, sort=False)]
     frame = pd.DataFrame(index=pd.Index(names, name="method"))
     frame["title"] = own["title"].reindex(names).fillna(printed["title"])

@@ -56,7 +56,7 @@ def draw_spectra(summary: TextureSummary, context: str, stem: Path) -> list[Path
     shown = _shown(summary)
     note = fs.wrap(
         "Noise power on one logarithmic scale; row and column frequency from −0.5 to 0.5 cycles "
-        "per pixel (c/px). " + _note(summary, context).replace("\n", " "),
+        "per pixel (c/px). " + _note(summary, context).replace("\n", "  ·  "),
         fs.DOUBLE_COLUMN_IN - 0.2,
         fs.SMALL_PT,
     )

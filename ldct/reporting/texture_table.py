@@ -75,8 +75,8 @@ def _notes(summary: TextureSummary, facts: Mapping[str, Any]) -> list[str]:
     return [
         f"{facts['n_squares']} squares of {side}x{side} pixels in {summary.n_slices} slices, the "
         "flatter half of all squares of soft tissue, chosen on NDCT. "
-        f"Intervals: {interval.confidence:.0%}; {interval.note}.",
+        f"Intervals ({interval.confidence:.0%}): {interval.note}.",
         f"Distance: of the radial noise spectra, whatever their strength{own}. A pattern left by "
-        "pooling raises the noise at its lattice (multiples of 1/8 cycle per pixel) above that of "
-        "NDCT, which is measured in the same places.",
+        "pooling raises the lattice ratio (noise power at multiples of 1/8 cycle per pixel over "
+        "that between them) above that of NDCT.",
     ]

@@ -142,8 +142,6 @@ def predictions_of_all_seeds(patients):
     ]
 
 
-
-
 def titles(methods):
     """Method to title, in order, for the commands that draw."""
     return as_json([[method, SETTINGS["cards"][method]["title"]] for method in methods])
@@ -196,7 +194,9 @@ CLAIM_SETTINGS = {
 def measured_for_claims():
     """Files that the claims are judged on, as far as this run makes them."""
     groups = read_yaml(REPOSITORY / "config/claims.yaml")["claims"].values()
-    return made_by_rules(map(str, files_of_claims(sum(groups, []), Path(RUN), SETTINGS)))
+    return made_by_rules(
+        map(str, files_of_claims(sum(groups, []), Path(RUN), SETTINGS))
+    )
 
 
 def table_of_finished_methods():

@@ -74,7 +74,7 @@ rule image_quality:
     shell:
         "python -m ldct --log {log} measure-image-quality --test-folder {params.test}"
         " --prediction {input.prediction} --protocol {input.protocol} --method {wildcards.method}"
-        " --seed {wildcards.seed} {params.network_input} {params.lpips} --workers {threads}"
+        " --seed {wildcards.seed} {params.network_input} {params.lpips}"
         " --output {output}"
 
 
