@@ -37,6 +37,7 @@ except InputError as error:
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/stages.smk"
+include: "workflow/rules/results.smk"
 
 
 include_rules_of_methods()
@@ -73,7 +74,5 @@ rule all:
     input:
         f"{RUN}/config.yaml",
         f"{DATA}/inventory.md",
-        expand(f"{RUN}/tables/table1.{{format}}", format=["csv", "md", "tex", "html"]),
-        FIGURES,
         f"{RUN}/lesions",
         RESULTS,

@@ -221,15 +221,15 @@ def _verbs(
 ) -> Names:
     """Verbs of `register`: x = verbs.add_parser("name"), then x.set_defaults(run=function)."""
     registers = [node for node in body if getattr(node, "name", "") == "register"]
-    parsers, found = {}, {}
+    parsers: dict[str, str] = {}
+    found: Names = {}
     for node in (each for function in registers for each in ast.walk(function)):
-        if not isinstance(node, ast.Assign | ast.Expr) or not isinstance(node.value, ast.Call):
-            continue
-        call = node.value
-        method = getattr(call.func, "attr", "")
-        if method == "add_parser" and isinstance(node, ast.Assign):
-            parsers[node.targets[0].id] = call.args[0].value
-        elif method == "set_defaults":
-            verb = parsers[call.func.value.id]
-            found[VERB + verb] = _references(call, module, imports, bound)
+        match node:
+            case ast.Assign(
+                targets=[ast.Name(parser)],
+                value=ast.Call(ast.Attribute(attr="add_parser"), [ast.Constant(verb), *_]),
+            ):
+                parsers[parser] = verb
+            case ast.Expr(ast.Call(ast.Attribute(ast.Name(parser), "set_defaults")) as call):
+                found[f"{VERB}{parsers.get(parser)}"] = _references(call, module, imports, bound)
     return found

@@ -268,7 +268,7 @@ def _validation_protocol(
 
 
 def _calibration_file(config: Mapping[str, Any], repository: Path) -> str | None:
-    """Grid of the protocol solver, or None where the run has none."""
+    """List of settings of the calibration, or None where the run has none."""
     name = config.get("calibration_grid")
     if name is None and CALIBRATED in [config["protocol"], *config.get("further_protocols", [])]:
         raise InputError(

@@ -17,6 +17,7 @@ import torch
 from scipy import stats
 
 from ldct import probes
+from ldct.denoising.network import InferencePlan
 from ldct.errors import InputError
 from ldct.files import read_yaml
 from ldct.progress import track
@@ -131,8 +132,9 @@ def work_of(
 ) -> Callable[[], None]:
     """The function that is timed: a step of each stage, or one slice."""
     if "apply" in variant:
-        levels = [models[name] for name in variant["apply"]]
-        return probes.inference(levels, setup.side, setup.device, setup.inference_precision)
+        levels = probes.random_levels([models[name] for name in variant["apply"]], setup.device)
+        plan = InferencePlan(precision=setup.inference_precision)
+        return probes.inference(levels, setup.side, setup.device, plan)
     without = variant.get("without", [])
     steps = []
     for name in variant["train"]:

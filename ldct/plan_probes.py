@@ -71,7 +71,7 @@ def one_slice(
     probes.enter_device(device)
     built = probes.random_levels(levels, device)
     plan = plan_inference(built, (side, side), device, tile=tile, precision=precision)
-    denoise = probes.planned_inference(built, side, device, plan)
+    denoise = probes.inference(built, side, device, plan)
     denoise()
     seconds = probes.timed(denoise, device) / plan.batch
     return {"seconds_per_slice": seconds, **peaks(device)}

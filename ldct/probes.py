@@ -20,7 +20,7 @@ from ldct.denoising.network_cost import multiply_adds
 from ldct.denoising.network_facts import count_parameters
 from ldct.errors import InputError
 from ldct.training.chain import Level, apply_levels, stack_inputs
-from ldct.training.engine import Engine, engine_settings, resolve_engine, step_settings
+from ldct.training.engine import Engine, engine_settings, step_settings
 from ldct.training.loop import start_training, train_step
 from ldct.training.matching import wants_matching
 from ldct.training.networks import build_network
@@ -34,8 +34,8 @@ def training_step(
     models: Mapping[str, Any],
     batch: int,
     device: torch.device,
-    precision: str = "fp32",
-    engine: Engine | None = None,
+    precision: str,
+    engine: Engine,
 ) -> Callable[[], None]:
     """A function that makes one step of a stage, upstream levels and critic steps included.
 
@@ -43,7 +43,6 @@ def training_step(
     models : the resolved stages that it names as upstream.
     precision : "fp32" or "bf16" (autocast). engine : from `resolve_engine`.
     """
-    engine = engine or resolve_engine(Engine(), device)
     stage = {**stage, "loss": with_plain_weights(stage["loss"])}
     training = start_training(stage, 0, device, engine)
     features = random_features(stage["loss"], device)
@@ -67,14 +66,6 @@ def training_step(
 
 
 def inference(
-    levels: Sequence[Mapping[str, Any]], side: int, device: torch.device, precision: str = "fp32"
-) -> Callable[[], None]:
-    """A function that denoises one image of side x side pixels with untrained levels."""
-    plan = InferencePlan(precision=precision)
-    return planned_inference(random_levels(levels, device), side, device, plan)
-
-
-def planned_inference(
     levels: Sequence[Level], side: int, device: torch.device, plan: InferencePlan
 ) -> Callable[[], None]:
     """A function that denoises the images of one batch of a plan, of side x side pixels."""
@@ -91,15 +82,10 @@ def planned_inference(
 
 def random_levels(levels: Sequence[Mapping[str, Any]], device: torch.device) -> list[Level]:
     """Untrained levels, ready to be applied."""
+    networks = [_on(build_network(level["network"], 0, level["model"]), device) for level in levels]
     return [
-        Level(
-            _on(build_network(level["network"], 0, level["model"]), device)
-            .eval()
-            .requires_grad_(False),
-            level["target"],
-            tuple(level["inputs"]),
-        )
-        for level in levels
+        Level(network.eval().requires_grad_(False), level["target"], tuple(level["inputs"]))
+        for network, level in zip(networks, levels, strict=True)
     ]
 
 

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import torch
 from scipy import stats
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from training_inputs import METHODS, stage_of, write_cards
 
@@ -22,12 +21,10 @@ from ldct.micro_benchmark import (
     conditions,
     measure_pairs,
     ratio_interval,
-    time_in_turns,
 )
 from ldct.registry import find_methods
 from ldct.reporting.cost_formats import cost_tables
 from ldct.stages import resolve_models
-from ldct.training import loop
 from ldct.training.engine import Engine
 from ldct.training.networks import build_network
 
@@ -229,14 +226,6 @@ def test_facts_are_those_of_the_networks():
     assert facts["drl"]["multiply_adds_per_slice"] == counter.get_total_flops() // 2 * 64
 
 
-def test_variants_are_timed_in_turns():
-    calls = []
-    works = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
-    seconds = time_in_turns(works, 3, CPU)
-    assert calls == ["a", "b"] * 4
-    assert [len(values) for values in seconds.values()] == [3, 3]
-
-
 def test_ratio_of_paired_rounds():
     """A common slowdown of a round cancels out; the interval holds the ratio of unequal rounds."""
     slow = np.array([1.0, 5.0, 2.0, 9.0])
@@ -246,19 +235,6 @@ def test_ratio_of_paired_rounds():
     expected = stats.ttest_1samp(np.log(np.divide(a, b)), 0).confidence_interval(0.95)
     assert (lower, upper) == pytest.approx((np.exp(expected.low), np.exp(expected.high)))
     assert ratio == pytest.approx(stats.gmean(np.divide(a, b)))
-
-
-def test_interval_covers_the_true_ratio():
-    """With the six rounds of the default configuration, on a machine that is busy now and then."""
-    rng = np.random.default_rng(0)
-    rounds = read_yaml(METHODS.parent / "config/config.yaml")["micro_benchmark"]["rounds"]
-    hits = []
-    for _ in range(1000):
-        busy = 1 + rng.exponential(0.5, rounds)
-        a, b = busy * np.exp(rng.exponential(0.1, (2, rounds)))
-        _, lower, upper = ratio_interval(2 * a, b)
-        hits.append(lower <= 2.0 <= upper)
-    assert 0.92 <= np.mean(hits) <= 0.98
 
 
 def test_shipped_plan_names_stages_that_exist():
@@ -303,24 +279,3 @@ def test_pairs_are_measured_with_interval_and_memory(tmp_path):
     assert "slice of 48 x 48 pixels, cpu, CPU time, one thread, bf16" in of_a_slice
     with pytest.raises(InputError, match="rounds: found 1, expected 2 or more"):
         measure_pairs(plan, models, setup, 1)
-
-
-def test_step_of_a_second_level_trains_it_on_what_the_first_gives(monkeypatch):
-    """The probe is a real step: weights change, upstream ones do not."""
-    built: list[nn.Module] = []
-
-    def remember(*arguments):
-        built.append(build_network(*arguments))
-        return built[-1]
-
-    for module in (probes, loop):
-        monkeypatch.setattr(module, "build_network", remember)
-    step = probes.training_step(MODELS["proposed_level2"], MODELS, 2, CPU)
-    own, upstream = built[0], built[1]
-    before = [[weight.clone() for weight in network.parameters()] for network in (own, upstream)]
-    step()
-    changed = [
-        any(not torch.equal(a, b) for a, b in zip(old, network.parameters(), strict=True))
-        for old, network in zip(before, (own, upstream), strict=True)
-    ]
-    assert changed == [True, False]

@@ -117,7 +117,7 @@ def test_report_names_data_dose_scope_and_confidence(discs, tmp_path):
     text = draw(discs, tmp_path)
     for part in (NOTE, "P1, at 24 flat places in 8 slices", "quarter dose is simulated"):
         assert part in text
-    assert "90 % intervals over places of one patient of one training seed" in text
+    assert "90 % intervals over places of one patient, one training seed" in text
     page = (tmp_path / "tables/d.html").read_text()
     assert "Keen &amp; sharp" in page and "Credit &amp; thanks." in page
     assert len(pd.read_csv(tmp_path / "tables/d.csv")) == len(TITLES) * len(DIAMETERS)

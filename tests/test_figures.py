@@ -94,11 +94,7 @@ LSGAN = {**MODELS["lsgan"], "title": "LSGAN"}
 
 @pytest.mark.parametrize(
     "stages",
-    [
-        [stage("image")],
-        [LSGAN, stage("residual")],
-        [stage("image"), stage("residual"), stage("residual"), stage("image")],
-    ],
+    [[stage("image")], [LSGAN, *[stage("residual")] * 2, stage("image")]],
 )
 def test_cascade_diagram_for_any_number_of_levels(tmp_path, figures, stages):
     draw_cascade("Cascade", stages, tmp_path / "cascade")
@@ -112,6 +108,7 @@ def test_cascade_diagram_for_any_number_of_levels(tmp_path, figures, stages):
 
 def test_residual_level_is_labelled_with_its_input_minus_ndct(tmp_path, figures):
     draw_cascade("Proposed", [LSGAN, stage("residual")], tmp_path / "cascade")
+    assert_fit_for_print(figures[0], tmp_path / "cascade")
     texts = [t.get_text() for t in figures[0].axes[0].texts]
     assert "label\n$\\mathbf{Y}_P^{(1)} - \\mathbf{Y}$" in texts
     assert "loss\n100 MAE + adversarial" in texts

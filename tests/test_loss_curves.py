@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 
 from ldct.reporting import figure_style as style
 from ldct.reporting.figure_style import save_figure
-from ldct.reporting.loss_curves import History, draw_loss_curves, read_histories, smooth
+from ldct.reporting.loss_curves import History, draw_loss_curves, read_histories
 
 
 def history(title, steps=40, **terms):
@@ -61,7 +61,7 @@ def test_validation_has_an_axis_of_its_own():
     assert "PSNR of the held-out patient" in [t.get_text() for t in figure.legends[0].get_texts()]
 
 
-@pytest.mark.parametrize("count", [1, 3, 4, 25])
+@pytest.mark.parametrize("count", [1, 4])
 def test_any_number_of_stages_can_be_saved(tmp_path, count):
     figure = draw_loss_curves([history(f"Stage {n}", mse=1.0) for n in range(count)], "note")
     for path in save_figure(figure, tmp_path / "curves"):
@@ -73,8 +73,3 @@ def test_one_row_and_unknown_terms_are_drawn(tmp_path):
     (one,) = read_histories(["Own"], [tmp_path / "history.csv"])
     axes = panels(draw_loss_curves([one], ""))[0]
     assert axes.lines[0].get_ydata().tolist() == [0.5]
-
-
-def test_smoothing_is_a_centred_mean():
-    assert smooth(pd.Series([1.0] * 30)).tolist() == [1.0] * 30
-    assert smooth(pd.Series([0.0, 3.0])).tolist() == [0.0, 3.0]

@@ -11,11 +11,8 @@ from ldct.cli import main
 from ldct.commands.cost import merged_configuration
 from ldct.configuration import resolve_run
 from ldct.data.tiles import VOLUME
-from ldct.errors import InputError
-from ldct.plan import engine_of, kind_of, plan_methods, plan_stages
+from ldct.plan import kind_of, plan_methods, plan_stages
 from ldct.plan_counts import expected_slices, expected_tiles
-from ldct.probes import options_on
-from ldct.reporting.plan_text import aligned, duration
 from ldct.schedule import Job, run_on
 from ldct.stages import (
     LEAST_MEMORY_MB,
@@ -91,13 +88,10 @@ def test_steps_and_slices_are_timed_as_the_run_computes_them(monkeypatch):
     settings |= {"precision": "bf16", "inference": {"tile": 128, "precision": "bf16"}}
     settings["engine"] = settings["engine"] | {"compile": True, "fused_optimizer": True}
     given = {}
-    found = {
-        "seconds_per_step": 1.0,
-        "peak_small": 1.0,
-        "peak_large": 2.0,
-        "peak_gpu": None,
-        "seconds_per_slice": 1.0,
-    }
+    found = dict.fromkeys(
+        ("seconds_per_step", "peak_small", "peak_large", "seconds_per_slice"), 1.0
+    )
+    found |= {"peak_gpu": None}
 
     def measure(function, *arguments):
         given.setdefault(function.__name__, []).append(arguments)
@@ -109,18 +103,6 @@ def test_steps_and_slices_are_timed_as_the_run_computes_them(monkeypatch):
     engine = Engine(compile=True, fused_optimizer=True)
     assert {arguments[-2:] for arguments in given["steps_of_two_sizes"]} == {("bf16", engine)}
     assert {arguments[-2:] for arguments in given["one_slice"]} == {("bf16", 128)}
-
-
-def test_plan_of_cuda_graphs_needs_a_gpu():
-    settings = settings_of()
-    settings["engine"] = settings["engine"] | {"cuda_graphs": True, "tf32": True}
-    assert options_on(engine_of(settings, torch.device("cuda"))) == [
-        "cuda_graphs",
-        "tf32",
-        "fused_optimizer",
-    ]
-    with pytest.raises(InputError, match=r"engine\.cuda_graphs"):
-        engine_of(settings, CPU)
 
 
 def test_memory_that_a_training_asks_for_grows_with_batch_tile_and_processes():
@@ -151,19 +133,6 @@ def test_equal_second_levels_are_timed_once():
     kinds = {name: kind_of(stage, models) for name, stage in models.items()}
     assert kinds["proposed_level2"] == kinds["ccnn_pl_level2"]
     assert len({kinds[name] for name in ("drl", "drlp", "lsgan", "proposed_level2")}) == 4
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(5, "5 s"), (119, "119 s"), (600, "10.0 min"), (9000, "2.5 h"), (864_000, "10.0 days")],
-)
-def test_durations_are_readable(seconds, text):
-    assert duration(seconds) == text
-
-
-def test_columns_are_aligned_and_empty_ones_left_out():
-    rows = [["name", "note", "n"], ["a", "", "10"], ["long", "", "2"]]
-    assert aligned(rows) == ["name   n", "a     10", "long   2"]
 
 
 def test_plan_of_a_small_run(tmp_path, capsys, monkeypatch):

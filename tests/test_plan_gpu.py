@@ -5,15 +5,12 @@ import torch
 from training_inputs import METHODS
 
 from ldct import plan_probes, probes
-from ldct.cli import main
 from ldct.commands.cost import merged_configuration
 from ldct.configuration import resolve_run
-from ldct.device_slots import held_slots
 from ldct.errors import InputError
 from ldct.plan import check_processes, held_volume_mb, list_jobs, plan_stages
 from ldct.reporting.plan_text import plan_text
 from ldct.schedule import run_on
-from ldct.training import devices
 from ldct.training.engine import Engine
 
 REPOSITORY = METHODS.parent
@@ -35,46 +32,11 @@ def measured(monkeypatch):
 
     def measure(_function, *arguments):
         given.append(arguments)
-        peak_gpu = 3000.0 if arguments[4].startswith("cuda") else None
-        return {
-            "seconds_per_step": 0.5,
-            "peak_small": 900.0,
-            "peak_large": 1000.0,
-            "peak_gpu": peak_gpu,
-        }
+        found = {"seconds_per_step": 0.5, "peak_small": 900.0, "peak_large": 1000.0}
+        return found | {"peak_gpu": 3000.0 if arguments[4].startswith("cuda") else None}
 
     monkeypatch.setattr("ldct.plan.probes.in_fresh_process", measure)
     return given
-
-
-def test_plan_measures_on_a_gpu_that_no_job_holds(tmp_path, monkeypatch, capsys):
-    """A run holds the first of two made-up GPUs; no job can take the second meanwhile."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "made-up")
-    monkeypatch.setattr(devices, "gpu_identity", lambda device: f"GPU-{device.index}")
-    monkeypatch.setattr(devices, "lock_folder", lambda: tmp_path)
-    seen = []
-
-    def make_plan(_settings, _data, *, gpus, device, **_):
-        with (
-            pytest.raises(InputError, match="no device was free"),
-            held_slots(["GPU-1"], 1, tmp_path, 1, timeout=0),
-        ):
-            pass
-        seen.append((str(device), gpus))
-        return {}
-
-    monkeypatch.setattr("ldct.plan.make_plan", make_plan)
-    monkeypatch.setattr("ldct.reporting.plan_text.plan_text", lambda *_: "the plan")
-    with held_slots(["GPU-0"], 1, tmp_path, 1):
-        assert main(["plan", "--gpus", "2"]) == 0
-    assert seen == [("cuda:1", 2)]
-    assert "running on cuda:1" in capsys.readouterr().err
-    with held_slots(["GPU-1"], 1, tmp_path, 1, timeout=0):
-        pass
 
 
 def test_memory_of_gpus_and_of_the_machine_are_kept_apart(measured):

@@ -61,7 +61,8 @@ def test_step_runs_under_the_settings_of_a_training(watcher, tmp_path, tf32, pre
 def test_slice_runs_under_the_settings_of_inference(watcher, tmp_path):
     levels = [stage_of("small_drl", write_cards(tmp_path / "cards"), 2)]
     for precision in ("fp32", "bf16"):
-        probes.inference(levels, 16, CPU, precision)()
+        plan = inference_module.InferencePlan(precision=precision)
+        probes.inference(probes.random_levels(levels, CPU), 16, CPU, plan)()
     assert watcher.seen == [(False, False, False), (False, False, True)]
 
 
@@ -92,19 +93,11 @@ def test_finetuned_predictions_are_full_float32(watcher, tmp_path):
     assert record["settings"]["inference"]["tf32"] is False
 
 
-def test_settings_of_inference_end_with_it():
-    """No search for the fastest convolution either: its choice may change the last bits."""
-    cudnn = torch.backends.cudnn
-    before = cudnn.allow_tf32, cudnn.benchmark
-    with inference_module.inference_settings(torch.device("cuda")):
-        assert (cudnn.allow_tf32, cudnn.benchmark) == (False, False)
-    assert (cudnn.allow_tf32, cudnn.benchmark) == before
-
-
 def test_variants_are_compiled_and_recorded_before_they_are_timed():
     calls = []
     works = {name: lambda name=name: calls.append(name) for name in "ab"}
     assert probes.warm_up_calls(Engine(compile=True), CPU) == 3
     assert probes.warm_up_calls(Engine(), CPU) == 1
-    time_in_turns(works, 1, CPU, 3)
-    assert calls == [*"aaabbb", *"ab"]
+    seconds = time_in_turns(works, 2, CPU, 3)
+    assert calls == [*"aaabbb", *"abab"]
+    assert [len(values) for values in seconds.values()] == [2, 2]

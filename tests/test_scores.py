@@ -65,17 +65,6 @@ def test_the_file_is_the_same_for_any_number_of_workers(case, tmp_path):
     pd.testing.assert_frame_equal(one, three, check_exact=True)
 
 
-def test_a_record_names_inputs_and_settings(case, tmp_path):
-    score(case, tmp_path / "scores.parquet")
-    record = read_json(record_path(tmp_path / "scores.parquet"))
-    assert {path.rsplit("/", 1)[-1] for path in record["inputs"]} == {
-        "full.npy",
-        "volume.json",
-        "L109.npy",
-    }
-    assert record["settings"]["protocols"][0]["window"] == [-160.0, 240.0]
-
-
 def not_finite(value):
     def change(prediction):
         prediction[1, 5, 5] = value
@@ -135,6 +124,9 @@ def test_an_undefined_score_is_nan_with_its_reason_and_so_is_its_mean(case, tmp_
     assert list(undefined["protocol"]) == ["own_range"]
     assert scores[["psnr", "rmse_hu"]].notna().all(axis=None)
     record = read_json(record_path(tmp_path / "s.parquet"))
+    names = {path.rsplit("/", 1)[-1] for path in record["inputs"]}
+    assert names == {"full.npy", "volume.json", "L109.npy"}
+    assert record["settings"]["protocols"][0]["window"] == [-160.0, 240.0]
     [reason] = record["settings"]["undefined"]
     assert f"slice_index {undefined['slice_index'].item()}" in reason
     assert "constant" in reason
@@ -209,17 +201,15 @@ def test_an_identical_slice_makes_the_mean_infinite_and_the_pooled_value_finite(
     assert not recwarn.list
 
 
-def test_means_over_different_slices_are_refused():
-    scores = pd.concat([rows("low_dose", 0, [25, 26]), rows("drl", 3, [28])])
-    with pytest.raises(InputError, match="method drl seed 3: found 1 slices, expected the same 2"):
-        summarise(scores, ABDOMEN)
-
-
-def test_a_slice_scored_twice_is_refused():
-    with pytest.raises(InputError, match="method drl seed 0: a slice is scored twice"):
-        summarise(pd.concat([rows("drl", 0, [28])] * 2), ABDOMEN)
-
-
-def test_a_protocol_that_was_not_scored_is_named():
-    with pytest.raises(InputError, match="wide not found; scored protocols: abdomen"):
-        summarise(rows("drl", 0, [28]), WIDE)
+@pytest.mark.parametrize(
+    ("further", "protocol", "message"),
+    [
+        (("drl", 3, [28]), ABDOMEN, "method drl seed 3: found 1 slices, expected the same 2"),
+        (("low_dose", 0, [28]), ABDOMEN, "method low_dose seed 0: a slice is scored twice"),
+        (("drl", 3, [28]), WIDE, "wide not found; scored protocols: abdomen"),
+    ],
+)
+def test_means_that_compare_nothing_are_refused(further, protocol, message):
+    scores = pd.concat([rows("low_dose", 0, [25, 26]), rows(*further)])
+    with pytest.raises(InputError, match=message):
+        summarise(scores, protocol)

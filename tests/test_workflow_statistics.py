@@ -1,8 +1,5 @@
-"""The tables of a finished run carry their uncertainty, under every protocol."""
+"""Table I and the differences of a finished run, under every protocol."""
 
-import json
-
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -25,62 +22,41 @@ def protocols(finished_run):
     return settings["protocol_names"]
 
 
-def test_every_protocol_has_its_table_and_its_statistics(tables, protocols):
-    content = json.loads((tables / "statistics.json").read_text())
-    assert list(content["protocols"]) == sorted(protocols) and len(protocols) > 1
-    assert content["reference"] == "proposed" and content["unit"] == "slices"
+def test_every_protocol_has_its_table_with_records_and_its_differences(tables, protocols):
+    differences = pd.read_csv(tables / "differences.csv")
+    assert len(differences) == len(protocols) * len(METRICS) * (len(METHODS) - 1)
+    assert set(differences["protocol"]) == set(protocols) and len(protocols) > 1
+    assert set(differences["reference"]) == {"proposed"}
+    assert differences[["lower", "p_holm"]].isna().all(axis=None)  # one patient
+    outputs = [tables / "differences.csv"]
     for name in protocols:
         folder = tables if name == protocols[0] else tables / name
-        for suffix in ("csv", "md", "tex", "html"):
-            assert (folder / f"table1.{suffix}").is_file()
-        table = pd.read_csv(folder / "table1.csv").set_index("method").loc[METHODS]
-        assert set(table["protocol"]) == {name}
-        for metric in METRICS:
-            intervals = content["protocols"][name]["metrics"][metric]["intervals"]
-            assert set(intervals) == set(METHODS)
-            means = [float(intervals[m]["estimate"] or "nan") for m in METHODS]
-            np.testing.assert_allclose(means, table[metric], rtol=1e-9)
+        outputs += [folder / f"table1.{suffix}" for suffix in ("csv", "md", "tex", "html")]
+        table = pd.read_csv(folder / "table1.csv").set_index("method")
+        assert set(table.loc[METHODS, "protocol"]) == {name}
+        own = differences[(differences["protocol"] == name) & (differences["metric"] == "psnr")]
+        for row in own.itertuples():
+            gain = table.loc[row.method, "psnr"] - table.loc["proposed", "psnr"]
+            assert row.estimate == pytest.approx(gain, nan_ok=True)
+    for output in outputs:
+        assert output.with_name(output.name + ".provenance.json").is_file(), output
 
 
-def test_intervals_are_those_of_the_score_files(finished_run, tables, protocols):
+def test_means_are_those_of_the_score_files(finished_run, tables, protocols):
     table = pd.read_csv(tables / "table1.csv").set_index("method")
     for method, seed in (("low_dose", "fixed"), ("proposed", "0")):
         (path,) = (finished_run / f"results/tiny/scores/{method}/{seed}").glob("*.parquet")
         scores = pd.read_parquet(path)
         found = mean_interval(scores[scores["protocol"] == protocols[0]], "psnr")
-        assert table.loc[method, "psnr_lower"] == pytest.approx(found.lower)
-        assert table.loc[method, "psnr_upper"] == pytest.approx(found.upper)
-        assert table.loc[method, "interval_unit"] == found.unit == "slices"
-
-
-def test_differences_from_the_reference_stand_in_three_formats(tables, protocols):
-    paired = pd.read_csv(tables / "paired.csv")
-    assert len(paired) == len(protocols) * len(METRICS) * (len(METHODS) - 1)
-    assert set(paired["reference"]) == {"proposed"}
-    assert (paired["p_holm"].dropna() >= paired["p_value"].dropna()).all()
-    for suffix in ("md", "html"):
-        text = (tables / f"paired.{suffix}").read_text(encoding="utf-8")
-        assert "says nothing of other patients" in text
-        assert "Differences from Proposed" in text
-
-
-def test_captions_say_what_the_intervals_generalise_to(tables):
-    for suffix in ("md", "tex", "html"):
-        text = (tables / f"table1.{suffix}").read_text(encoding="utf-8")
-        assert "slices of one patient: says nothing of other patients" in text
+        assert table.loc[method, "psnr"] == pytest.approx(found.estimate)
+        assert table.loc[method, "psnr_std"] == pytest.approx(found.sd)
+    assert "of 1 patient (no interval)" in (tables / "table1.md").read_text(encoding="utf-8")
 
 
 def test_tables_that_look_beyond_the_networks_window_say_so(tables):
     text = (tables / "full_range/table1.md").read_text(encoding="utf-8")
     assert "outside that window, where their output means nothing" in text
     assert "outside that window" not in (tables / "table1.md").read_text(encoding="utf-8")
-
-
-def test_every_table_has_a_provenance_record(tables):
-    outputs = [path for path in tables.rglob("table1.*") if "provenance" not in path.name]
-    outputs += [tables / "statistics.json", *(tables / f"paired.{s}" for s in ("csv", "md"))]
-    for output in outputs:
-        assert output.with_name(output.name + ".provenance.json").is_file(), output
 
 
 def test_another_reference_remakes_the_tables_alone(copy_of_run):

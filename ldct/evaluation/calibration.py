@@ -1,176 +1,165 @@
-"""The protocol solver: under which evaluation protocol do these images give a published row?
-
-The raw low-dose images have no method in them: what they score against the full dose depends on the
-protocol alone. So every protocol of a grid is scored, and compared with the printed numbers.
-"""
+"""Which evaluation protocol gives a published Low Dose row: a list of settings, each scored."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2, f
 
+from ldct.data.disc_set import PATIENT as DISCS
+from ldct.data.volumes import load_volume
 from ldct.errors import InputError
-from ldct.evaluation.calibration_descent import refine
-from ldct.evaluation.calibration_grid import Grid, PublishedRow, SsimVariant
-from ldct.evaluation.calibration_scores import Pair
-from ldct.evaluation.calibration_search import (
-    open_case,
-    protocol_of,
-    score_cuts,
-    score_exactly,
-)
-from ldct.evaluation.protocol import Protocol
+from ldct.evaluation.metrics import psnr, rmse_hu, ssim
+from ldct.evaluation.protocol import Protocol, SsimWindow, ssim_window
+from ldct.evaluation.scores import METRICS, mean_over_slices
+from ldct.files import read_yaml
 from ldct.progress import track
+from ldct.schema import validate
 
-UNLIKELY, RULED_OUT = 0.05, 0.0027  # p values: two and three standard deviations
-UNKNOWN = "spread unknown"  # the verdict where slices cannot show how far their mean may be off
-CUTS_AT_A_TIME = 50
+# Differences that count as 1; the distance of a setting is the sum over both measures.
+SCALES = {"psnr": 0.1, "ssim": 0.001}
+# LDCT and NDCT of one slice, HU, [row, column].
+Pair = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """What the solver found.
+class Grid:
+    """What is tried.
 
-    settings : one row per setting, best first: lower, upper, centre, width (HU), clip, psnr_range,
-        ssim (variant), averaging, used_by; psnr_found (dB), ssim_found, rmse_hu_found;
-        <measure>_scale and _residual of the printed measures; misfit, p_value, verdict, told_apart
-        (from the best), exact (scored on every pixel).
-    row : the published values. n_slices : slices scored. same_slices : whether they are the very
-        slices of the row. df : degrees of freedom of the covariance over slices; infinite for the
-        same slices.
+    protocols : every setting, the usual ones first. used_by : window (HU) to who uses it.
+    most_slices : slices scored, at most.
     """
 
-    settings: pd.DataFrame
-    row: PublishedRow
-    n_slices: int
-    same_slices: bool
-    variants: Mapping[str, SsimVariant]
-    df: float
-
-    @property
-    def spread_known(self) -> bool:
-        """False where the slices are others and too few to show how far their mean may be off."""
-        return self.df > len(self.row.values) - 1
-
-    @property
-    def limit(self) -> float:
-        """Misfit up to which a setting fits; needs a known spread."""
-        return float(np.sqrt(_limit(UNLIKELY, len(self.row.values), self.df)))
-
-    @property
-    def best(self) -> pd.Series:
-        """The setting with the smallest misfit."""
-        return self.settings.iloc[0]
-
-    def best_protocol(self, name: str) -> Protocol:
-        """The best setting as a protocol."""
-        return protocol_of(self.best, self.variants, name)
-
-    @property
-    def not_determined(self) -> list[str]:
-        """Choices of the best setting that its numbers do not depend on: the grid's first."""
-        measures = set(self.row.values)
-        lower = "window" if "psnr" not in measures else "lower bound of the window"
-        told = {
-            lower: "ssim" in measures or bool(self.best["clip"]),
-            "PSNR range": "psnr" in measures,
-            "SSIM": "ssim" in measures,
-            "averaging": measures != {"ssim"},
-        }
-        return [choice for choice, is_told in told.items() if not is_told]
-
-    def best_by(self, columns: Sequence[str]) -> pd.DataFrame:
-        """The best setting for each value of some columns, best first."""
-        return self.settings.drop_duplicates(list(columns))
+    protocols: tuple[Protocol, ...]
+    used_by: dict[tuple[float, float], str]
+    most_slices: int
 
 
-def solve(
-    pairs: Sequence[Pair],
-    row: PublishedRow,
-    grid: Grid,
-    *,
-    patients: Sequence[str] | None = None,
-    same_slices: bool = False,
-    seed: int = 0,
-    workers: int = 1,
-) -> Calibration:
-    """Score the raw low dose under every setting of the grid and compare it with a published row.
-
-    pairs : LDCT and NDCT of every slice, HU, in the order of z.
-    patients : the patient of every slice, those of one together; all of one where not given.
-    same_slices : True where these are the slices of the row: then the slices bring no uncertainty.
-    seed : of the bootstrap over slices. workers : threads of the exact scoring.
-
-    Misfit is the Mahalanobis distance of the computed values from the printed ones. Covariance:
-    tolerance^2 + rounding^2 of each measure, and the covariance of the means over slices
-    (bootstrap of patients and of blocks of neighbouring slices; 0 for the same slices). Misfit^2
-    then has Hotelling's T^2 distribution (chi-squared for the same slices), with as many dimensions
-    as measures: p_value; verdict "fits", "unlikely" (p <= 0.05) or "ruled out" (p <= 0.0027). A
-    setting is told apart from the best where its misfit^2 is larger by the 95 % point. Other
-    slices, too few to show a covariance, rule nothing out: verdict UNKNOWN, no p_value.
-    Raises InputError where slices are smaller than an SSIM window, or all of them score perfectly.
-    """
-    patients = patients or [""] * len(pairs)
-    case = open_case(pairs, patients, row, grid, same_slices, seed)
-    cuts = grid.cuts()
-    parts = [cuts[start : start + CUTS_AT_A_TIME] for start in range(0, len(cuts), CUTS_AT_A_TIME)]
-    settings = pd.concat(
-        [score_cuts(case, part) for part in track(parts, "windows")], ignore_index=True
-    )
-    settings = pd.concat([settings, refine(case, settings)], ignore_index=True)
-    settings = score_exactly(case, _best_first(settings), workers)
-    settings = _judge(_best_first(settings), len(row.values), case.df)
-    return Calibration(settings, row, len(pairs), same_slices, case.variants, case.df)
-
-
-def _best_first(settings: pd.DataFrame) -> pd.DataFrame:
-    """Sort by misfit; of settings with the same numbers by construction, the usual one first."""
-    order = pd.DataFrame(
-        {
-            "misfit": settings["misfit"].round(6),
-            "unnamed": settings["used_by"] == "",
-            "unclipped": ~settings["clip"].astype(bool),
-            "psnr_range": (settings["psnr_range"] - 1).abs(),
-            "pooled": settings["averaging"] == "pooled",
-            "other_range": ~settings["ssim"].str.endswith("range 1"),
-        }
-    )
-    order = order.sort_values(list(order), kind="stable", na_position="last")
-    return settings.loc[order.index].reset_index(drop=True)
-
-
-def _p_value(squares: pd.Series, measures: int, df: float) -> np.ndarray:
-    """Of squared misfits: chi-squared, or Hotelling's T^2 where the spread is an estimate."""
-    if np.isinf(df):
-        return chi2.sf(squares, measures)
-    rest = df - measures + 1
-    return f.sf(squares * rest / (measures * df), measures, rest)
-
-
-def _limit(p_value: float, measures: int, df: float) -> float:
-    """The squared misfit with a given p value."""
-    if np.isinf(df):
-        return float(chi2.isf(p_value, measures))
-    rest = df - measures + 1
-    return float(f.isf(p_value, measures, rest) * measures * df / rest)
-
-
-def _judge(settings: pd.DataFrame, measures: int, df: float) -> pd.DataFrame:
-    squares = settings["misfit"] ** 2
-    if not np.isfinite(squares.iloc[0]):
-        raise InputError(
-            "calibration: no setting has a finite misfit; expected low-dose images that differ "
-            "from the full dose and are not constant"
+def load_grid(path: str | Path) -> Grid:
+    """Read one file of config/calibration. InputError names the file, the key, what is allowed."""
+    where = f"calibration grid {path}"
+    content = read_yaml(path)
+    validate(content, "calibration", where)
+    used_by = {tuple(map(float, each["window"])): each["used_by"] for each in content["windows"]}
+    for lower, upper in used_by:
+        if not lower < upper:
+            found = f"{where}: windows: found [{lower:g}, {upper:g}]"
+            raise InputError(f"{found}, expected the lower bound below the upper one")
+    variants = [(ssim_window(each, where), each["data_range"]) for each in content["ssim"]]
+    protocols = [
+        Protocol("listed", window, clip, peak, kind, averaging, None if own == peak else own)
+        for window, clip, peak, (kind, own), averaging in product(
+            used_by, content["clip"], content["psnr_ranges"], variants, content["averaging"]
         )
-    if df <= measures - 1:
-        return settings.assign(p_value=np.nan, verdict=UNKNOWN, told_apart=squares.isna())
-    p_value = pd.Series(_p_value(squares.fillna(np.inf), measures, df), settings.index)
-    return settings.assign(
-        p_value=p_value,
-        verdict=np.select(
-            [p_value <= RULED_OUT, p_value <= UNLIKELY], ["ruled out", "unlikely"], "fits"
-        ),
-        told_apart=~(squares - squares.iloc[0] <= _limit(UNLIKELY, measures, df)),
+    ]
+    return Grid(tuple(protocols), used_by, content["slices"])
+
+
+def load_pairs(folders: Sequence[Path]) -> tuple[list[Pair], list[str]]:
+    """All slices of test-set folders, memory-mapped, and the patients, in the order of their names.
+
+    Raises InputError where a folder is no volume or holds inserted discs (crops, which no table
+    scores), and where a patient stands twice.
+    """
+    found: dict[str, tuple[Path, list[Pair]]] = {}
+    for folder in folders:
+        volume = load_volume(folder)
+        patient = volume.info["patient"]
+        if patient == DISCS or (folder / "discs.json").exists():
+            raise InputError(
+                f"calibration: {folder}: found crops with inserted discs, expected the slices of a "
+                "patient; leave this folder out: name the patients' folders instead of "
+                f"{folder.parent}/*"
+            )
+        if patient in found:
+            raise InputError(
+                f"calibration: {folder}: found patient {patient}, whom {found[patient][0]} holds "
+                "already; expected each patient once: leave one of the two out"
+            )
+        found[patient] = folder, list(zip(volume.quarter, volume.full, strict=True))
+    pairs = [pair for patient in sorted(found) for pair in found[patient][1]]
+    return pairs, sorted(found)
+
+
+def evenly_spaced(pairs: Sequence[Pair], most: int) -> list[Pair]:
+    """At most `most` of the slices: the first, the last, and others as evenly as they go."""
+    count = min(most, len(pairs))
+    return [pairs[place] for place in np.linspace(0, len(pairs) - 1, count).round().astype(int)]
+
+
+def score_settings(pairs: Sequence[Pair], grid: Grid, workers: int = 1) -> pd.DataFrame:
+    """Score the low dose under every setting, with the code that makes all scores.
+
+    workers : threads; the result does not depend on their number.
+    Returns one row per setting, in the order of `grid.protocols`: lower, upper (HU), used_by, clip,
+    psnr_range, ssim_window, ssim_range, averaging; psnr (dB), ssim, rmse_hu (HU).
+    Raises InputError where a slice is smaller than an SSIM window.
+    """
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        scored = pool.map(partial(scores_of_slice, protocols=grid.protocols), pairs)
+        scores = np.array(list(track(scored, "slices", len(pairs))))
+    return pd.DataFrame(
+        {
+            "lower": protocol.window[0],
+            "upper": protocol.window[1],
+            "used_by": grid.used_by[protocol.window],
+            "clip": protocol.clip,
+            "psnr_range": protocol.psnr_range,
+            "ssim_window": f"{protocol.ssim.kind} {protocol.ssim.extent:g}",
+            "ssim_range": str(protocol.ssim_range),
+            "averaging": protocol.averaging,
+            **mean_over_slices(pd.DataFrame(scores[:, place], columns=METRICS), protocol),
+        }
+        for place, protocol in enumerate(grid.protocols)
     )
+
+
+def by_distance(settings: pd.DataFrame, published: Mapping[str, float]) -> pd.DataFrame:
+    """Settings sorted by their distance to a published row: psnr (dB), ssim.
+
+    Adds psnr_off, ssim_off (found - published); distance = |psnr_off| / 0.1 dB + |ssim_off| /
+    0.001; rank, shared by settings with equal distance. The index stays. Without SSIM (constant
+    prediction): last. Raises InputError where the low dose equals the full dose.
+    """
+    off = {name: settings[name] - published[name] for name in SCALES}
+    # Rounded: settings that differ in the last bits only have one rank.
+    distance = sum(off[name].abs() / scale for name, scale in SCALES.items()).round(6)
+    if not np.isfinite(distance.min()):
+        raise InputError(
+            "calibration: no setting has a finite PSNR and SSIM; expected low-dose images that "
+            "differ from the full dose and are not constant"
+        )
+    rank = distance.rank(method="min", na_option="bottom").astype(int)
+    settings = settings.assign(
+        psnr_off=off["psnr"], ssim_off=off["ssim"], distance=distance, rank=rank
+    )
+    return settings.sort_values("distance", kind="stable")
+
+
+def scores_of_slice(pair: Pair, protocols: Sequence[Protocol]) -> list[list[float]]:
+    """PSNR, SSIM and RMSE of one slice under every protocol: [protocol, metric].
+
+    What several protocols share is computed once.
+    """
+    ldct, ndct = map(np.asarray, pair)
+    once = {metric: cache(partial(metric, ldct, ndct)) for metric in (psnr, ssim, rmse_hu)}
+    low, high = ldct.min(), ldct.max()
+
+    def scores(protocol: Protocol) -> list[float]:
+        own_range, (lower, upper) = protocol.ssim_range, protocol.window
+        # A clipped prediction that fills the window has its range.
+        if own_range == "prediction" and protocol.clip and low <= lower and upper <= high:
+            own_range = 1.0
+        plain = replace(protocol, averaging="mean_of_slices", data_range=1.0, ssim_data_range=None)
+        without_ssim = replace(plain, ssim=SsimWindow("uniform", 7))
+        return [
+            once[psnr](replace(without_ssim, data_range=protocol.psnr_range)),
+            once[ssim](replace(plain, ssim_data_range=own_range)),
+            once[rmse_hu](without_ssim),
+        ]
+
+    return [scores(protocol) for protocol in protocols]

@@ -14,13 +14,10 @@ from ldct.provenance import record_path
 
 # Mean over jobs; one missing value does not make the mean of the others wrong, none gives None.
 Number = float | None
-SUMMED = (
-    "parameters",
-    "multiply_adds_per_slice",
-    "training_seconds",
-    "training_cpu_seconds",
-)
+SUMMED = ("parameters", "multiply_adds_per_slice", "training_seconds", "training_cpu_seconds")
 SPENT = ("training_seconds", "training_cpu_seconds", "peak_memory_mb", "peak_gpu_memory_mb")
+PER_SLICE = ("inference_seconds_per_slice", "inference_clock_seconds_per_slice")
+PEAKS = ("peak_memory_mb", "peak_gpu_memory_mb")
 
 
 def collect_cost(
@@ -95,32 +92,28 @@ def stage_inference(
         for job in inference_jobs(run, name, settings)
         if job["levels"]
     ]
-    return {
-        "inference_seconds_per_slice": mean([part["seconds_per_slice"] for part in parts]),
-        "inference_clock_seconds_per_slice": mean([part["clock_per_slice"] for part in parts]),
-    }
+    return {key: mean([part[key] for part in parts]) for key in PER_SLICE}
 
 
 def training_job(run: Path, model: str, seed: str) -> dict[str, Any]:
     """What the records and the benchmark file of one training say.
 
     `training.json` sums over the parts of a resumed training; the benchmark file, Snakemake's own,
-    knows the last part. Its processor time is not used: it stops at Snakemake's last look at the
-    job, up to half a minute before the end.
+    knows the last part.
     """
     folder = run / "models" / model / seed
     record = read_record(folder / "weights.safetensors")
     benchmark = read_benchmark(run / "benchmarks/train" / model / f"{seed}.tsv")
-    spent = read_json(folder / "training.json") if (folder / "training.json").is_file() else {}
+    spent = read_json(folder / "training.json")
     about = record.get("settings", {})
     return {
         "steps": about.get("steps"),
         "device": str(about.get("device", "unknown")),
-        "training_seconds": first_number(spent.get("seconds"), benchmark.get("s")),
-        "training_cpu_seconds": first_number(spent.get("cpu_seconds"), record.get("cpu_seconds")),
+        "training_seconds": spent["seconds"],
+        "training_cpu_seconds": spent["cpu_seconds"],
         "peak_memory_mb": largest(benchmark.get("max_rss"), record.get("peak_memory_mb")),
         "peak_gpu_memory_mb": about.get("peak_gpu_memory_mb"),
-        "restarts": spent.get("restarts", 0),
+        "restarts": spent["restarts"],
     }
 
 
@@ -138,13 +131,10 @@ def method_cost(
         "kind": card["kind"],
         "stages": list(chain),
         **{key: total([stage[key] for stage in own]) for key in SUMMED},
-        "training_peak_memory_mb": largest(*[stage["peak_memory_mb"] for stage in own]),
-        "training_peak_gpu_memory_mb": largest(*[stage["peak_gpu_memory_mb"] for stage in own]),
+        **{f"training_{key}": largest(*[stage[key] for stage in own]) for key in PEAKS},
         "tuning_cpu_seconds": tuned.get("cpu_seconds"),
-        "inference_seconds_per_slice": mean([job["seconds_per_slice"] for job in jobs]),
-        "inference_clock_seconds_per_slice": mean([job["clock_per_slice"] for job in jobs]),
-        "inference_peak_memory_mb": largest(*[job["peak_memory_mb"] for job in jobs]),
-        "inference_peak_gpu_memory_mb": largest(*[job["peak_gpu_memory_mb"] for job in jobs]),
+        **{key: mean([job[key] for job in jobs]) for key in PER_SLICE},
+        **{f"inference_{key}": largest(*[job[key] for job in jobs]) for key in PEAKS},
         "inference_device": jobs[0]["device"],
     }
 
@@ -162,8 +152,8 @@ def inference_job(run: Path, name: str, seed: str, patient: str) -> dict[str, An
     """What the record and the benchmark file of one prediction say.
 
     An external program writes no record: its benchmark file is read, where its rule puts that as
-    the suite's rules do, and its time is that on the clock. `levels` : seconds_per_slice and
-    clock_per_slice of each level of a chain; empty where the record does not tell.
+    the suite's rules do, and its time is that on the clock. `levels` : the same times of each
+    level of a chain; empty where the record does not tell.
     """
     record = read_record(run / "predictions" / name / seed / f"{patient}.npy")
     benchmark = read_benchmark(run / "benchmarks/denoise" / name / seed / f"{patient}.tsv")
@@ -175,8 +165,8 @@ def inference_job(run: Path, name: str, seed: str, patient: str) -> dict[str, An
     device = str(about.get("device", "cpu"))
     on_cpu = device.startswith("cpu")
     clocks = spent.get("level_seconds", [])
-    counted = spent.get("level_cpu_seconds", clocks) if on_cpu else clocks
-    levels = zip(counted, clocks, strict=True)
+    processors = spent.get("level_cpu_seconds", clocks)
+    levels = zip(processors if on_cpu else clocks, clocks, strict=True)
     return {
         **per_slice(processor if on_cpu else clock, clock, slices),
         "levels": [per_slice(*level, slices) for level in levels],
@@ -188,10 +178,8 @@ def inference_job(run: Path, name: str, seed: str, patient: str) -> dict[str, An
 
 def per_slice(counted: Number, clock: Number, slices: int) -> dict[str, Number]:
     """Time that counts, and time on the clock, over the number of slices."""
-    return {
-        "seconds_per_slice": None if counted is None else counted / slices,
-        "clock_per_slice": None if clock is None else clock / slices,
-    }
+    times = zip(PER_SLICE, (counted, clock), strict=True)
+    return {key: None if seconds is None else seconds / slices for key, seconds in times}
 
 
 def read_record(output: Path) -> dict[str, Any]:

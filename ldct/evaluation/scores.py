@@ -128,7 +128,7 @@ def summarise(scores: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
 
 def _summary_row(rows: pd.DataFrame, protocol: Protocol) -> dict[str, Any]:
     by_seed = rows.groupby("seed")
-    per_seed = pd.DataFrame([_mean_over_slices(own, protocol) for _, own in by_seed])
+    per_seed = pd.DataFrame([mean_over_slices(own, protocol) for _, own in by_seed])
     per_slice = rows.groupby(["patient", "slice_index"])[METRICS].mean()
     seeds = sorted(rows["seed"].unique())
     with np.errstate(invalid="ignore"):  # infinite PSNR has no standard deviation: NaN
@@ -145,7 +145,8 @@ def _summary_row(rows: pd.DataFrame, protocol: Protocol) -> dict[str, Any]:
     }
 
 
-def _mean_over_slices(rows: pd.DataFrame, protocol: Protocol) -> dict[str, float]:
+def mean_over_slices(rows: pd.DataFrame, protocol: Protocol) -> dict[str, float]:
+    """PSNR (dB), SSIM and RMSE (HU) of rows with these columns, averaged by the protocol's rule."""
     means = rows[METRICS].mean(skipna=False).to_dict()
     if protocol.averaging == "mean_of_slices":
         return means

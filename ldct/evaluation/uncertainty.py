@@ -24,16 +24,12 @@ class Averaging:
     backward: Callable[[pd.DataFrame | pd.Series], pd.DataFrame | pd.Series]
 
 
-def _same(values):
-    return values
-
-
 def _psnr_of_error(error):
     with np.errstate(divide="ignore"):  # identical images: +inf
         return -10 * np.log10(error)
 
 
-MEAN = Averaging(_same, _same)
+MEAN = Averaging(np.positive, np.positive)
 POOLED_PSNR = Averaging(lambda psnr: 10 ** (-psnr / 10), _psnr_of_error)
 POOLED_RMSE = Averaging(np.square, np.sqrt)
 

@@ -1,167 +1,109 @@
-"""What the protocol solver found, in words, as a table, as JSON and as a protocol file."""
+"""The settings nearest to a published Low Dose row: a page, a table and a protocol file."""
 
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from ldct.evaluation.calibration import Calibration
-from ldct.evaluation.calibration_tiles import TileCount
+from ldct.evaluation.calibration import SCALES, Grid
 from ldct.evaluation.protocol import protocol_text
-from ldct.files import write_json, write_text
-from ldct.reporting.calibration_sections import (
-    NO_SPREAD,
-    by_choice,
-    count_not_apart,
-    counted_slices,
-    found_values,
-    how_to_read,
-    identifiability,
-    named_windows,
-    not_determined,
-    printed_values,
-    runners_up,
-    tile_text,
-)
+from ldct.files import write_text
+from ldct.provenance import write_record
+from ldct.reporting.bench_tables import number, write_tables
+from ldct.reporting.plain_table import PlainTable
 
-SIMULATED = "Simulated dose: shows how the solver works, not the paper's protocol."
-NO_FIT = "No setting of the grid gives this row: the best one is ruled out as well."
+SIMULATED = "Simulated dose: this says nothing about the paper's protocol."
+SHOWN = 10
+NEAR = 10  # times the scales: 1 dB and 0.01
+HEADS = [
+    *("Rank", "Window, HU", "Clipped", "PSNR range", "SSIM", "SSIM range", "Averaging"),
+    *("PSNR, dB", "off by", "SSIM", "off by", "Distance", "Window used by"),
+]
 
 
 def write_calibration(
-    found: Calibration,
-    tiles: TileCount | None,
-    context: dict[str, Any],
-    folder: Path,
-    protocol_name: str,
-) -> list[Path]:
-    """Write calibration.{csv,md,json} and `<protocol_name>.yaml` into a folder.
+    settings: pd.DataFrame,
+    grid: Grid,
+    words: Mapping[str, str],
+    simulated: bool,
+    protocol: Path,
+    inputs: Sequence[Path],
+) -> None:
+    """Write calibration.{csv,md,html} and, beside them, the nearest setting as a protocol file.
 
-    context : `title` (the data in words), `patients` (names), `simulated` (bool), `credit` (text).
-    Returns the paths.
+    settings : as `by_distance` gives them. words : `row`, the published values and where they
+        are printed; `data`, what was scored. protocol : path of the protocol file; its stem is the
+        protocol's name. inputs : files for the provenance records.
     """
-    table = folder / "calibration.csv"
-    write_text(table, found.settings.to_csv(index=False, float_format="%.6g"))
-    page = folder / "calibration.md"
-    write_text(page, calibration_page(found, tiles, context, protocol_name))
-    summary = folder / "calibration.json"
-    write_json(summary, calibration_summary(found, tiles, context, protocol_name))
-    protocol = folder / f"{protocol_name}.yaml"
-    comment = protocol_comment(found, context)
-    write_text(protocol, protocol_text(found.best_protocol(protocol_name), comment))
-    return [table, page, summary, protocol]
-
-
-def protocol_comment(found: Calibration, context: dict[str, Any]) -> str:
-    """What stands above the winner in its file."""
-    best = found.best
-    lines = [SIMULATED.upper()] if context["simulated"] else []
-    lines += [
-        f"Written by `python -m ldct calibrate` for: {printed_values(found)} ({found.row.source}).",
-        f"Data: {context['title']}, {counted_slices(found)} of {', '.join(context['patients'])}.",
-        f"Gives {found_values(found, best)}: misfit {best['misfit']:.2f} ({best['verdict']}).",
-        f"{count_not_apart(found):,} of {len(found.settings):,} settings cannot be told "
-        "apart from it.",
-        *filter(None, [not_determined(found)]),
+    started = time.perf_counter()
+    table = PlainTable(
+        f"The {min(SHOWN, len(settings))} nearest of {len(settings)} settings",
+        HEADS,
+        [_cells(setting) for _, setting in settings.head(SHOWN).iterrows()],
+        words=[len(HEADS) - 1],
+    )
+    notes = [
+        SIMULATED if simulated else "",
+        f"Raw low dose of {words['data']}. Distance: PSNR off / {SCALES['psnr']:g} dB + SSIM off / "
+        f"{SCALES['ssim']:g}. Ranges in window widths. Settings of one rank have equal numbers.",
+        ruled_out(settings),
     ]
-    return "\n".join(lines)
+    title = f"Which protocol gives {words['row']}?"
+    write_tables(protocol.with_name("calibration"), title, [table], settings, notes, inputs)
+    best = settings.iloc[0]
+    comment = [
+        SIMULATED if simulated else "",
+        f"Written by `python -m ldct calibrate` for {words['row']}.",
+        f"Nearest of {len(settings)} settings on {words['data']}:",
+        f"PSNR {best['psnr']:.4f} dB, SSIM {best['ssim']:.4f}, distance {best['distance']:.2f}; "
+        f"{(settings['rank'] == 1).sum() - 1} others have equal numbers.",
+    ]
+    winner = replace(grid.protocols[best.name], name=protocol.stem)
+    write_text(protocol, protocol_text(winner, "\n".join(filter(None, comment))))
+    write_record(protocol, inputs=inputs, settings=dict(words), started=started)
 
 
-def calibration_page(
-    found: Calibration,
-    tiles: TileCount | None,
-    context: dict[str, Any],
-    protocol_name: str,
-) -> str:
-    """The whole result as Markdown."""
-    best = found.best
-    parts = ["# Which protocol gives the published Low Dose row?"]
-    if context["simulated"]:
-        parts.append(f"> **{SIMULATED}** The row below was measured on other images.")
-    parts.append(
-        f"Published: {printed_values(found)} ({found.row.source}). Scored here: the raw low "
-        f"dose of {counted_slices(found)} of {', '.join(context['patients'])} "
-        f"({context['title']}), under {len(found.settings):,} settings."
-    )
-    parts.append("## Best fit")
-    parts.append(found.best_protocol(protocol_name).describe() + ".")
-    parts.append(
-        f"It gives {found_values(found, best)}: misfit {best['misfit']:.2f}, "
-        f"**{best['verdict']}**. As a protocol file: `{protocol_name}.yaml`."
-    )
-    if found.not_determined:
-        parts.append(not_determined(found))
-    rivals = count_not_apart(found) - 1
-    if not found.spread_known:
-        parts.append(f"**{NO_SPREAD}**")
-    elif rivals and best["verdict"] != "ruled out":
-        parts.append(
-            f"It is one of {rivals + 1:,} settings that fit as well (below): it is an example of a "
-            "protocol that gives this row, not *the* protocol of the row."
-        )
-    if best["verdict"] == "ruled out":
-        parts.append(f"**{NO_FIT}**")
-    parts += ["## Runners-up", runners_up(found)]
-    parts += ["## What cannot be told apart", identifiability(found)]
-    parts += ["## Windows in use", named_windows(found)]
-    parts += ["## Every choice by itself", by_choice(found)]
-    if tiles is not None:
-        parts += ["## Number of training tiles", tile_text(tiles, found)]
-    parts += ["## How to read this", how_to_read(found)]
-    if context.get("credit"):
-        parts.append(context["credit"])
-    return "\n\n".join(parts) + "\n"
-
-
-def calibration_summary(
-    found: Calibration, tiles: TileCount | None, context: dict[str, Any], protocol_name: str
-) -> dict[str, Any]:
-    """The result for other programs: plain data."""
-    named = found.best_by(["lower", "upper"])
-    named = named[named["used_by"] != ""]
-    bounds = tiles.bounds() if tiles is not None else None
-    return {
-        "data": context["title"],
-        "simulated": bool(context["simulated"]),
-        "note": SIMULATED if context["simulated"] else "",
-        "published": found.row.values,
-        "source": found.row.source,
-        "n_slices": found.n_slices,
-        "patients": list(context["patients"]),
-        "same_slices": found.same_slices,
-        "spread_known": found.spread_known,
-        "misfit_that_fits": found.limit if found.spread_known else None,
-        "not_determined": found.not_determined,
-        "protocol": protocol_name,
-        "describe": found.best_protocol(protocol_name).describe(),
-        "best": _plain(found.best),
-        "settings": len(found.settings),
-        "not_told_apart": count_not_apart(found),
-        "named_windows": [_plain(row) for _, row in named.iterrows()],
-        "tiles": None
-        if tiles is None
-        else {
-            "published": tiles.published,
-            "all": len(tiles.maxima),
-            "lower_bound_hu": None if bounds is None else [_finite(bound) for bound in bounds],
-        },
+def ruled_out(settings: pd.DataFrame) -> str:
+    """One paragraph: how many settings (by distance) come near, and which choices never do."""
+    off = settings[[f"{name}_off" for name in SCALES]].abs()
+    near = off.le([NEAR * scale for scale in SCALES.values()]).all(axis=1)
+    choices = {
+        "window": settings.apply(_window, axis=1),
+        "clipping": settings["clip"].map({True: "yes", False: "no"}),
+        "PSNR range": settings["psnr_range"].map("{:g}".format),
+        "SSIM": settings["ssim_window"] + " over " + settings["ssim_range"],
+        "averaging": settings["averaging"].str.replace("_", " "),
     }
+    never = {name: values[~values.isin(values[near])] for name, values in choices.items()}
+    # Where nothing comes near, every choice would be listed: the windows say enough.
+    if not near.any():
+        never = {"window": never["window"]}
+    parts = [
+        f"{name} {values[place]} ({psnr:.1f} dB, {ssim:.3f})"
+        for name, values in never.items()
+        for place, psnr, ssim in off.loc[values.drop_duplicates().index].itertuples()
+    ]
+    return (
+        f"Of {len(settings)} settings {near.sum()} come within {NEAR * SCALES['psnr']:g} dB and "
+        f"{NEAR * SCALES['ssim']:g} of the row. Ruled out, with how far the nearest setting "
+        f"stays off: {', '.join(parts) or 'nothing'}."
+    )
 
 
-def _plain(setting: pd.Series) -> dict[str, Any]:
-    """A row of settings for JSON: Python types, None for what is not a number."""
-    return {
-        name: value if isinstance(value, str) else _plain_number(value)
-        for name, value in setting.items()
-    }
+def _window(setting: pd.Series) -> str:
+    return f"[{setting['lower']:g}, {setting['upper']:g}]"
 
 
-def _plain_number(value: Any) -> Any:
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    return _finite(float(value))
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+def _cells(setting: pd.Series) -> list[str]:
+    return [
+        str(setting["rank"]),
+        _window(setting),
+        "yes" if setting["clip"] else "no",
+        f"{setting['psnr_range']:g}",
+        *setting[["ssim_window", "ssim_range", "averaging"]],
+        *(number(setting[name], 4) for name in ("psnr", "psnr_off", "ssim", "ssim_off")),
+        number(setting["distance"], 2),
+        setting["used_by"],
+    ]

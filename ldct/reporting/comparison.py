@@ -90,9 +90,9 @@ def _draw(
 
     cell = (fs.DOUBLE_COLUMN_IN - LABEL_IN - BAR_IN - GAP_IN * (len(images) - 1)) / len(images)
     titles = {title: fs.wrap(title, cell, fs.TITLE_PT) for title in images}
-    footer = fs.wrap(footer, fs.DOUBLE_COLUMN_IN - 0.2, fs.SMALL_PT)
+    footer_lines = fs.wrap(footer, fs.DOUBLE_COLUMN_IN - 0.2, fs.SMALL_PT).count("\n") + 1
     head = 0.06 + TITLE_LINE_IN * max(text.count("\n") + 1 for text in titles.values())
-    foot = 0.1 + FOOT_LINE_IN * (footer.count("\n") + 1)
+    foot = 0.1 + FOOT_LINE_IN * footer_lines
     heights = (cell * ndct.shape[0] / ndct.shape[1], cell * rows / columns)
     tops = (head, head + heights[0] + SCORE_IN, head + sum(heights) + SCORE_IN + GAP_IN)
     height = tops[2] + heights[1] + foot
@@ -123,7 +123,7 @@ def _draw(
     bar.outline.set_linewidth(0.4)
     bar_axes.tick_params(pad=1.5, length=2)
     bar_axes.set_title("HU", fontsize=fs.SMALL_PT, pad=3)
-    figure.text(0.5, 0.05 / height, footer, ha="center", va="bottom", fontsize=fs.SMALL_PT)
+    fs.foot_text(figure, footer)
     return figure
 
 

@@ -87,12 +87,12 @@ def detectability_notes(discs: Mapping[str, Any], note: str, values: pd.DataFram
         return [f"{note}. No discs were inserted: {discs['problem']}."]
     sites, slices = len(discs["sites"]), len({site["slice_index"] for site in discs["sites"]})
     seeds, confidence = int(values["n_seeds"].max()), values["confidence"].iloc[0]
-    trainings = f"and {seeds} training seeds" if seeds > 1 else "of one training seed"
+    trainings = f" and {seeds} training seeds" if seeds > 1 else ", one training seed"
     few = f" Too few places: d' needs {FEWEST_PLACES}." if sites < FEWEST_PLACES else ""
     return [
         f"{note}. Discs of {number(discs['contrast_hu'], 0)} HU in the full dose of "
         f"{discs['patient']}, at {sites} flat places in {slices} slices; their quarter dose is "
         f"simulated (noise × {discs['dose']['noise_ratio']:.2f}).",
         f"Channelised Hotelling observer. {100 * confidence:g} % intervals over places of one "
-        f"patient {trainings}; change: at the same places, not corrected for many methods.{few}",
+        f"patient{trainings}; change: at the same places, not corrected for many methods.{few}",
     ]

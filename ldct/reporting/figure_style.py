@@ -99,6 +99,14 @@ def wrap(text: str, width_in: float, size_pt: float) -> str:
     return textwrap.fill(text, max(6, int(width_in / (0.62 * size_pt / 72))))
 
 
+def foot_text(figure: Figure, text: str, **style: Any) -> None:
+    """Small centred lines at the foot of a figure."""
+    width, height = figure.get_size_inches()
+    text = wrap(text, width - 0.2, SMALL_PT)
+    place = {"ha": "center", "va": "bottom", "fontsize": SMALL_PT}
+    figure.text(0.5, 0.05 / height, text, **place, **style)
+
+
 def save_figure(figure: Figure, stem: str | Path, **record: Any) -> list[Path]:
     """Write `<stem>.png` (300 dpi) and `<stem>.pdf` (embedded TrueType fonts), atomically.
 

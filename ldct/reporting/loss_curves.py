@@ -34,6 +34,7 @@ TERMS = {
     "critic_penalty": ("critic penalty", style.YELLOW),
 }
 VALIDATION = "val_psnr"
+DASHED = {"color": style.BLACK, "linestyle": "--", "linewidth": 0.9}
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def read_histories(titles: Sequence[str], files: Sequence[Path]) -> list[History
 def _read_history(path: Path) -> pd.DataFrame:
     try:
         rows = pd.read_csv(path)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except ValueError as error:  # pandas' own errors, and bytes that are no text
         problem = " ".join(str(error).split())
         raise InputError(f"{path}: not a CSV table ({problem}); train this stage again") from None
     if "step" not in rows:
@@ -114,9 +115,7 @@ def draw_panel(axes: Axes, title: str, group: Sequence[History]) -> None:
         right.set_ylabel("PSNR (dB)")
         for history in validated:
             scores = history.rows[["step", VALIDATION]].dropna()
-            right.plot(
-                scores["step"], scores[VALIDATION], color=style.BLACK, linestyle="--", linewidth=0.9
-            )
+            right.plot(scores["step"], scores[VALIDATION], **DASHED)
 
 
 def terms_of(history: History) -> list[str]:
@@ -138,13 +137,11 @@ def add_foot(figure: Figure, histories: Sequence[History], note: str) -> None:
         for label, colour in (TERMS.get(name, (name, style.GREY)) for name in found)
     ]
     if any(VALIDATION in history.rows for history in histories):
-        dashed = {"color": style.BLACK, "linestyle": "--", "linewidth": 0.9}
-        lines.append(Line2D([], [], **dashed, label="PSNR of the held-out patient"))
-    height = figure.get_figheight()
+        lines.append(Line2D([], [], **DASHED, label="PSNR of the held-out patient"))
     figure.legend(
         handles=lines,
         loc="upper center",
-        bbox_to_anchor=(0.5, FOOT_IN / height),
+        bbox_to_anchor=(0.5, FOOT_IN / figure.get_figheight()),
         ncols=min(len(lines), 7),
         frameon=False,
         fontsize=style.SMALL_PT,
@@ -153,12 +150,4 @@ def add_foot(figure: Figure, histories: Sequence[History], note: str) -> None:
         "Unweighted loss terms, mean of ten steps (faint) and of a tenth of all steps (bold); one "
         f"curve for each seed. {note}"
     )
-    figure.text(
-        0.5,
-        0.03 / height,
-        style.wrap(text, style.DOUBLE_COLUMN_IN - 0.2, style.SMALL_PT),
-        ha="center",
-        va="bottom",
-        fontsize=style.SMALL_PT,
-        color=style.GREY,
-    )
+    style.foot_text(figure, text, color=style.GREY)

@@ -1,7 +1,9 @@
 """A plan as text for a terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
+
+import pandas as pd
 
 from ldct.reporting.bench_tables import number
 
@@ -32,10 +34,8 @@ def plan_text(plan: Mapping[str, Any]) -> str:
         f"Training in {', '.join([plan['precision'], *plan['engine']])}; inference in "
         f"{plan['inference_precision']}",
         "",
-        *aligned(stage_rows(plan)),
-        "",
-        *aligned(method_rows(plan)),
-        "",
+        *text_table("stage", {k: stage_row(v, plan["seeds"]) for k, v in plan["stages"].items()}),
+        *text_table("method", {k: method_row(v) for k, v in plan["methods"].items()}),
         f"All jobs one after the other {duration(total['job_hours'] * 3600)}; with {resources} "
         f"about {duration(total['clock_hours'] * 3600)}, using up to "
         f"{gibibytes(total['peak_memory_mb'])} of memory{gpu_memory(plan)}.",
@@ -110,49 +110,42 @@ def processes_note(plan: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def stage_rows(plan: Mapping[str, Any]) -> list[list[str]]:
-    """Heads and rows of the stages' table."""
-    rows = [["stage", "steps", "batch", "s/step", "one seed", "all seeds", "peak MiB", "GPU MiB"]]
-    return rows + [
-        [
-            name,
-            number(stage["steps"], 0),
-            str(stage["batch"]),
-            f"{stage['seconds_per_step']:.3g}",
-            duration(stage["seconds"]),
-            duration(stage["seconds"] * plan["seeds"]),
-            *peaks(stage),
-        ]
-        for name, stage in plan["stages"].items()
-    ]
+def stage_row(stage: Mapping[str, Any], seeds: int) -> dict[str, str]:
+    """Cells of a stage by head."""
+    return {
+        "steps": number(stage["steps"], 0),
+        "batch": str(stage["batch"]),
+        "s/step": f"{stage['seconds_per_step']:.3g}",
+        "one seed": duration(stage["seconds"]),
+        "all seeds": duration(stage["seconds"] * seeds),
+        **peaks(stage),
+    }
 
 
-def method_rows(plan: Mapping[str, Any]) -> list[list[str]]:
-    """Heads and rows of the methods' table."""
-    rows = [["method", "s/slice", "test set", "tuning", "peak MiB", "GPU MiB", "note"]]
-    for name, method in plan["methods"].items():
-        times = ["?", "?"]
-        if method["seconds_per_slice"] is not None:
-            times = [f"{method['seconds_per_slice']:.3g}", duration(method["seconds"])]
-        tuning = duration(method["tuning_seconds"]) if method["tuning_seconds"] else ""
-        rows.append([name, *times, tuning, *peaks(method), method["note"]])
-    return rows
+def method_row(method: Mapping[str, Any]) -> dict[str, str]:
+    """Cells of a method by head."""
+    known = method["seconds_per_slice"] is not None
+    return {
+        "s/slice": f"{method['seconds_per_slice']:.3g}" if known else "?",
+        "test set": duration(method["seconds"]) if known else "?",
+        "tuning": duration(method["tuning_seconds"]) if method["tuning_seconds"] else "",
+        **peaks(method),
+        "note": method["note"],
+    }
 
 
-def peaks(planned: Mapping[str, Any]) -> list[str]:
-    """Peaks of the machine's and a GPU's memory in MiB; empty cells for what is not known."""
-    found = (planned.get("peak_memory_mb"), planned.get("peak_gpu_memory_mb"))
-    return [number(peak, 0) if peak else "" for peak in found]
+def peaks(planned: Mapping[str, Any]) -> dict[str, str]:
+    """Peaks of the machine's and a GPU's memory; empty cells for what is not known."""
+    keys = {"peak MiB": "peak_memory_mb", "GPU MiB": "peak_gpu_memory_mb"}
+    return {head: number(planned[k], 0) if planned.get(k) else "" for head, k in keys.items()}
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines with columns of equal width: the first to the left, the others to the right."""
-    used = [n for n in range(len(rows[0])) if n == 0 or any(row[n] for row in rows[1:])]
-    widths = {n: max(len(row[n]) for row in rows) for n in used}
-    return [
-        "  ".join(row[n].ljust(widths[n]) if n == 0 else row[n].rjust(widths[n]) for n in used)
-        for row in rows
-    ]
+def text_table(what: str, rows: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Lines of a table and an empty one; columns without content are left out."""
+    if not rows:
+        return []
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=what)
+    return [table.loc[:, table.ne("").any()].to_string(), ""]
 
 
 def duration(seconds: float) -> str:

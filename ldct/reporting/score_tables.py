@@ -1,17 +1,16 @@
 """From score rows to everything under results/<run>/tables that rests on them alone."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ldct.evaluation.protocol import Protocol
-from ldct.evaluation.scores import summarise
+from ldct.evaluation.scores import METRICS, summarise
 from ldct.evaluation.statistics import (
-    HIGHER_IS_BETTER,
-    choose_reference,
-    differences_frame,
+    MetricStatistics,
     metric_statistics,
 )
 from ldct.files import write_text
@@ -50,7 +49,7 @@ def write_score_tables(
             metric: metric_statistics(
                 scores, protocol, metric, reference, confidence=options["confidence"]
             )
-            for metric in HIGHER_IS_BETTER
+            for metric in METRICS
         }
         statistics[protocol.name] = found
         main = protocol is protocols[0]
@@ -65,6 +64,39 @@ def write_score_tables(
     differences = folder / "differences.csv"
     write_text(differences, differences_frame(statistics).to_csv(index=False))
     return [*written, differences]
+
+
+def choose_reference(summary: pd.DataFrame, wanted: str) -> str:
+    """The method that others are compared with: `wanted`, or the highest PSNR where it has no row.
+
+    summary : as `ldct.evaluation.scores.summarise` returns it.
+    """
+    if wanted in summary.index:
+        return wanted
+    return str(summary["psnr"].idxmax() if summary["psnr"].notna().any() else summary.index[0])
+
+
+def differences_frame(
+    statistics: Mapping[str, Mapping[str, MetricStatistics]],
+) -> pd.DataFrame:
+    """One row per protocol, metric and method: the interval of its difference, and p values.
+
+    statistics : by protocol, then by metric.
+    """
+    return pd.DataFrame(
+        {
+            "protocol": protocol,
+            "metric": metric,
+            "method": pair.method,
+            "reference": pair.reference,
+            **asdict(pair.interval),
+            "p_value": pair.p_value,
+            "p_holm": p_holm,
+        }
+        for protocol, metrics in statistics.items()
+        for metric, found in metrics.items()
+        for pair, p_holm in zip(found.differences, found.p_holm, strict=True)
+    )
 
 
 def window_note(protocol: Protocol, settings: Mapping[str, Any]) -> str:

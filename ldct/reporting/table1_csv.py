@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from ldct.evaluation.statistics import MetricStatistics, best_and_near
+from ldct.evaluation.statistics import MetricStatistics
 
 METRICS = ("psnr", "ssim")
 DECIMALS = 4  # as the paper prints; the best is judged on what is printed
@@ -54,6 +54,16 @@ def table_frame(
         frame[f"{metric}_mark"] = _marks(frame, metric, margins) if comparable else None
         frame[f"published_{metric}_mark"] = _marks(frame, f"published_{metric}", margins)
     return frame
+
+
+def best_and_near(values: Mapping[str, float], margin: float) -> dict[str, str]:
+    """Name to "best" for the highest value and to "near" for those within `margin` of it.
+
+    Values without a number (NaN) have no place; equal values share one.
+    """
+    known = pd.Series(values, dtype=float).dropna()
+    near = known.index[known >= known.max() - margin]
+    return dict.fromkeys(near, "near") | dict.fromkeys(known.index[known == known.max()], "best")
 
 
 def _marks(frame: pd.DataFrame, column: str, margins: Mapping[str, float]) -> pd.Series:

@@ -1,6 +1,9 @@
 """Claim ledger: each testable sentence of the paper gets a verdict."""
 
-RESULTS += expand(f"{RUN}/claims.{{format}}", format=["json", "md", "html"])
+CLAIM_SETTINGS = {"image_quality": {}} | chosen(
+    *("run", "dataset", "budget_text", "seeds", "test_patients", "method_seeds"),
+    *("cards", "control_cards", "broken", "protocol_file", "image_quality"),
+)
 
 
 rule judge_claims:
@@ -13,21 +16,13 @@ rule judge_claims:
     output:
         json=f"{RUN}/claims.json",
         md=f"{RUN}/claims.md",
-        html=report(
-            f"{RUN}/claims.html",
-            caption="../report/claims.rst",
-            category="Claims",
-        ),
+        html=in_report(f"{RUN}/claims.html", "claims", "Claims"),
     log:
-        f"logs/{SETTINGS['run']}/judge_claims.log",
+        f"{LOGS}/judge_claims.log",
     benchmark:
         f"{RUN}/benchmarks/judge_claims.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=1000,
-        gpu=0,
     params:
         settings=as_json(CLAIM_SETTINGS),
         folder=subpath(output.json, parent=True),
@@ -36,3 +31,6 @@ rule judge_claims:
     shell:
         "python -m ldct --log {log} claims --run {params.folder} --claims {input.claims}"
         " --settings {params.settings:q}"
+
+
+RESULTS += rules.judge_claims.output

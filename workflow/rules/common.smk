@@ -1,28 +1,23 @@
 """Names that the rules share: paths, wildcards, and small functions of the resolved settings."""
 
 import re
-import shutil
-import subprocess
 
 from ldct.code_behind import code_behind
-from ldct.evaluation.completeness import finished_scores
-from ldct.evaluation.run_files import files_of_claims, table_files
-from ldct.files import read_yaml
-from ldct.torch_build import built_for_cuda
 
 DATASET = SETTINGS["dataset"]
 DATA = f"data/{DATASET['name']}"
 RUN = f"results/{SETTINGS['run']}"
+LOGS = f"logs/{SETTINGS['run']}"
 TRAIN_PATIENTS = SETTINGS["train_patients"]
 TEST_PATIENTS = SETTINGS["test_patients"]
 METHODS = list(SETTINGS["cards"])
 CONTROLS = SETTINGS["controls"]
 # What is predicted, scored and measured; tables of methods show METHODS alone.
 MEASURED = METHODS + CONTROLS
-LEARNED = list(SETTINGS["chains"])
 IS_DEMO = DATASET["name"] == "demo"
 ENVIRONMENT = "../../environment.yml"
-VOLUME_FILES = ["full.npy", "quarter.npy", "volume.json"]
+FIGURE_NOTE = f"{DATASET['title']}; {SETTINGS['budget_text']}"
+CREDIT = DATASET.get("credit", f"{DATASET['title']}.")
 # What the run is for: files of rules add the results that `snakemake` without a target makes.
 RESULTS = []
 
@@ -41,17 +36,43 @@ wildcard_constraints:
     seed=r"\d+|fixed",
 
 
-def gpus():
-    """GPUs one job asks for: 1 where networks may run on one, else 0."""
-    if SETTINGS["device"] == "cpu":
-        return 0
-    found = shutil.which("nvidia-smi") and built_for_cuda()
-    return 1 if SETTINGS["device"] == "cuda" or found else 0
+def volume_files(folder):
+    """Files of one patient's volume, or of those of its slices that are scored."""
+    return [f"{folder}/{name}" for name in ("full.npy", "quarter.npy", "volume.json")]
+
+
+TEST_FOLDERS = [f"{RUN}/test/{patient}" for patient in TEST_PATIENTS]
+TEST_FILES = [file for folder in TEST_FOLDERS for file in volume_files(folder)]
+TEST_VOLUMES = [f"{DATA}/volumes/{patient}" for patient in TEST_PATIENTS]
+TRAIN_FOLDERS = [f"{DATA}/volumes/{patient}" for patient in TRAIN_PATIENTS]
+TRAIN_FILES = [file for folder in TRAIN_FOLDERS for file in volume_files(folder)]
 
 
 def as_json(content):
     """One line of JSON, for parameters of rules and arguments of commands."""
     return json.dumps(content, sort_keys=True)
+
+
+def chosen(*keys):
+    """Those of the run's settings that a table is made with."""
+    return {key: SETTINGS[key] for key in keys if key in SETTINGS}
+
+
+def in_report(file, caption, category, **how):
+    """A file that `snakemake --report` shows, with its caption."""
+    return report(file, caption=f"../report/{caption}.rst", category=category, **how)
+
+
+def table(name, category, caption="", formats=("csv", "md")):
+    """Output files of one table, by format."""
+    page = in_report(f"{RUN}/tables/{name}.html", caption or name, category)
+    return {key: f"{RUN}/tables/{name}.{key}" for key in formats} | {"html": page}
+
+
+def figure(name, category, caption=""):
+    """Output files of one figure, by format."""
+    image = in_report(f"{RUN}/figures/{name}.png", caption or name, category)
+    return {"png": image, "pdf": f"{RUN}/figures/{name}.pdf"}
 
 
 def all_cores():
@@ -60,58 +81,13 @@ def all_cores():
     return workflow.resource_settings.cores or 1
 
 
+def described(*keys):
+    return as_json({key: DATASET[key] for key in keys})
+
+
 def half_of_cores():
     """Threads of the few wide jobs: two of them side by side fill the machine."""
     return max(1, (workflow.resource_settings.cores or 1) // 2)
-
-
-SCALING = "--window {} {}{}".format(
-    *SETTINGS["scaling"]["window"], " --clip" if SETTINGS["scaling"]["clip"] else ""
-)
-
-
-def include_rules_of_methods():
-    """Include `rules.smk` of external methods; one that is broken is left out, with the reason."""
-    for method in [*METHODS]:
-        if SETTINGS["cards"][method]["kind"] != "external":
-            continue
-        rules = Path(SETTINGS["folders"][method], "rules.smk")
-        depth = len(workflow.included_stack)
-        try:
-            # What the keyword does, which cannot stand in a try block.
-            workflow.include(str(rules.resolve()))
-        except Exception as error:
-            del workflow.included_stack[depth:]
-            problem = f"{rules}: {type(error).__name__}: {error}"
-            METHODS.remove(method)
-            MEASURED.remove(method)
-            del SETTINGS["cards"][method]
-            SETTINGS["broken"][method] = " ".join(problem.split())
-
-
-def all_scores():
-    return [
-        f"{RUN}/scores/{method}/{seed}/{patient}.parquet"
-        for method in METHODS
-        for seed in SETTINGS["method_seeds"][method]
-        for patient in TEST_PATIENTS
-    ]
-
-
-def tables_of(table, methods):
-    """Files of one kind of per-slice table (scores, image_quality, ...), those of all seeds."""
-    return [
-        str(file)
-        for method in methods
-        for file in table_files(Path(RUN), SETTINGS, table, method)
-    ]
-
-
-def made_by_rules(files):
-    """Those of `files` that some rule makes; to be asked when all rules are known."""
-    return [
-        file for file in files if any(rule.is_producer(file) for rule in workflow.rules)
-    ]
 
 
 def interval_options():
@@ -120,100 +96,7 @@ def interval_options():
     return {key: given[key] for key in ("confidence",) if key in given}
 
 
-def first_seed(method):
-    return SETTINGS["method_seeds"][method][0]
-
-
-def predictions_of(methods, patients):
-    return [
-        f"{RUN}/predictions/{method}/{first_seed(method)}/{patient}.npy"
-        for patient in patients
-        for method in methods
-    ]
-
-
-def predictions_of_all_seeds(patients):
-    """Predictions of every method and control, with every seed."""
-    return [
-        f"{RUN}/predictions/{method}/{seed}/{patient}.npy"
-        for method in MEASURED
-        for seed in SETTINGS["method_seeds"][method]
-        for patient in patients
-    ]
-
-
 def titles(methods):
     """Method to title, in order, for the commands that draw."""
-    return as_json([[method, SETTINGS["cards"][method]["title"]] for method in methods])
-
-
-TABLE_SETTINGS = {
-    key: SETTINGS[key]
-    for key in (
-        "run",
-        "dataset",
-        "budget_text",
-        "seeds",
-        "test",
-        "methods",
-        "cards",
-        "broken",
-        "scaling",
-        "statistics",
-    )
-    if key in SETTINGS
-}
-
-
-def config_arguments():
-    """What configured this run on the command line, so that the same call can be made again."""
-    given = workflow.config_settings
-    return {
-        "configfiles": [os.path.relpath(path) for path in given.configfiles],
-        "config": dict(given.config),
-    }
-
-
-CLAIM_SETTINGS = {
-    key: SETTINGS[key]
-    for key in (
-        "run",
-        "dataset",
-        "budget_text",
-        "seeds",
-        "test_patients",
-        "method_seeds",
-        "cards",
-        "control_cards",
-        "broken",
-        "protocol_file",
-    )
-}
-
-
-def measured_for_claims():
-    """Files that the claims are judged on, as far as this run makes them."""
-    groups = read_yaml(REPOSITORY / "config/claims.yaml")["claims"].values()
-    return made_by_rules(
-        map(str, files_of_claims(sum(groups, []), Path(RUN), SETTINGS))
-    )
-
-
-def table_of_finished_methods():
-    """After failed jobs: Table I of the methods that have scores, the others with the reason."""
-    scores, failed = finished_scores(SETTINGS, Path(RUN), Path("logs", SETTINGS["run"]))
-    if not scores or not os.path.isfile(f"{DATA}/tiles.npy"):
-        return
-    folder = Path(RUN, "tables")
-    command = [sys.executable, "-m", "ldct"]
-    command += ["--log", f"logs/{SETTINGS['run']}/table1.log", "table1"]
-    command += ["--scores", *scores, "--tiles", f"{DATA}/tiles.npy"]
-    command += ["--protocols", *SETTINGS["protocol_files"]]
-    command += ["--published", REPOSITORY / "config/published.yaml"]
-    command += ["--margins", REPOSITORY / "config/margins.yaml"]
-    command += ["--settings", as_json({**TABLE_SETTINGS, "failed": failed})]
-    subprocess.run([*command, "--output", folder], check=True)
-    for path in [Path(file) for file in SCORE_TABLES if os.path.isfile(file)]:
-        # Older than every input, so that the next run makes the table anew.
-        os.utime(path, (0, 0))
-    print(f"{folder}: Table I without {', '.join(failed)}", file=sys.stderr)
+    cards = {**SETTINGS["cards"], **SETTINGS["control_cards"]}
+    return [[method, cards[method]["title"]] for method in methods]

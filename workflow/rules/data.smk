@@ -4,6 +4,7 @@
 LESION_SOURCE = ["--archives", SETTINGS["demo"]["archives"]] if IS_DEMO else []
 if SETTINGS["lesions_csv"]:
     LESION_SOURCE = ["--neutral-csv", SETTINGS["lesions_csv"]]
+PATIENT_FOLDERS = [f"{DATA}/volumes/{patient}" for patient in DATASET["patients"]]
 
 
 if IS_DEMO:
@@ -19,10 +20,6 @@ if IS_DEMO:
         retries: 2
         conda:
             ENVIRONMENT
-        threads: 1
-        resources:
-            mem_mb=500,
-            gpu=0,
         params:
             folder=subpath(output[0], parent=True),
         message:
@@ -44,9 +41,6 @@ if IS_DEMO:
         conda:
             ENVIRONMENT
         threads: all_cores()
-        resources:
-            mem_mb=1500,
-            gpu=0,
         params:
             archives=subpath(input[0], parent=True),
             origin=lambda wildcards: DATASET["patients"][wildcards.patient]["origin"],
@@ -65,19 +59,11 @@ if IS_DEMO:
 rule index_dataset:
     """Every DICOM header read, full and quarter dose paired by z; the data doctor's report."""
     input:
-        demo=(
-            expand(f"{DATA}/dicom/{{patient}}", patient=DATASET["patients"])
-            if IS_DEMO
-            else []
-        ),
+        demo=[f"{DATA}/dicom/{name}" for name in DATASET["patients"] if IS_DEMO],
         code=code_behind("index"),
     output:
         index=f"{DATA}/index.parquet",
-        inventory=report(
-            f"{DATA}/inventory.md",
-            caption="../report/inventory.rst",
-            category="Data",
-        ),
+        inventory=in_report(f"{DATA}/inventory.md", "inventory", "Data"),
     log:
         f"logs/{DATASET['name']}/index_dataset.log",
     benchmark:
@@ -85,16 +71,8 @@ rule index_dataset:
     conda:
         ENVIRONMENT
     threads: 2
-    resources:
-        mem_mb=1500,
-        gpu=0,
     params:
-        description=as_json(
-            {
-                key: DATASET[key]
-                for key in ("name", "title", "root", "series", "patients")
-            }
-        ),
+        description=described("name", "title", "root", "series", "patients"),
     message:
         "Reading every DICOM header, pairing the doses, writing the inventory"
     shell:
@@ -108,19 +86,17 @@ rule write_volume:
         index=f"{DATA}/index.parquet",
         code=code_behind("volume"),
     output:
-        expand(f"{DATA}/volumes/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
+        volume_files(f"{DATA}/volumes/{{patient}}"),
     log:
         f"logs/{DATASET['name']}/write_volume/{{patient}}.log",
     benchmark:
         f"{DATA}/benchmarks/write_volume/{{patient}}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
     resources:
         mem_mb=2000,
-        gpu=0,
     params:
-        description=as_json({key: DATASET[key] for key in ("name", "root")}),
+        description=described("name", "root"),
         folder=subpath(output[0], parent=True),
     message:
         "Writing the volumes of {wildcards.patient}"
@@ -132,11 +108,7 @@ rule write_volume:
 rule list_tiles:
     """Coordinates of the training tiles that hold tissue."""
     input:
-        volumes=expand(
-            f"{DATA}/volumes/{{patient}}/{{name}}",
-            patient=TRAIN_PATIENTS,
-            name=VOLUME_FILES,
-        ),
+        volumes=TRAIN_FILES,
         code=code_behind("tiles"),
     output:
         f"{DATA}/tiles.npy",
@@ -146,12 +118,8 @@ rule list_tiles:
         f"{DATA}/benchmarks/list_tiles.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=1000,
-        gpu=0,
     params:
-        folders=expand(f"{DATA}/volumes/{{patient}}", patient=TRAIN_PATIENTS),
+        folders=TRAIN_FOLDERS,
         size=SETTINGS["tiles"]["size"],
         stride=SETTINGS["tiles"]["stride"],
         above=SETTINGS["tiles"]["keep_above_hu"],
@@ -165,11 +133,10 @@ rule list_tiles:
 rule list_lesions:
     """Annotated lesions, one row per lesion and slice."""
     input:
-        volumes=expand(
-            f"{DATA}/volumes/{{patient}}/volume.json", patient=DATASET["patients"]
-        ),
+        volumes=[f"{folder}/volume.json" for folder in PATIENT_FOLDERS],
         archives=f"{SETTINGS['demo']['archives']}/complete" if IS_DEMO else [],
         table=SETTINGS["lesions_csv"] or [],
+        # The demo patient's lesions are the reader marks in its archive.
         code=code_behind("lesions", without=() if IS_DEMO else ("_demo_lesions",)),
     output:
         f"{DATA}/lesions.csv",
@@ -179,12 +146,8 @@ rule list_lesions:
         f"{DATA}/benchmarks/list_lesions.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=500,
-        gpu=0,
     params:
-        folders=expand(f"{DATA}/volumes/{{patient}}", patient=DATASET["patients"]),
+        folders=PATIENT_FOLDERS,
         source=LESION_SOURCE,
     message:
         "Listing the annotated lesions"
@@ -196,21 +159,17 @@ rule list_lesions:
 rule select_test_slices:
     """The slices of one test patient that this run scores: every K-th and every lesion slice."""
     input:
-        volume=expand(f"{DATA}/volumes/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
+        volume=volume_files(f"{DATA}/volumes/{{patient}}"),
         lesions=f"{DATA}/lesions.csv",
         code=code_behind("select-test"),
     output:
-        expand(f"{RUN}/test/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
+        volume_files(f"{RUN}/test/{{patient}}"),
     log:
-        f"logs/{SETTINGS['run']}/select_test_slices/{{patient}}.log",
+        f"{LOGS}/select_test_slices/{{patient}}.log",
     benchmark:
         f"{RUN}/benchmarks/select_test_slices/{{patient}}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=1000,
-        gpu=0,
     params:
         volume=subpath(input[0], parent=True),
         every=1 if SETTINGS["test"] == "all" else SETTINGS["test"]["every"],

@@ -5,36 +5,35 @@ TABLE_FOLDERS = [
     f"{RUN}/tables",
     *(f"{RUN}/tables/{name}" for name in SETTINGS["protocol_names"][1:]),
 ]
-TABLE_PAGES = expand("{folder}/table1.html", folder=TABLE_FOLDERS)
+OTHERS = "Other protocols"
+TABLE_PAGES = [f"{folder}/table1.html" for folder in TABLE_FOLDERS]
 PLAIN_TABLES = [
     *expand(
         "{folder}/table1.{format}", folder=TABLE_FOLDERS, format=["csv", "md", "tex"]
     ),
     f"{RUN}/tables/differences.csv",
 ]
-SCORE_TABLES = [*TABLE_PAGES, *PLAIN_TABLES]
-RESULTS += SCORE_TABLES
+TABLE_SETTINGS = chosen(
+    *("run", "dataset", "budget_text", "seeds", "test", "methods", "cards", "broken"),
+    *("scaling", "statistics"),
+)
 
 
 rule score:
     """PSNR, SSIM and RMSE of every test slice of one prediction file, under every protocol."""
     input:
-        test=expand(f"{RUN}/test/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
+        test=volume_files(f"{RUN}/test/{{patient}}"),
         prediction=f"{RUN}/predictions/{{method}}/{{seed}}/{{patient}}.npy",
         protocols=SETTINGS["protocol_files"],
         code=code_behind("score"),
     output:
         f"{RUN}/scores/{{method}}/{{seed}}/{{patient}}.parquet",
     log:
-        f"logs/{SETTINGS['run']}/score/{{method}}/{{seed}}/{{patient}}.log",
+        f"{LOGS}/score/{{method}}/{{seed}}/{{patient}}.log",
     benchmark:
         f"{RUN}/benchmarks/score/{{method}}/{{seed}}/{{patient}}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=1000,
-        gpu=0,
     params:
         test=subpath(input[0], parent=True),
     message:
@@ -48,35 +47,22 @@ rule score:
 rule table1:
     """Table I beside the published values, under every protocol; differences."""
     input:
-        scores=all_scores(),
+        scores=tables_of("scores", METHODS),
         tiles=f"{DATA}/tiles.npy",
         protocols=SETTINGS["protocol_files"],
         published=REPOSITORY / "config/published.yaml",
         margins=REPOSITORY / "config/margins.yaml",
         code=code_behind("table1"),
     output:
-        table=report(
-            TABLE_PAGES[0],
-            caption="../report/table1.rst",
-            category="Table I",
-        ),
-        further=report(
-            TABLE_PAGES[1:],
-            caption="../report/table1.rst",
-            category="Table I",
-            subcategory="Other protocols",
-        ),
+        table=in_report(TABLE_PAGES[0], "table1", "Table I"),
+        further=in_report(TABLE_PAGES[1:], "table1", "Table I", subcategory=OTHERS),
         others=PLAIN_TABLES,
     log:
-        f"logs/{SETTINGS['run']}/table1.log",
+        f"{LOGS}/table1.log",
     benchmark:
         f"{RUN}/benchmarks/table1.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=1500,
-        gpu=0,
     params:
         settings=as_json(TABLE_SETTINGS),
         folder=subpath(output.table, parent=True),
@@ -86,3 +72,6 @@ rule table1:
         "python -m ldct --log {log} table1 --scores {input.scores} --tiles {input.tiles}"
         " --protocols {input.protocols} --published {input.published}"
         " --margins {input.margins} --settings {params.settings:q} --output {params.folder}"
+
+
+RESULTS += rules.table1.output

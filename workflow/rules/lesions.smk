@@ -1,12 +1,8 @@
 """Annotated lesions: measures, table, figure, and a panel for each."""
 
 # The identity method is the LDCT image, which stands beside the methods anyway.
-METHOD_TITLES = [
-    [name, SETTINGS["cards"][name]["title"]]
-    for name in METHODS
-    if SETTINGS["cards"][name]["kind"] != "identity"
-]
-BENCH_TITLES = as_json([["ndct", "NDCT"], ["ldct", "LDCT"], *METHOD_TITLES])
+SHOWN = [name for name in METHODS if SETTINGS["cards"][name]["kind"] != "identity"]
+BENCH_TITLES = as_json([["ndct", "NDCT"], ["ldct", "LDCT"], *titles(SHOWN)])
 # Users' data sets say in a key, not always in their title, that their dose is simulated.
 SIMULATED = DATASET["simulated"] and "simulated" not in DATASET["title"]
 BENCH_NOTE = "{}{}; {}".format(
@@ -25,36 +21,27 @@ LESION_FILES = [
     for place in BENCH_PLACES
     for patient in TEST_PATIENTS
 ]
-RESULTS += expand(f"{RUN}/tables/lesions.{{format}}", format=["csv", "md", "html"])
-RESULTS += expand(f"{RUN}/figures/lesion_bench.{{format}}", format=["png", "pdf"])
+LESION_PANELS = directory(f"{RUN}/lesions")
 
 
 rule measure_lesions:
     """Contrast, edge, noise and crop scores of every lesion slice, in every image."""
     input:
-        test=expand(
-            f"{RUN}/test/{{patient}}/{{name}}",
-            patient=TEST_PATIENTS,
-            name=VOLUME_FILES,
-        ),
-        predictions=predictions_of_all_seeds(TEST_PATIENTS),
+        test=TEST_FILES,
+        predictions=predictions_of(MEASURED, TEST_PATIENTS),
         lesions=f"{DATA}/lesions.csv",
         protocol=SETTINGS["protocol_file"],
         code=code_behind("lesion-bench"),
     output:
         LESION_FILES,
     log:
-        f"logs/{SETTINGS['run']}/measure_lesions.log",
+        f"{LOGS}/measure_lesions.log",
     benchmark:
         f"{RUN}/benchmarks/measure_lesions.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=1000,
-        gpu=0,
     params:
-        test=expand(f"{RUN}/test/{{patient}}", patient=TEST_PATIENTS),
+        test=TEST_FOLDERS,
         folder=subpath(output[0], ancestor=3),
     message:
         "Measuring every annotated lesion in the images of all methods"
@@ -71,35 +58,20 @@ rule draw_lesion_bench:
         protocol=SETTINGS["protocol_file"],
         code=code_behind("draw-lesion-bench"),
     output:
-        csv=f"{RUN}/tables/lesions.csv",
-        md=f"{RUN}/tables/lesions.md",
-        html=report(
-            f"{RUN}/tables/lesions.html",
-            caption="../report/lesion_bench.rst",
-            category="Lesions",
-        ),
-        png=report(
-            f"{RUN}/figures/lesion_bench.png",
-            caption="../report/lesion_bench.rst",
-            category="Lesions",
-        ),
-        pdf=f"{RUN}/figures/lesion_bench.pdf",
+        **table("lesions", "Lesions", "lesion_bench"),
+        **figure("lesion_bench", "Lesions"),
     log:
-        f"logs/{SETTINGS['run']}/draw_lesion_bench.log",
+        f"{LOGS}/draw_lesion_bench.log",
     benchmark:
         f"{RUN}/benchmarks/draw_lesion_bench.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=1000,
-        gpu=0,
     params:
         titles=BENCH_TITLES,
         statistics=as_json(interval_options()),
         scaling=as_json(SETTINGS["scaling"]),
         note=BENCH_NOTE,
-        credit=DATASET.get("credit", f"{DATASET['title']}."),
+        credit=CREDIT,
         tables=subpath(output.csv, strip_suffix=".csv"),
         figure=subpath(output.png, strip_suffix=".png"),
     message:
@@ -114,37 +86,24 @@ rule draw_lesion_bench:
 rule draw_lesion_panels:
     """A panel for every annotated lesion slice of the test set."""
     input:
-        test=expand(
-            f"{RUN}/test/{{patient}}/{{name}}",
-            patient=TEST_PATIENTS,
-            name=VOLUME_FILES,
-        ),
-        predictions=predictions_of(METHODS, TEST_PATIENTS),
+        test=TEST_FILES,
+        predictions=predictions_of(METHODS, TEST_PATIENTS, every_seed=False),
         lesions=f"{DATA}/lesions.csv",
         protocol=SETTINGS["protocol_file"],
         code=code_behind("draw-lesion-panels"),
     output:
-        report(
-            directory(f"{RUN}/lesions"),
-            patterns=["{name}.png"],
-            caption="../report/lesions.rst",
-            category="Lesion panels",
-        ),
+        in_report(LESION_PANELS, "lesions", "Lesion panels", patterns=["{name}.png"]),
     log:
-        f"logs/{SETTINGS['run']}/draw_lesion_panels.log",
+        f"{LOGS}/draw_lesion_panels.log",
     benchmark:
         f"{RUN}/benchmarks/draw_lesion_panels.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=1500,
-        gpu=0,
     params:
-        test=expand(f"{RUN}/test/{{patient}}", patient=TEST_PATIENTS),
-        titles=as_json(METHOD_TITLES),
+        test=TEST_FOLDERS,
+        titles=as_json(titles(SHOWN)),
         note=BENCH_NOTE,
-        credit=DATASET.get("credit", f"{DATASET['title']}."),
+        credit=CREDIT,
     message:
         "Drawing a panel for every lesion slice"
     shell:
@@ -152,3 +111,6 @@ rule draw_lesion_panels:
         " --predictions {input.predictions} --titles {params.titles:q} --lesions {input.lesions}"
         " --protocol {input.protocol} --note {params.note:q} --credit {params.credit:q}"
         " --output {output}"
+
+
+RESULTS += [*rules.draw_lesion_bench.output, *rules.draw_lesion_panels.output]

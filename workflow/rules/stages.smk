@@ -1,7 +1,9 @@
 """What rules need to know of stages: settings, weights, how a training is started and judged."""
 
 import shlex
+import shutil
 
+from ldct.files import read_yaml
 from ldct.registry import find_methods
 from ldct.stages import (
     network_files,
@@ -9,16 +11,107 @@ from ldct.stages import (
     requested_memory_mb,
     resolve_models,
 )
+from ldct.torch_build import built_for_cuda
 from ldct.training.options import CHANGE_BITS
+
+SCALING = "--window {} {}{}".format(
+    *SETTINGS["scaling"]["window"], " --clip" if SETTINGS["scaling"]["clip"] else ""
+)
+
+
+def include_rules_of_methods():
+    """Include `rules.smk` of external methods; one that is broken is left out, with the reason."""
+    for method in [*METHODS]:
+        if SETTINGS["cards"][method]["kind"] != "external":
+            continue
+        rules = Path(SETTINGS["folders"][method], "rules.smk")
+        depth = len(workflow.included_stack)
+        try:
+            # What the keyword does, which cannot stand in a try block.
+            workflow.include(str(rules.resolve()))
+        except Exception as error:
+            del workflow.included_stack[depth:]
+            problem = f"{rules}: {type(error).__name__}: {error}"
+            METHODS.remove(method)
+            MEASURED.remove(method)
+            del SETTINGS["cards"][method]
+            SETTINGS["broken"][method] = " ".join(problem.split())
+
+
+def gpus():
+    """GPUs one job asks for: 1 where networks may run on one, else 0."""
+    if SETTINGS["device"] == "cpu":
+        return 0
+    found = shutil.which("nvidia-smi") and built_for_cuda()
+    return 1 if SETTINGS["device"] == "cuda" or found else 0
+
+
+def on_device(count=1):
+    """Resources of jobs with networks on up to `count` GPUs, and the device that was asked for."""
+    return {"gpu": gpus() * count, **chosen("device", "jobs_per_gpu")}
+
+
+# Options of verbs that run networks; resources, so that another device makes nothing anew.
+DEVICE = (
+    " --device {resources.device} --gpus {resources.gpu}"
+    " --jobs-per-gpu {resources.jobs_per_gpu} --threads {threads}"
+)
 
 
 def stage_of(wildcards):
     return as_json(SETTINGS["models"][wildcards.model])
 
 
+def upstream_of(wildcards):
+    """Trained levels whose output a stage is trained on."""
+    return weights_of(SETTINGS["models"][wildcards.model]["upstream"], wildcards.seed)
+
+
+def levels_upstream(wildcards):
+    return levels(SETTINGS["models"][wildcards.model]["upstream"])
+
+
+def inference_options():
+    """Arguments that predictions of networks depend on, beside their levels."""
+    given = SETTINGS["inference"]
+    return f"{SCALING} --tile {given['tile']} --precision {given['precision']}"
+
+
 def engine_options():
     """Options of trainings that may change the last bits of the weights."""
     return {name: SETTINGS["engine"][name] for name in CHANGE_BITS}
+
+
+def training_options():
+    """Arguments of a training that its result depends on, beside its stage and its files."""
+    return (
+        f"{SCALING} --precision {SETTINGS['precision']}"
+        f" --engine {shlex.quote(as_json(engine_options()))} {validation_options()}"
+    )
+
+
+def training_resources():
+    """What a training's result does not depend on: as params, a new value would retrain it."""
+    engine = SETTINGS["engine"]
+    switches = ("volumes_on_device", "tensorboard")
+    return {
+        **on_device(engine["processes"]),
+        "start": training_start(),
+        "checkpoint_every": SETTINGS["checkpoint_every"],
+        "workers": engine["workers"],
+        **{key: str(engine[key]).lower() for key in switches},
+    }
+
+
+def perceptual_option(wildcards, input):
+    return f"--perceptual-weights {input.perceptual}" if input.perceptual else ""
+
+
+def code_of_training(wildcards):
+    unused = () if SETTINGS["validation_protocol_file"] else ("_validation",)
+    return code_of_networks(
+        "train", SETTINGS["models"], [wildcards.model], without=unused
+    )
 
 
 def training_start():
@@ -59,8 +152,10 @@ def validation_options():
     )
 
 
-def upstream_of(model):
-    return SETTINGS["models"][model]["upstream"]
+def code_of_networks(verb, resolved, models, **options):
+    """Files behind a verb that builds the networks of some of the `resolved` stages."""
+    files = {file for model in models for file in network_files(resolved, model)}
+    return code_behind(verb, *sorted(files), **options)
 
 
 def levels(models):
@@ -73,6 +168,18 @@ def levels(models):
 
 def weights_of(models, seed):
     return [f"{RUN}/models/{model}/{seed}/weights.safetensors" for model in models]
+
+
+def weights_of_method(wildcards):
+    return weights_of(SETTINGS["chains"][wildcards.method], wildcards.seed)
+
+
+def folder_of(wildcards):
+    return SETTINGS["folders"][wildcards.method]
+
+
+def settings_of_card(wildcards):
+    return as_json(SETTINGS["cards"][wildcards.method].get("settings", {}))
 
 
 def models_of_plan(plan):
@@ -91,3 +198,16 @@ def perceptual_weights(model):
         return []
     own = (SETTINGS.get("perceptual_weights") or {}).get(network)
     return f"{RUN if own else 'data'}/weights/{network}.safetensors"
+
+
+def titled_level(model):
+    """One level of a cascade, with what figures call it: its method's title, or its network."""
+    level = SETTINGS["models"][model]
+    network = level["network"]["name"].upper()
+    return {**level, "title": SETTINGS["cards"].get(model, {}).get("title", network)}
+
+
+def network_input(wildcards):
+    """What the networks of a learned method saw, as an argument; nothing for other methods."""
+    learned = wildcards.method in SETTINGS["chains"]
+    return ["--network-input", as_json(SETTINGS["scaling"])] if learned else []

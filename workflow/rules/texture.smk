@@ -1,47 +1,36 @@
 """Texture lab: noise power spectra and their distance to that of NDCT."""
 
 TEXTURE = f"{RUN}/texture"
-TEXTURE_REFERENCES = [["ndct", "NDCT", "reference"], ["ldct", "LDCT", "reference"]]
+TEXTURE_OF_DOSES = [
+    f"{TEXTURE}/{dose}/fixed/{patient}.{suffix}"
+    for dose in ("ndct", "ldct")
+    for patient in TEST_PATIENTS
+    for suffix in ("parquet", "npz")
+]
 TEXTURE_CARDS = {**SETTINGS["cards"], **SETTINGS["control_cards"]}
-TEXTURE_FIGURES = expand(
-    f"{RUN}/figures/{{name}}.{{format}}",
-    name=["texture_nps", "texture_spectra"],
-    format=["png", "pdf"],
-)
-RESULTS += TEXTURE_FIGURES
-RESULTS += expand(f"{RUN}/tables/texture.{{format}}", format=["csv", "md", "html"])
+TEXTURE_ROWS = [["ndct", "NDCT", "reference"], ["ldct", "LDCT", "reference"]] + [
+    [name, TEXTURE_CARDS[name]["title"], TEXTURE_CARDS[name]["kind"]]
+    for name in MEASURED
+]
 
 
 rule texture_references:
     """Squares of soft tissue, chosen on NDCT, and the texture of NDCT and LDCT in them."""
     input:
-        test=expand(
-            f"{RUN}/test/{{patient}}/{{name}}",
-            patient=TEST_PATIENTS,
-            name=VOLUME_FILES,
-        ),
+        test=TEST_FILES,
         code=code_behind("texture-references"),
     output:
         squares=f"{TEXTURE}/squares.parquet",
         facts=f"{TEXTURE}/squares.json",
-        measured=expand(
-            f"{TEXTURE}/{{reference}}/fixed/{{patient}}.{{format}}",
-            reference=["ndct", "ldct"],
-            patient=TEST_PATIENTS,
-            format=["parquet", "npz"],
-        ),
+        measured=TEXTURE_OF_DOSES,
     log:
-        f"logs/{SETTINGS['run']}/texture_references.log",
+        f"{LOGS}/texture_references.log",
     benchmark:
         f"{RUN}/benchmarks/texture_references.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=1500,
-        gpu=0,
     params:
-        test=expand(f"{RUN}/test/{{patient}}", patient=TEST_PATIENTS),
+        test=TEST_FOLDERS,
         folder=subpath(output.squares, parent=True),
     message:
         "Choosing flat soft tissue; texture of NDCT and LDCT"
@@ -53,7 +42,7 @@ rule texture_references:
 rule texture:
     """Noise power and distance to NDCT's texture, per slice of one prediction."""
     input:
-        test=expand(f"{RUN}/test/{{{{patient}}}}/{{name}}", name=VOLUME_FILES),
+        test=volume_files(f"{RUN}/test/{{patient}}"),
         prediction=f"{RUN}/predictions/{{method}}/{{seed}}/{{patient}}.npy",
         squares=f"{TEXTURE}/squares.parquet",
         code=code_behind("texture"),
@@ -61,15 +50,11 @@ rule texture:
         measures=f"{TEXTURE}/{{method}}/{{seed}}/{{patient}}.parquet",
         spectra=f"{TEXTURE}/{{method}}/{{seed}}/{{patient}}.npz",
     log:
-        f"logs/{SETTINGS['run']}/texture/{{method}}/{{seed}}/{{patient}}.log",
+        f"{LOGS}/texture/{{method}}/{{seed}}/{{patient}}.log",
     benchmark:
         f"{RUN}/benchmarks/texture/{{method}}/{{seed}}/{{patient}}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=1000,
-        gpu=0,
     params:
         test=subpath(input[0], parent=True),
     message:
@@ -83,61 +68,26 @@ rule texture:
 rule texture_report:
     """Table and figures of the texture lab."""
     input:
-        measured=lambda wildcards: [
-            f"{TEXTURE}/{method}/{seed}/{patient}.parquet"
-            for method, seeds in (
-                *(("ndct", ["fixed"]), ("ldct", ["fixed"])),
-                *((name, SETTINGS["method_seeds"][name]) for name in MEASURED),
-            )
-            for seed in seeds
-            for patient in TEST_PATIENTS
-        ],
+        measured=tables_of("texture", ["ndct", "ldct", *MEASURED]),
         facts=f"{TEXTURE}/squares.json",
         code=code_behind("texture-report"),
     output:
-        csv=f"{RUN}/tables/texture.csv",
-        md=f"{RUN}/tables/texture.md",
-        html=report(
-            f"{RUN}/tables/texture.html",
-            caption="../report/texture_table.rst",
-            category="Texture",
-        ),
-        curves=report(
-            f"{RUN}/figures/texture_nps.png",
-            caption="../report/texture_nps.rst",
-            category="Texture",
-        ),
-        spectra=report(
-            f"{RUN}/figures/texture_spectra.png",
-            caption="../report/texture_spectra.rst",
-            category="Texture",
-        ),
-        others=[name for name in TEXTURE_FIGURES if name.endswith(".pdf")],
+        *figure("texture_nps", "Texture").values(),
+        *figure("texture_spectra", "Texture").values(),
+        **table("texture", "Texture", "texture_table"),
     log:
-        f"logs/{SETTINGS['run']}/texture_report.log",
+        f"{LOGS}/texture_report.log",
     benchmark:
         f"{RUN}/benchmarks/texture_report.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=1500,
-        gpu=0,
     params:
-        rows=lambda wildcards: as_json(
-            [
-                *TEXTURE_REFERENCES,
-                *(
-                    [name, TEXTURE_CARDS[name]["title"], TEXTURE_CARDS[name]["kind"]]
-                    for name in MEASURED
-                ),
-            ]
-        ),
+        rows=as_json(TEXTURE_ROWS),
         statistics=as_json(interval_options()),
-        note=lambda wildcards: FIGURE_NOTE,
-        credit=DATASET.get("credit", f"{DATASET['title']}."),
+        note=FIGURE_NOTE,
+        credit=CREDIT,
         tables=subpath(output.csv, parent=True),
-        figures=subpath(output.curves, parent=True),
+        figures=subpath(output[0], parent=True),
     message:
         "Table and figures of texture"
     shell:
@@ -145,3 +95,6 @@ rule texture_report:
         " --facts {input.facts} --rows {params.rows:q}"
         " --statistics {params.statistics:q} --note {params.note:q}"
         " --credit {params.credit:q} --tables {params.tables} --figures {params.figures}"
+
+
+RESULTS += rules.texture_report.output

