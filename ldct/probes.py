@@ -163,17 +163,6 @@ def enter_device(device: torch.device) -> None:
         torch.cuda.set_device(device)
 
 
-def start_probe(device: torch.device) -> float:
-    """Make this process ready to be measured, with one thread; returns its memory in MiB.
-
-    Freed memory goes back to the system here, unlike in the suite's jobs: how much of it a job
-    keeps varies by a quarter from run to run.
-    """
-    torch.set_num_threads(1)
-    enter_device(device)
-    return peak_memory_mb(device)
-
-
 def in_fresh_process(measure: Callable[..., Any], *arguments: Any) -> Any:
     """Result of `measure(*arguments)` in a process that has done nothing but import PyTorch.
 

@@ -20,7 +20,8 @@ GAP_IN = 0.24  # between the boxes of one level
 TOP_IN, LEGEND_IN = 0.5, 0.3  # title and the line around a level; legend
 JOIN_RADIUS_IN = 0.11
 TEXT_PT = fs.SMALL_PT + 0.5
-DASHES = (0, (3, 2))
+SOLID = {"color": fs.BLACK, "ls": "-"}
+DASHED = {"color": fs.GREY, "ls": (0, (3, 2))}  # what exists in training only
 LOSS_NAMES = {"mse": "MSE", "mae": "MAE"}
 
 NETWORK_FILL, CRITIC_FILL, LABEL_FILL = "#DCEBF5", "#FBE3D0", "#F4F4F4"
@@ -53,7 +54,7 @@ def draw_cascade(title: str, levels: Sequence[Mapping[str, Any]], output_stem: s
             result = "Y_{final}" if level == len(stages) else f"Y_P^{{({level})}}"
             _draw_level(axes, stage, level, (left, left + span), flow_y, (symbol, result))
             symbol = result
-        _line(axes, (width - MARGIN_IN - 0.2, flow_y), (width - MARGIN_IN, flow_y))
+        fs.arrow(axes, (width - MARGIN_IN - 0.2, flow_y), (width - MARGIN_IN, flow_y))
         output = f"output\n${_bold(symbol)}$"
         axes.text(width - MARGIN_IN + 0.06, flow_y, output, ha="left", va="center")
         axes.text(width / 2, height - 0.05, title, ha="center", va="top", size=fs.TITLE_PT)
@@ -95,7 +96,7 @@ def _draw_level(
     centre = left + 0.34 + BOX_IN[0] / 2
     out = centre + BOX_IN[0] / 2
     _box(axes, (centre, y), BOX_IN, _stage_text(stage, level), NETWORK_FILL)
-    _line(axes, (left, y), (centre - BOX_IN[0] / 2, y))
+    fs.arrow(axes, (left, y), (centre - BOX_IN[0] / 2, y))
     axes.plot([out, right], [y, y], color=fs.BLACK, lw=0.9, zorder=1)
     name_x = (out + right) / 2
     if residual:
@@ -112,7 +113,7 @@ def _draw_level(
 
 def _subtract_prediction(axes: Axes, tap: float, out: float, join: float, y: float) -> None:
     """The level's input, led around the network, minus the network's prediction."""
-    _line(axes, (out, y), (join - JOIN_RADIUS_IN, y))
+    fs.arrow(axes, (out, y), (join - JOIN_RADIUS_IN, y))
     axes.text((out + join - JOIN_RADIUS_IN) / 2, y + 0.05, r"$\hat{\mathbf{r}}$", ha="center")
     axes.add_patch(Circle((join, y), JOIN_RADIUS_IN, fc="white", ec=fs.VERMILION, zorder=3))
     half = JOIN_RADIUS_IN * 0.5
@@ -120,7 +121,7 @@ def _subtract_prediction(axes: Axes, tap: float, out: float, join: float, y: flo
     over = y + BOX_IN[1] / 2 + 0.14
     axes.plot([tap, tap, join], [y, over, over], color=fs.BLACK, lw=0.9)
     axes.plot(tap, y, marker="o", ms=2.5, color=fs.BLACK)
-    _line(axes, (join, over), (join, y + JOIN_RADIUS_IN))
+    fs.arrow(axes, (join, over), (join, y + JOIN_RADIUS_IN))
 
 
 def _draw_training(
@@ -136,13 +137,13 @@ def _draw_training(
     for text, fill in boxes:
         y = above - GAP_IN - SIDE_BOX_IN[1] / 2
         text = "\n".join(fs.wrap(line, SIDE_BOX_IN[0], TEXT_PT) for line in text.splitlines())
-        _box(axes, (centre, y), SIDE_BOX_IN, text, fill, dashed=True)
-        _line(axes, (centre, y + SIDE_BOX_IN[1] / 2), (centre, above), dashed=True)
-        _line(axes, (prediction_x, y + 0.08), (edge, y + 0.08), dashed=True)
-        _line(axes, (label_x, y - 0.08), (edge, y - 0.08), dashed=True)
+        _box(axes, (centre, y), SIDE_BOX_IN, text, fill, DASHED)
+        fs.arrow(axes, (centre, y + SIDE_BOX_IN[1] / 2), (centre, above), **DASHED)
+        fs.arrow(axes, (prediction_x, y + 0.08), (edge, y + 0.08), **DASHED)
+        fs.arrow(axes, (label_x, y - 0.08), (edge, y - 0.08), **DASHED)
         above = y - SIDE_BOX_IN[1] / 2
     first = flow_y - BOX_IN[1] / 2 - GAP_IN - SIDE_BOX_IN[1] / 2 - 0.08
-    grey = {"color": fs.GREY, "lw": 0.9, "ls": DASHES, "zorder": 1}
+    grey = {**DASHED, "lw": 0.9, "zorder": 1}
     axes.plot([prediction_x] * 2, [flow_y, y + 0.08], **grey)
     axes.plot([label_x, label_x], [first, y - 0.08], **grey)
     axes.plot([label_x, label_x + 0.1], [first, first], **grey)
@@ -176,22 +177,17 @@ def _bold(symbol: str) -> str:
 
 
 def _box(
-    axes: Axes, centre: Point, size: Point, text: str, fill: str, dashed: bool = False
+    axes: Axes, centre: Point, size: Point, text: str, fill: str, line: Mapping[str, Any] = SOLID
 ) -> None:
     corner = (centre[0] - size[0] / 2, centre[1] - size[1] / 2)
-    edge = {"ec": fs.GREY, "ls": DASHES} if dashed else {"ec": fs.BLACK}
+    edge = {"ec": line["color"], "ls": line["ls"], "lw": 0.9, "zorder": 3}
     style = "round,pad=0,rounding_size=0.05"
-    axes.add_patch(FancyBboxPatch(corner, *size, boxstyle=style, fc=fill, lw=0.9, zorder=3, **edge))
+    axes.add_patch(FancyBboxPatch(corner, *size, boxstyle=style, fc=fill, **edge))
     axes.text(*centre, text, ha="center", va="center", zorder=4, linespacing=1.25, size=TEXT_PT)
 
 
-def _line(axes: Axes, start: Point, end: Point, dashed: bool = False) -> None:
-    style = {"color": fs.GREY, "ls": DASHES} if dashed else {"color": fs.BLACK}
-    fs.arrow(axes, start, end, **style)
-
-
 def _legend(axes: Axes, width: float) -> None:
-    for x, dashed, text in ((-1.3, False, "training and test"), (0.3, True, "training only")):
+    for x, line, text in ((-1.3, SOLID, "training and test"), (0.3, DASHED, "training only")):
         start = width / 2 + x
-        _line(axes, (start, 0.12), (start + 0.3, 0.12), dashed)
+        fs.arrow(axes, (start, 0.12), (start + 0.3, 0.12), **line)
         axes.text(start + 0.36, 0.12, text, va="center", fontsize=fs.SMALL_PT)
