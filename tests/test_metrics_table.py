@@ -40,7 +40,14 @@ def test_means_over_slices_and_seeds_and_what_is_not_seen(rows, tmp_path):
     write_metrics(summary, {"drl": "DRL", "bm3d": "BM3D"}, CONTEXT, tmp_path / "metrics", [])
     for suffix in ("md", "html"):
         text = (tmp_path / f"metrics.{suffix}").read_text(encoding="utf-8")
-        for words in ("GMSD ↓", "bias in fat (HU) → 0", "DRL", "made-up data", "Thanks."):
+        for words in (
+            "GMSD ↓",
+            "bias in fat (HU) → 0",
+            "Fat, −140 to −40 HU",
+            "DRL",
+            "made-up data",
+            "Thanks.",
+        ):
             assert words in text, (suffix, words)
         assert "lung" not in text and "LPIPS" not in text
     assert len(pd.read_csv(tmp_path / "metrics.csv")) == len(summary)

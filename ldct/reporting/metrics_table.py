@@ -66,9 +66,10 @@ def write_metrics(
     tables = [_table("Whole image", image, cells, titles)]
     for tissue, (lower, upper) in TISSUES.items():
         own = [metric for metric in shown if metric.startswith(f"{tissue}_")]
-        name = f"{tissue.replace('_', ' ')}, {lower:g} to {upper:g} HU".replace("-", "−")
+        name = tissue.replace("_", " ").capitalize()
         if own:
-            tables.append(_table(name.capitalize(), own, cells, titles))
+            title = f"{name}, {lower:g} to {upper:g} HU".replace("-", "−")
+            tables.append(_table(title, own, cells, titles))
     notes = [
         f"Mean over up to {summary['n_slices'].max()} slices of "
         f"{patients_text(summary['n_patients'].max())}, with its "
