@@ -19,9 +19,10 @@ from ldct.plan_counts import MEBI, SIDE, expected_slices, expected_tiles, expect
 from ldct.progress import track
 from ldct.schedule import Job, run_on
 from ldct.stages import requested_memory_mb
+from ldct.torch_build import CHANGE_BITS
+from ldct.training.devices import free_memory, is_gpu, total_memory_mb
 from ldct.training.engine import Engine, resolve_engine
 from ldct.training.feeding import DEVICE_SHARE
-from ldct.training.options import CHANGE_BITS
 from ldct.training.recipe import total_steps
 
 # Batches of the timings on a CPU: time per tile hardly depends on the batch, memory grows with it.
@@ -64,7 +65,7 @@ def make_plan(
         "volumes_on_device_mb": held_mb,
         "inference_precision": settings["inference"]["precision"],
         "cores": cores,
-        "gpus": gpus if device.type == "cuda" else 0,
+        "gpus": gpus if is_gpu(device) else 0,
         "jobs_per_gpu": settings["jobs_per_gpu"],
         "tiles": tiles,
         "tiles_from": tiles_from,
@@ -76,8 +77,8 @@ def make_plan(
             "clock_hours": course.seconds / 3600,
             "peak_memory_mb": course.memory_mb,
             "machine_memory_mb": machine_memory_mb(),
-            "peak_gpu_memory_mb": course.gpu_memory_mb if device.type == "cuda" else None,
-            "gpu_memory_mb": gpu_memory_mb(device),
+            "peak_gpu_memory_mb": course.gpu_memory_mb if is_gpu(device) else None,
+            "gpu_memory_mb": total_memory_mb(device),
         },
     }
 
@@ -87,17 +88,10 @@ def machine_memory_mb() -> float:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / MEBI
 
 
-def gpu_memory_mb(device: torch.device) -> float | None:
-    """Memory of a GPU in MiB; None for a CPU."""
-    if device.type != "cuda":
-        return None
-    return torch.cuda.get_device_properties(device).total_memory / MEBI
-
-
 def check_processes(settings: Mapping[str, Any], gpus: int, device: torch.device) -> None:
     """Raise InputError where there are fewer GPUs than processes of one training."""
     processes = settings["engine"]["processes"]
-    if device.type == "cuda" and gpus < processes:
+    if is_gpu(device) and gpus < processes:
         raise InputError(
             f"--gpus: found {gpus} for engine.processes: {processes}, expected one GPU for each; "
             f"say --gpus {processes}, or lower engine.processes"
@@ -109,9 +103,9 @@ def held_volume_mb(settings: Mapping[str, Any], data: Path, device: torch.device
     wish = settings["engine"]["volumes_on_device"]
     volumes = expected_volume_mb(settings, data)
     if wish == "auto":
-        if device.type != "cuda":
+        free = free_memory(device)
+        if free is None:
             return 0.0
-        free, _ = torch.cuda.mem_get_info(device)
         wish = volumes * MEBI <= DEVICE_SHARE * free
     return volumes if wish else 0.0
 
@@ -132,7 +126,7 @@ def plan_stages(
     take turns. Memory of the machine is that of all processes, memory of a GPU that of one.
     """
     models, processes = settings["models"], settings["engine"]["processes"]
-    lanes = processes if device.type == "cuda" else min(processes, cores)
+    lanes = processes if is_gpu(device) else min(processes, cores)
     kinds = {name: kind_of(stage, models) for name, stage in models.items()}
     examples = {kind: name for name, kind in reversed(kinds.items())}
     how = (device, settings["precision"], engine_of(settings, device))
@@ -140,7 +134,7 @@ def plan_stages(
         kind: probe_stage(models[name], models, processes, *how)
         for kind, name in track(examples.items(), "timing stages", len(examples))
     }
-    host_mb, gpu_mb = (0.0, held_mb) if device.type == "cuda" else (held_mb, 0.0)
+    host_mb, gpu_mb = (0.0, held_mb) if is_gpu(device) else (held_mb, 0.0)
     planned = {}
     for name, stage in models.items():
         probe, batch = measured[kinds[name]], stage["recipe"]["batch"]
@@ -183,7 +177,7 @@ def probe_stage(
     gpu_memory_mb : with the process's part of the batch; None on a CPU.
     """
     part = stage["recipe"]["batch"] // processes
-    large = part if device.type == "cuda" else min(part, LARGE_BATCH)
+    large = part if is_gpu(device) else min(part, LARGE_BATCH)
     small = min(SMALL_BATCH, large)
     upstream = {name: models[name] for name in stage["upstream"]}
     found = probes.in_fresh_process(
@@ -218,7 +212,7 @@ def plan_methods(
             found |= chains[key]
         elif card["kind"] in ("classical", "network_finetuned"):
             found |= probe_classical(settings["folders"][name], card.get("settings", {}), levels)
-            if levels and device.type == "cuda":
+            if levels and is_gpu(device):
                 found["note"] = found["note"] or "timed on the CPU"
         elif card["kind"] == "identity":
             found["seconds_per_slice"] = 0.0
@@ -253,7 +247,7 @@ def list_jobs(
     device: torch.device,
 ) -> list[Job]:
     """The jobs that train, tune and denoise; those with an unknown time are left out."""
-    gpus = 1 if device.type == "cuda" else 0
+    gpus = 1 if is_gpu(device) else 0
     jobs = [
         Job(
             f"{name}/{seed}",

@@ -1,22 +1,17 @@
 """Plans of runs on GPUs and of trainings of several processes, with made-up devices."""
 
-import numpy as np
 import pytest
 import torch
 from training_inputs import METHODS
 
-from ldct import plan_probes, probes
 from ldct.cli import main
 from ldct.commands.cost import merged_configuration
 from ldct.configuration import resolve_run
 from ldct.device_slots import held_slots
 from ldct.errors import InputError
 from ldct.plan import check_processes, held_volume_mb, list_jobs, plan_stages
-from ldct.plan_comparison import compare_plan
-from ldct.reporting.plan_text import plan_text
 from ldct.schedule import Job, run_on
 from ldct.training import devices
-from ldct.training.engine import Engine
 
 REPOSITORY = METHODS.parent
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 1)
@@ -113,17 +108,6 @@ def test_volumes_count_where_they_are_held(tmp_path, monkeypatch):
     assert held_volume_mb(never, tmp_path, GPU) == 0
 
 
-def test_volumes_that_are_there_are_measured(tmp_path):
-    settings = settings_of(volumes_on_device=True)
-    for name in settings["train_patients"]:
-        folder = tmp_path / "volumes" / name
-        folder.mkdir(parents=True)
-        for dose in ("full", "quarter"):
-            np.save(folder / f"{dose}.npy", np.zeros((4, 512, 512), dtype=np.int16))
-    expected = 2 * 2 * len(settings["train_patients"])
-    assert held_volume_mb(settings, tmp_path, CPU) == pytest.approx(expected, rel=1e-3)
-
-
 def test_training_of_several_processes_is_timed_by_the_part_of_one(measured):
     """Batch 32 shared by four: 8 tiles each, on four GPUs, with the memory of four processes."""
     settings = settings_of("paper.yaml", processes=4)
@@ -137,79 +121,3 @@ def test_training_of_several_processes_is_timed_by_the_part_of_one(measured):
     with pytest.raises(InputError, match=r"--gpus: found 2 for engine\.processes: 4"):
         check_processes(settings, 2, GPU)
     check_processes(settings, 4, GPU)
-
-
-def test_processes_take_turns_on_fewer_cores(measured):
-    """A step of four processes takes twice as long on two cores as on four."""
-    settings = settings_of("paper.yaml", processes=4)
-    four, two = (plan_stages(settings, 1000, cores, 0.0, CPU)["drl"] for cores in (4, 2))
-    assert two["seconds_per_step"] == 2 * four["seconds_per_step"]
-    assert (four["cores"], two["cores"]) == (4, 2)
-    jobs = list_jobs(settings, {"drl": two}, {}, {}, 2, CPU)
-    assert run_on(jobs, 2, 0).seconds == pytest.approx(two["seconds"] * len(jobs))
-    cost = {"stages": {"drl": {"training_cpu_seconds": 2 * two["seconds"]}}, "methods": {}}
-    found = compare_plan({"stages": {"drl": two}, "methods": {}}, cost)
-    assert found["training_time"]["drl"] == 1
-
-
-@pytest.mark.parametrize(
-    ("engine", "device", "calls"),
-    [
-        (Engine(), CPU, 1),
-        (Engine(compile=True), CPU, 3),
-        (Engine(compile=True, cuda_graphs=True), GPU, 3),
-    ],
-)
-def test_compiling_and_recording_are_not_timed(monkeypatch, engine, device, calls):
-    made, timed = [], []
-
-    def training_step(_stage, _models, batch, *_):
-        return lambda: made.append(batch)
-
-    def clock(work, _device):
-        timed.append(len(made))
-        work()
-        return 3.0
-
-    monkeypatch.setattr(probes, "training_step", training_step)
-    monkeypatch.setattr(probes, "timed", clock)
-    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 5 * 2**20)
-    found = plan_probes.steps_of_two_sizes({}, {}, 2, 8, str(device), "fp32", engine)
-    assert timed == [1 + calls]
-    steps = len(made) - timed[0]
-    assert steps >= 2
-    assert found["seconds_per_step"] == 3.0 / steps
-    assert found["peak_gpu"] == (5 if device == GPU else None)
-    assert found["peak_large"] > 100
-
-
-def test_text_of_a_plan_on_gpus():
-    stage = {"steps": 10, "batch": 32, "cores": 1, "seconds_per_step": 0.01, "seconds": 0.1}
-    stage |= {"peak_memory_mb": 4000.0, "peak_gpu_memory_mb": 9000.0, "requested_memory_mb": 2500}
-    total = {"job_hours": 1.0, "clock_hours": 0.5, "peak_memory_mb": 4000.0}
-    total |= {"machine_memory_mb": 64e3, "peak_gpu_memory_mb": 18e3, "gpu_memory_mb": 16e3}
-    plan = {"run": "r", "dataset": "d", "budget": "b", "seeds": 1, "device": "cuda:0"}
-    plan |= {"precision": "bf16", "engine": ["cuda_graphs"], "processes": 2, "torchrun": ["--x"]}
-    plan |= {"volumes_on_device_mb": 5092.0, "inference_precision": "fp32", "cores": 8, "gpus": 2}
-    plan |= {"jobs_per_gpu": 2, "tiles": 100, "tiles_from": "estimate", "test_slices": 9}
-    plan |= {"stages": {"drl": stage}, "methods": {}, "total": total}
-    text = plan_text(plan)
-    for expected in (
-        "8 cores and 2 GPUs about",
-        "3.9 GiB of memory and 17.6 GiB of a GPU (volumes: 5.0 GiB for each training)",
-        "This GPU has 15.6 GiB: set jobs_per_gpu: 1",
-        "Warning: more memory than the rule train asks for: drl;",
-        "shared among 2 processes",
-        "Further machines",
-        "up to 2 that share a GPU slow each other",
-        "GPU MiB",
-    ):
-        assert expected in text
-    assert "This machine has" not in text
-    assert "each on a GPU of its own" in text
-    on_cpu = {**plan, "gpus": 0, "processes": 1}
-    on_cpu["total"] = total | {"peak_gpu_memory_mb": None, "gpu_memory_mb": None}
-    assert "of a GPU" not in plan_text(on_cpu)
-    assert "processes" not in plan_text(on_cpu)
-    assert "in turns on 8 cores" in plan_text({**on_cpu, "processes": 16})

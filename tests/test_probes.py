@@ -1,6 +1,5 @@
 """Probes compute as the run does: its precision, its engine, and full float32 in predictions."""
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -8,9 +7,8 @@ from training_inputs import stage_of, write_cards, write_volume
 
 from ldct import probes
 from ldct.denoising import network as inference_module
-from ldct.denoising.finetuned import denoise_finetuned
-from ldct.files import read_json, write_json
-from ldct.micro_benchmark import measure_pairs, time_in_turns
+from ldct.files import read_json
+from ldct.micro_benchmark import time_in_turns
 from ldct.scaling import Scaling
 from ldct.training import loop
 from ldct.training.chain import Level
@@ -74,48 +72,6 @@ def test_predictions_are_full_float32(watcher, tmp_path):
     assert watcher.seen == [(False, False, False)] * 2
     record = read_json(tmp_path / "out.npy.provenance.json")
     assert record["settings"]["inference"]["tf32"] is False
-
-
-def test_finetuned_predictions_are_full_float32(watcher, tmp_path):
-    """The method returns the switch as pixels."""
-    folder, output = write_volume(tmp_path / "L001", 0, (2, 32, 32)), tmp_path / "out.npy"
-    (tmp_path / "denoise.py").write_text(
-        "import numpy as np, torch\n"
-        "def denoise(slice_hu, parameters, levels, scaling):\n"
-        "    return np.full_like(slice_hu, torch.backends.cudnn.allow_tf32)\n"
-    )
-    write_json(tmp_path / "parameters.json", {})
-    arguments = (tmp_path, tmp_path / "parameters.json", [], [], folder, WINDOW, CPU, output)
-    denoise_finetuned(*arguments)
-    assert not np.load(output).any()
-    record = read_json(tmp_path / "out.npy.provenance.json")
-    assert record["settings"]["inference"]["tf32"] is False
-
-
-def test_settings_of_inference_end_with_it():
-    """No search for the fastest convolution either: its choice may change the last bits."""
-    cudnn = torch.backends.cudnn
-    before = cudnn.allow_tf32, cudnn.benchmark
-    with inference_module.inference_settings(torch.device("cuda")):
-        assert (cudnn.allow_tf32, cudnn.benchmark) == (False, False)
-    assert (cudnn.allow_tf32, cudnn.benchmark) == before
-
-
-def test_conditions_tell_precision_and_options(tmp_path):
-    cards = write_cards(tmp_path / "cards")
-    models = {"small_drl": stage_of("small_drl", cards, 2)}
-    plan = {
-        "variants": {
-            "step": {"title": "a step", "train": ["small_drl"]},
-            "slice": {"title": "a slice", "apply": ["small_drl"]},
-        },
-        "pairs": {"steps": ["step", "step"], "slices": ["slice", "slice"]},
-    }
-    engine = Engine(fused_optimizer=True)
-    how = {"precision": "bf16", "inference_precision": "fp32", "engine": engine}
-    found = measure_pairs(plan, models, batch=1, side=32, rounds=2, device=CPU, **how)
-    assert "one thread, bf16, fused_optimizer, random" in found["steps"]["conditions"]
-    assert "one thread, fp32, random" in found["slices"]["conditions"]
 
 
 def test_variants_are_compiled_and_recorded_before_they_are_timed():

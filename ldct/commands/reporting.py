@@ -190,8 +190,8 @@ def central_region(shape: tuple[int, int]) -> tuple[int, int, int, int]:
 
 def run_draw_lesion_panels(options: argparse.Namespace) -> None:
     """Draw a panel for every lesion slice of the test set, and an index of them."""
-    from ldct.data.folders import atomic_folder
     from ldct.evaluation.protocol import load_protocol
+    from ldct.files import atomic_folder
     from ldct.reporting.lesion_panels import render_lesion_panels
 
     found = predictions_by_patient(options.predictions, options.titles)

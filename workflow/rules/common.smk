@@ -1,13 +1,12 @@
 """Names that the rules share: paths, wildcards, and small functions of the resolved settings."""
 
 import re
-import shutil
 import subprocess
 
 from ldct.evaluation.completeness import finished_scores
 from ldct.evaluation.run_files import files_of_claims, table_files
 from ldct.files import read_yaml
-from ldct.torch_build import built_for_cuda
+from ldct.torch_build import gpus_of_a_job
 
 DATASET = SETTINGS["dataset"]
 DATA = f"data/{DATASET['name']}"
@@ -47,11 +46,8 @@ def code(*patterns):
 
 
 def gpus():
-    """GPUs one job asks for: 1 where networks may run on one, else 0."""
-    if SETTINGS["device"] == "cpu":
-        return 0
-    found = shutil.which("nvidia-smi") and built_for_cuda()
-    return 1 if SETTINGS["device"] == "cuda" or found else 0
+    """GPUs one job asks for."""
+    return gpus_of_a_job(SETTINGS["device"])
 
 
 def as_json(content):

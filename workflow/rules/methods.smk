@@ -49,7 +49,6 @@ rule train:
         checkpoint_every=SETTINGS["checkpoint_every"],
         workers=SETTINGS["engine"]["workers"],
         volumes_on_device=str(SETTINGS["engine"]["volumes_on_device"]).lower(),
-        tensorboard=str(SETTINGS["engine"]["tensorboard"]).lower(),
     params:
         stage=stage_of,
         upstream=lambda wildcards: levels(upstream_of(wildcards.model)),
@@ -72,7 +71,7 @@ rule train:
         " --engine {params.engine:q} {params.validation}"
         " --checkpoint-every {resources.checkpoint_every} --workers {resources.workers}"
         " --volumes-on-device {resources.volumes_on_device}"
-        " --tensorboard {resources.tensorboard} --device {resources.device}"
+        " --device {resources.device}"
         " --gpus {resources.gpu} --jobs-per-gpu {resources.jobs_per_gpu} --threads {threads}"
         " --output {params.folder}"
 

@@ -9,7 +9,7 @@ from ldct.stages import (
     requested_memory_mb,
     resolve_models,
 )
-from ldct.training.options import CHANGE_BITS
+from ldct.torch_build import CHANGE_BITS
 
 
 def stage_of(wildcards):
