@@ -27,12 +27,12 @@ from measuring import add_device_options, clock, unit_of
 from torch import nn
 
 from ldct.denoising.network import denoise_slices, plan_inference
-from ldct.probes import enter_device, peak_memory_mb
+from ldct.probes import peak_memory_mb
 from ldct.registry import find_methods
 from ldct.scaling import Scaling
 from ldct.stages import resolve_models
 from ldct.training.chain import Level
-from ldct.training.devices import hold_device, limit_threads
+from ldct.training.devices import enter, hold_device, limit_threads
 from ldct.training.networks import build_network
 
 REPOSITORY = Path(__file__).parents[1]
@@ -99,7 +99,7 @@ def timed(
     device: torch.device,
 ) -> Timing:
     """Seconds, memory and result of `denoise` with DRL."""
-    enter_device(device)
+    enter(device)
     network = drl().to(device)
     started = clock(device)
     images = denoise(network, slices_hu, device)

@@ -44,11 +44,10 @@ from torch.utils.data import DataLoader, Dataset
 from ldct.data.tiles import COLUMN, ROW, SLICE, VOLUME
 from ldct.data.volumes import Volume, load_volume
 from ldct.files import read_json
-from ldct.probes import enter_device
 from ldct.registry import find_methods
 from ldct.scaling import Scaling
 from ldct.stages import resolve_models
-from ldct.training.devices import hold_device, limit_threads
+from ldct.training.devices import enter, hold_device, limit_threads
 from ldct.training.engine import Engine
 from ldct.training.loop import train_stage
 from ldct.training.networks import build_network
@@ -158,7 +157,7 @@ def seconds_per_step(
     setup: Setup,
 ) -> float:
     """Seconds per step of one training, without its first `setup.warm_up` steps."""
-    enter_device(setup.device)
+    enter(setup.device)
     # Else the second batch size would be compiled for any batch.
     torch.compiler.reset()
     times = train(stage, *pixels_of(dataset), setup)

@@ -1,8 +1,9 @@
-"""Atomic writing: a reader sees the old file, no file, or the whole new file."""
+"""Atomic writing: a reader sees the old file or folder, none, or the whole new one."""
 
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,3 +76,22 @@ def sha256_of_file(path: str | Path) -> str:
     """Hex sha256 of a file's bytes, read in blocks."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def atomic_folder(folder: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `folder`; rename it onto `folder` when the block succeeds.
+
+    A folder that is there is replaced. When the block raises, it is left as it was.
+    """
+    folder = Path(folder)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -62,7 +62,7 @@ def check_method(
 
             check_external(folder, card, work, verdict)
         elif card["kind"] == "control":
-            from ldct.method_check_control import check_control
+            from ldct.method_check_classical import check_control
 
             check_control(folder, card, volume, work, verdict)
         elif card["kind"] != "identity":

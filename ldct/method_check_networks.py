@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from ldct.data.volumes import load_volume
-from ldct.denoising.classical import load_denoiser, tune_classical
+from ldct.denoising.classical import load_denoiser
 from ldct.denoising.network import denoise_slices
 from ldct.denoising.network_cost import chain_of_fields, multiply_adds, seen_pixels
 from ldct.denoising.network_facts import count_parameters
-from ldct.files import read_json
 from ldct.method_check import SCALING, SIDE, TILE, Verdict, check_denoiser, synthetic_pair
+from ldct.method_check_classical import quick_parameters
 from ldct.training.chain import Level, load_levels
 from ldct.training.devices import limit_threads
 from ldct.training.loop import batch_reader, train_stage
@@ -137,12 +137,7 @@ def check_finetuned(
     verdict: Verdict,
 ) -> None:
     """Tune and apply a denoise.py that starts from trained levels."""
-    settings = {**card.get("settings", {})}
-    for key, small in (("tuning_slices", 1), ("tuning_crop", 48), ("steps", 2)):
-        if key in settings:
-            settings[key] = small
-    tune_classical(folder, settings, [volume], work / "parameters.json")
-    parameters, module = read_json(work / "parameters.json"), load_denoiser(folder)
+    parameters, module = quick_parameters(folder, card, volume, work), load_denoiser(folder)
 
     def denoise(slice_hu: np.ndarray) -> np.ndarray:
         return module.denoise(slice_hu, parameters, copy.deepcopy(list(levels)), SCALING)

@@ -21,6 +21,7 @@ from ldct.denoising.network import InferencePlan
 from ldct.errors import InputError
 from ldct.files import read_yaml
 from ldct.progress import track
+from ldct.training.devices import enter
 from ldct.training.engine import Engine
 
 CONFIDENCE = 0.95
@@ -180,7 +181,7 @@ def _peak(variant: dict[str, Any], models: dict[str, Any], setup: Setup) -> dict
     keeps varies by a quarter from run to run.
     """
     torch.set_num_threads(1)
-    probes.enter_device(setup.device)
+    enter(setup.device)
     idle = probes.peak_memory_mb(setup.device)
     work = work_of(variant, models, setup)
     work()

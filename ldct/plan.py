@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.cuda import get_device_properties
 
 from ldct import plan_probes, probes
 from ldct.errors import InputError
@@ -20,9 +19,10 @@ from ldct.plan_counts import MEBI, SIDE, expected_slices, expected_tiles, expect
 from ldct.progress import track
 from ldct.schedule import Job, run_on
 from ldct.stages import requested_memory_mb
+from ldct.torch_build import CHANGE_BITS
+from ldct.training.devices import free_memory, is_gpu, total_memory_mb
 from ldct.training.engine import Engine, resolve_engine
 from ldct.training.feeding import DEVICE_SHARE
-from ldct.training.options import CHANGE_BITS
 from ldct.training.recipe import total_steps
 
 # Batches of the timings on a CPU: time per tile hardly depends on the batch, memory grows with it.
@@ -45,7 +45,6 @@ def make_plan(
     Raises InputError where a training's processes have no GPU each.
     """
     check_processes(settings, gpus, device)
-    on_gpu = device.type == "cuda"
     tiles, tiles_from = expected_tiles(settings, data)
     slices = expected_slices(settings)
     held_mb = held_volume_mb(settings, device)
@@ -66,7 +65,7 @@ def make_plan(
         "volumes_on_device_mb": held_mb,
         "inference_precision": settings["inference"]["precision"],
         "cores": cores,
-        "gpus": gpus if on_gpu else 0,
+        "gpus": gpus if is_gpu(device) else 0,
         "jobs_per_gpu": settings["jobs_per_gpu"],
         "tiles": tiles,
         "tiles_from": tiles_from,
@@ -78,8 +77,8 @@ def make_plan(
             "clock_hours": course.seconds / 3600,
             "peak_memory_mb": course.memory_mb,
             "machine_memory_mb": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / MEBI,
-            "peak_gpu_memory_mb": course.gpu_memory_mb if on_gpu else None,
-            "gpu_memory_mb": get_device_properties(device).total_memory / MEBI if on_gpu else None,
+            "peak_gpu_memory_mb": course.gpu_memory_mb if is_gpu(device) else None,
+            "gpu_memory_mb": total_memory_mb(device),
         },
     }
 
@@ -87,7 +86,7 @@ def make_plan(
 def check_processes(settings: Mapping[str, Any], gpus: int, device: torch.device) -> None:
     """Raise InputError where there are fewer GPUs than processes of one training."""
     processes = settings["engine"]["processes"]
-    if device.type == "cuda" and gpus < processes:
+    if is_gpu(device) and gpus < processes:
         raise InputError(
             f"--gpus: found {gpus} for engine.processes: {processes}, expected one GPU for each; "
             f"say --gpus {processes}, or lower engine.processes"
@@ -97,9 +96,10 @@ def check_processes(settings: Mapping[str, Any], gpus: int, device: torch.device
 def held_volume_mb(settings: Mapping[str, Any], device: torch.device) -> float:
     """MiB of the volumes that each process of a training copies to its device; 0 where none."""
     wish, volumes = settings["engine"]["volumes_on_device"], expected_volume_mb(settings)
-    if wish == "auto" and device.type == "cuda":
-        wish = volumes * MEBI <= DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
-    return volumes if wish is True else 0.0
+    if wish == "auto":
+        free = free_memory(device)
+        wish = free is not None and volumes * MEBI <= DEVICE_SHARE * free
+    return volumes if wish else 0.0
 
 
 def engine_of(settings: Mapping[str, Any], device: torch.device) -> Engine:
@@ -118,7 +118,7 @@ def plan_stages(
     take turns. Memory of the machine is that of all processes, memory of a GPU that of one.
     """
     models, processes = settings["models"], settings["engine"]["processes"]
-    lanes = processes if device.type == "cuda" else min(processes, cores)
+    lanes = processes if is_gpu(device) else min(processes, cores)
     kinds = {name: kind_of(stage, models) for name, stage in models.items()}
     examples = {kind: name for name, kind in reversed(kinds.items())}
     how = (device, settings["precision"], engine_of(settings, device))
@@ -126,7 +126,7 @@ def plan_stages(
         kind: probe_stage(models[name], models, processes, *how)
         for kind, name in track(examples.items(), "timing stages", len(examples))
     }
-    host_mb, gpu_mb = (0.0, held_mb) if device.type == "cuda" else (held_mb, 0.0)
+    host_mb, gpu_mb = (0.0, held_mb) if is_gpu(device) else (held_mb, 0.0)
     planned = {}
     for name, stage in models.items():
         probe, batch = measured[kinds[name]], stage["recipe"]["batch"]
@@ -169,7 +169,7 @@ def probe_stage(
     gpu_memory_mb : with the process's part of the batch; None on a CPU.
     """
     part = stage["recipe"]["batch"] // processes
-    large = part if device.type == "cuda" else min(part, LARGE_BATCH)
+    large = part if is_gpu(device) else min(part, LARGE_BATCH)
     small = min(SMALL_BATCH, large)
     upstream = {name: models[name] for name in stage["upstream"]}
     found = probes.in_fresh_process(
@@ -204,7 +204,7 @@ def plan_methods(
             found |= chains[key]
         elif card["kind"] in ("classical", "network_finetuned"):
             found |= probe_classical(settings["folders"][name], card.get("settings", {}), levels)
-            if levels and device.type == "cuda":
+            if levels and is_gpu(device):
                 found["note"] = found["note"] or "timed on the CPU"
         elif card["kind"] == "identity":
             found["seconds_per_slice"] = 0.0
@@ -239,7 +239,7 @@ def list_jobs(
     device: torch.device,
 ) -> list[Job]:
     """The jobs that train, tune and denoise; those with an unknown time are left out."""
-    gpus = 1 if device.type == "cuda" else 0
+    gpus = 1 if is_gpu(device) else 0
     jobs = [
         Job(
             f"{name}/{seed}",

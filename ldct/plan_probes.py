@@ -11,7 +11,7 @@ from ldct import probes
 from ldct.denoising.classical import load_denoiser
 from ldct.denoising.network import plan_inference
 from ldct.scaling import Scaling
-from ldct.training.devices import limit_threads
+from ldct.training.devices import enter, is_gpu, limit_threads, peak_gpu_memory_mb
 from ldct.training.engine import Engine
 
 SMALL_SIDE = 128
@@ -34,7 +34,7 @@ def steps_of_two_sizes(
     """
     device = torch.device(device_name)
     limit_threads(1)
-    probes.enter_device(device)
+    enter(device)
     probes.training_step(stage, models, small, device, precision, engine)()
     peak_small = peaks(device)["peak_memory_mb"]
     if engine.compile or engine.cuda_graphs:
@@ -68,7 +68,7 @@ def one_slice(
     """
     device = torch.device(device_name)
     limit_threads(1)
-    probes.enter_device(device)
+    enter(device)
     built = probes.random_levels(levels, device)
     plan = plan_inference(built, (side, side), device, tile=tile, precision=precision)
     denoise = probes.inference(built, side, device, plan)
@@ -110,13 +110,12 @@ def small_image(
 
 def timed_steps(device: torch.device) -> int:
     """Steps that are timed: on a GPU they take milliseconds, and vary more."""
-    return 20 if device.type == "cuda" else 2
+    return 20 if is_gpu(device) else 2
 
 
 def peaks(device: torch.device) -> dict[str, float | None]:
     """Largest memory of this process so far in MiB, and of the allocator where it is on a GPU."""
-    on_gpu = device.type == "cuda"
     return {
         "peak_memory_mb": probes.peak_memory_mb(CPU),
-        "peak_gpu_memory_mb": probes.peak_memory_mb(device) if on_gpu else None,
+        "peak_gpu_memory_mb": peak_gpu_memory_mb(device),
     }

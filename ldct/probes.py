@@ -20,6 +20,7 @@ from ldct.denoising.network_cost import multiply_adds
 from ldct.denoising.network_facts import count_parameters
 from ldct.errors import InputError
 from ldct.training.chain import Level, apply_levels, stack_inputs
+from ldct.training.devices import is_gpu, peak_gpu_memory_mb, synchronise
 from ldct.training.engine import Engine, engine_settings, step_settings
 from ldct.training.loop import start_training, train_step
 from ldct.training.matching import wants_matching
@@ -134,33 +135,28 @@ def warm_up_calls(engine: Engine, device: torch.device) -> int:
 
     A CUDA graph is recorded at the second call of each function and replayed from the third.
     """
-    return 3 if device.type == "cuda" or engine.compile or engine.cuda_graphs else 1
+    return 3 if is_gpu(device) or engine.compile or engine.cuda_graphs else 1
 
 
 def timed(work: Callable[[], None], device: torch.device) -> float:
     """Seconds of one call: processor time on the CPU, time on the clock on a GPU."""
-    clock = time.process_time if device.type == "cpu" else time.perf_counter
-    _wait(device)
+    clock = time.perf_counter if is_gpu(device) else time.process_time
+    synchronise(device)
     started = clock()
     work()
-    _wait(device)
+    synchronise(device)
     return clock() - started
 
 
 def peak_memory_mb(device: torch.device) -> float:
     """Largest memory so far in MiB: of this process, or of the allocator on a GPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / MEBI
+    on_gpu = peak_gpu_memory_mb(device)
+    if on_gpu is not None:
+        return on_gpu
     import resource  # not on Windows
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (MEBI if sys.platform == "darwin" else 1024)
-
-
-def enter_device(device: torch.device) -> None:
-    """Make a GPU this process's own; the counters of its memory exist only then."""
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
 
 
 def in_fresh_process(measure: Callable[..., Any], *arguments: Any) -> Any:
@@ -178,11 +174,6 @@ def in_fresh_process(measure: Callable[..., Any], *arguments: Any) -> Any:
                 "a measurement was ended by the system; expected enough free memory for one "
                 "training; close other programs, or lower the batch"
             ) from None
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _on(network: nn.Module, device: torch.device) -> nn.Module:

@@ -1,10 +1,22 @@
-"""What the installed PyTorch was built for, without importing it: that takes seconds."""
+"""What the workflow needs to know of devices without importing PyTorch: that takes seconds."""
 
 import importlib.util
 import re
+import shutil
 from pathlib import Path
 
+# What `device` may be in the configuration.
+DEVICES = ("auto", "cpu", "cuda")
+# Options of `engine` that may change the last bits of the weights.
+CHANGE_BITS = ("compile", "cuda_graphs", "tf32", "fused_optimizer", "deterministic")
 CUDA = re.compile(r"^cuda\b[^=\n]*=\s*['\"]", re.MULTILINE)
+
+
+def gpus_of_a_job(wish: str) -> int:
+    """GPUs that one job asks Snakemake for: 1 where networks may run on one, else 0."""
+    if wish == "auto":
+        return int(shutil.which("nvidia-smi") is not None and built_for_cuda())
+    return int(wish == "cuda")
 
 
 def built_for_cuda(version_file: Path | None = None) -> bool:

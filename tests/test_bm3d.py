@@ -91,19 +91,6 @@ def test_profile_is_the_spectrum_of_the_noise(spectral):
     np.testing.assert_allclose(ratio[expected[inner] > 0.1 * expected.max()], 1, atol=0.1)
 
 
-def test_profile_in_mm_fits_another_pixel_size(spectral):
-    parameters = {
-        "pixel_mm": [0.5, 1.0],
-        "frequencies_per_mm": [0.0, 0.5, 2.0],
-        "profile": [0.0, 1.0, 0.0],
-    }
-    spectrum = spectral.spectrum_of_unit_level((40, 20), parameters)
-    assert spectrum.mean() == pytest.approx(1)
-    # 0.5 cycles/mm is bin 10 of 40 pixels of 0.5 mm and bin 10 (Nyquist) of 20 pixels of 1 mm.
-    assert spectrum[10, 0] == spectrum[0, 10] == spectrum.max()
-    assert spectrum[0, 0] == 0
-
-
 @pytest.mark.parametrize("std", [8.0, 25.0, 60.0])
 def test_level_is_measured_in_the_slice_alone(spectral, std):
     size = 256
@@ -132,28 +119,6 @@ def test_same_bits_every_time_and_any_size(shape):
     assert first.shape == shape
     assert first.dtype == np.float32
     np.testing.assert_array_equal(first, second)
-
-
-def test_sigma_and_flat_spectrum_agree():
-    image = phantom(64) + noise("white", 20, 0, 64)
-    flat = np.full(image.shape, 20.0**2)
-    np.testing.assert_allclose(
-        bm3d_slice(image, flat, 400.0), bm3d_slice(image, 20.0, 400.0), atol=1e-3
-    )
-
-
-def test_noise_of_level_zero_leaves_a_constant_slice_alone(spectral):
-    constant = np.full((64, 64), 40.0, np.float32)
-    parameters = {
-        "pixel_mm": PIXEL_MM,
-        "frequencies_per_mm": [0.0, 1.0],
-        "profile": [0.5, 1.0],
-        "band_sigmas_px": [1.0, 2.0],
-        "fallback_level_hu": 10.0,
-        "factor": 1.0,
-        "hu_per_unit": 400.0,
-    }
-    np.testing.assert_allclose(spectral.denoise(constant, parameters), constant, atol=1e-3)
 
 
 def test_factor_is_the_peak_of_the_grid_refined_by_a_parabola():

@@ -15,7 +15,6 @@ from ldct.training.checkpoint import (
     load_checkpoint,
     newest_checkpoint,
     remove_leftovers,
-    remove_superseded,
     save_checkpoint,
 )
 
@@ -77,30 +76,12 @@ def states(folder: Path, *steps: int) -> None:
         save_checkpoint(folder / NEWEST, {"fingerprint": "f", "step": step})
 
 
-def test_two_checkpoints_are_kept(tmp_path):
-    states(tmp_path, 1, 2, 3)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([NEWEST, PREVIOUS])
-    assert newest_checkpoint(tmp_path, "f")["step"] == 3
-    assert load_checkpoint(tmp_path / PREVIOUS, "f")["step"] == 2
-    remove_superseded(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [NEWEST]
-    assert newest_checkpoint(tmp_path, "f")["step"] == 3
-
-
 def test_leftovers_of_killed_jobs_go_and_nothing_else(tmp_path):
     states(tmp_path, 1)
     for name in (".checkpoint.4711.tmp.pt", ".weights.4711.tmp.safetensors", ".lock"):
         (tmp_path / name).write_bytes(b"half")
     remove_leftovers(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", NEWEST]
-
-
-def test_says_which_checkpoint_is_used_and_which_is_not(tmp_path, capsys):
-    states(tmp_path, 5)
-    assert newest_checkpoint(tmp_path, "g") is None
-    assert f"{NEWEST}: not used: damaged, or of another training" in capsys.readouterr().err
-    newest_checkpoint(tmp_path, "f")
-    assert f"{NEWEST}: going on after 5 steps" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "missing", "other training"])

@@ -129,11 +129,6 @@ def test_crop_is_centred_on_the_body_and_stays_inside(tmp_path, centre, corner):
     )
 
 
-def test_crop_is_cut_to_a_small_image(tmp_path):
-    ((crop, _),), _ = training_crops([numbered_volume(tmp_path / "L001", 1, 0)], 1, 192)
-    assert crop.shape == (24, 30)
-
-
 @pytest.mark.parametrize(
     ("code", "message"),
     [

@@ -119,8 +119,8 @@ def test_prediction_file_has_a_record_and_the_shape_of_the_test_set(tmp_path):
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("return ndct[index][1:]", r"denoise\.py: slice 0: found shape \(69, 64\)"),
-        ("return ndct[index] * float('nan')", r"denoise\.py: slice 0: found NaN"),
+        ("return ndct[index][1:]", r"denoise\.py: slice 0: denoise returned shape \(69, 64\)"),
+        ("return ndct[index] * float('nan')", r"denoise\.py: slice 0: denoise returned NaN"),
     ],
 )
 def test_a_wrong_control_is_named(tmp_path, code, words):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from lookalike import write_lookalike_tree
 
-from ldct.data import archives, demo
+from ldct.data import demo
 from ldct.data.archives import Archive, fetch_archive
 from ldct.data.lesions import lesion_slices
 from ldct.data.lidc import lesions_from_lidc_xml
@@ -114,17 +114,6 @@ def test_broken_connection_is_resumed_where_it_broke(tmp_path, index):
     assert file_requests(index) == [None, f"bytes={half}-", f"bytes={half + half // 2}-"]
 
 
-def test_part_of_an_earlier_run_is_continued(tmp_path, index):
-    (tmp_path / "thing-1.0.tar.gz.part").write_bytes(CONTENT[:1000])
-    assert fetch_archive(ARCHIVE, tmp_path, {"index-url": index.url}).read_bytes() == CONTENT
-    assert file_requests(index) == ["bytes=1000-"]
-
-
-def test_complete_part_of_an_earlier_run_is_used(tmp_path, index):
-    (tmp_path / "thing-1.0.tar.gz.part").write_bytes(CONTENT)
-    assert fetch_archive(ARCHIVE, tmp_path, {"index-url": index.url}).read_bytes() == CONTENT
-
-
 def test_wrong_bytes_are_refused_and_do_not_stay(tmp_path, index):
     index.body = CONTENT[:-1] + b"x"
     with pytest.raises(InputError, match=r"sha256 is .* expected " + ARCHIVE.sha256):
@@ -132,13 +121,6 @@ def test_wrong_bytes_are_refused_and_do_not_stay(tmp_path, index):
     assert not (tmp_path / "thing-1.0.tar.gz").exists()
     index.body = CONTENT
     assert fetch_archive(ARCHIVE, tmp_path, {"index-url": index.url}).read_bytes() == CONTENT
-
-
-def test_damaged_cached_file_is_set_aside(tmp_path, index):
-    (tmp_path / "thing-1.0.tar.gz").write_bytes(b"damaged")
-    with pytest.raises(InputError, match="set aside"):
-        fetch_archive(ARCHIVE, tmp_path, {"index-url": index.url})
-    assert (tmp_path / "thing-1.0.tar.gz.wrong").read_bytes() == b"damaged"
 
 
 def test_offline_message_says_which_file_which_sha256_and_where(tmp_path):
@@ -149,12 +131,6 @@ def test_offline_message_says_which_file_which_sha256_and_where(tmp_path):
         assert part in message
     assert "\n" not in message
     assert "secret" not in message
-
-
-def test_file_in_no_index_is_reported(tmp_path, index):
-    other = Archive("thing", "thing-2.0.tar.gz", "0" * 64)
-    with pytest.raises(InputError, match="not listed"):
-        fetch_archive(other, tmp_path, {"index-url": index.url})
 
 
 def test_credentials_of_the_index_are_sent(tmp_path, index):
@@ -169,11 +145,6 @@ def test_local_folder_of_pip_is_used_before_any_index(tmp_path):
     (wheels / ARCHIVE.filename).write_bytes(CONTENT)
     settings = {"find-links": str(wheels), "index-url": "http://127.0.0.1:9/simple"}
     assert fetch_archive(ARCHIVE, tmp_path / "cache", settings).read_bytes() == CONTENT
-
-
-def test_pip_settings_come_from_the_environment(monkeypatch):
-    monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.example/simple")
-    assert archives.pip_settings()["index-url"] == "https://mirror.example/simple"
 
 
 def write_sdist(path: Path, array: np.ndarray, origin: str) -> None:

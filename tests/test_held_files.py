@@ -1,11 +1,9 @@
 """Locks that end with their process, and the stale lock of a killed snakemake."""
 
-import fcntl
 import socket
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 from workflow_runs import REPOSITORY, job_environment
 
@@ -58,26 +56,6 @@ def test_lock_of_a_dead_run_goes_and_that_of_a_living_one_stays(tmp_path):
     held.close()
 
 
-def test_start_beside_another_start_waits_for_its_lock(tmp_path):
-    """While one looks, holding the lock alone, the next must not go on without its share."""
-    state = tmp_path / ".snakemake"
-    (state / "locks").mkdir(parents=True)
-    with (state / "ldct.lock").open("a+") as looking, ThreadPoolExecutor(1) as pool:
-        fcntl.flock(looking, fcntl.LOCK_EX)
-        second = pool.submit(release_stale_lock, state)
-        time.sleep(0.3)
-        assert not second.done()
-        fcntl.flock(looking, fcntl.LOCK_SH)
-        held = second.result(timeout=30)
-    lock = state / "locks" / "0.output.lock"
-    lock.write_text("results/weights\n")  # of the second, alive
-    release_stale_lock(state).close()
-    assert lock.exists()
-    held.close()
-    release_stale_lock(state).close()
-    assert not lock.exists()
-
-
 def test_lock_stays_where_another_host_may_be_alive(tmp_path, capsys, monkeypatch):
     """Some file systems keep locks to each host: this one sees none of the other's."""
     state = tmp_path / ".snakemake"
@@ -99,16 +77,6 @@ def test_lock_stays_where_another_host_may_be_alive(tmp_path, capsys, monkeypatc
     release_stale_lock(state).close()
     assert not lock.exists()
     assert (state / "ldct.lock").read_text().split() == [socket.gethostname()]
-
-
-def test_hosts_are_not_forgotten_while_another_run_is_alive(tmp_path, monkeypatch):
-    state = tmp_path / ".snakemake"
-    monkeypatch.setattr(socket, "gethostname", lambda: "node7")
-    held = release_stale_lock(state)
-    monkeypatch.setattr(socket, "gethostname", lambda: "node8")
-    release_stale_lock(state, unlock=True).close()
-    assert (state / "ldct.lock").read_text().split() == ["node7", "node8"]
-    held.close()
 
 
 def test_folder_without_the_right_to_write_has_no_lock_to_release(tmp_path):

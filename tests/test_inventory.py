@@ -98,14 +98,6 @@ def test_truncated_slice_is_left_out_as_damaged(tree):
     assert path.name in text
 
 
-def test_copies_are_listed_and_used_once(tree):
-    shutil.copytree(tree.root / "L067", tree.root / "backup" / "L067")
-    index, text = run(tree)
-    assert len(index) == 12
-    assert "12 duplicates, left out" in text
-    assert not index["full_path"].str.startswith("backup").any()
-
-
 def test_two_different_slices_at_one_position_are_an_error(tree):
     source = tree.files["L067"]["full"][0]
     copy = source.with_name("copy_of_" + source.name)
@@ -130,14 +122,6 @@ def test_absent_patients_are_named_with_the_folder_searched(tree):
     assert not (tree.root.parent / "index.parquet").exists()
 
 
-def test_packed_archives_are_pointed_out(tmp_path):
-    (tmp_path / "tree").mkdir()
-    (tmp_path / "tree" / "FD_1mm.zip").write_bytes(b"PK")
-    description = {"patients": {"L067": {"split": "train", "slices": 560}}}
-    with pytest.raises(InputError, match="unpack them"):
-        index_dataset(tmp_path / "tree", description, tmp_path / "i.parquet", tmp_path / "i.md")
-
-
 def test_mixture_of_kernels_is_an_error_naming_files(tree):
     path = tree.files["L067"]["quarter"][0]
     edit_file(path, ConvolutionKernel="B31f")
@@ -151,48 +135,6 @@ def test_patient_with_one_dose_only_is_an_error(tree):
     shutil.rmtree(tree.root / "L067" / "full_1mm")
     with pytest.raises(InputError, match="none of full dose"):
         run(tree)
-
-
-def test_many_problems_are_summarised_in_one_line(tree):
-    for path in tree.files["L067"]["quarter"]:
-        edit_file(path, PixelSpacing=["0.7", "0.7"])
-    with pytest.raises(InputError, match="and 3 more") as caught:
-        run(tree)
-    assert "\n" not in str(caught.value)
-
-
-def test_patients_and_series_that_are_not_asked_for_are_listed_and_ignored(tree):
-    write_lookalike_tree(tree.root / "more", patients=["L333"], size=32, slices=2)
-    write_lookalike_tree(tree.root / "more", "B", ["L067"], 2, 32, thickness_mm=3.0)
-    index, text = run(tree)
-    assert set(index["patient"]) == {"L067", "L506"}
-    assert set(index["thickness_mm"]) == {1.0}
-    assert "- L333: 1 mm B30f full dose (2 slices), 1 mm B30f quarter dose (2 slices)" in text
-    assert "- L067: 3 mm B30f full dose (2 slices), 3 mm B30f quarter dose (2 slices)" in text
-
-
-def test_ge_patients_without_low_dose_are_ignored(tmp_path):
-    tree = write_lookalike_tree(tmp_path / "tree", "TCIA", ["L241"], 3, 32)
-    other = write_lookalike_tree(tmp_path / "tree", "TCIA", ["L014"], 3, 32, vendor="GE")
-    shutil.rmtree(other.files["L014"]["quarter"][0].parent)
-    index, text = run(tree)
-    assert set(index["patient"]) == {"L241"}
-    assert "- L014: 1 mm B30f full dose (3 slices)" in text
-
-
-def test_odd_rescaling_and_padding_are_listed(tmp_path):
-    tree = write_lookalike_tree(tmp_path / "tree", patients=["L067"], size=32, vendor="GE")
-    edit_file(tree.files["L067"]["full"][0], RescaleSlope="2", RescaleIntercept="0")
-    _, text = run(tree)
-    assert "L067: pixel padding value -2000 (set to -1024 HU) in 12 slices" in text
-    assert "L067: rescale slope 2 in 1 slices" in text
-    assert "L067: rescale intercept 0 in 1 slices" in text
-
-
-def test_other_files_are_counted(tree):
-    (tree.root / "notes.txt").write_text("x")
-    _, text = run(tree)
-    assert "1 not DICOM: 1 .txt" in text
 
 
 def test_index_does_not_depend_on_the_number_of_workers(tmp_path):

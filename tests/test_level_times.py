@@ -10,7 +10,6 @@ from training_inputs import write_volume
 
 from ldct.denoising.level_times import WAITING, level_times
 from ldct.denoising.network import InferencePlan, denoise_slices, denoise_with_networks
-from ldct.errors import InputError
 from ldct.files import read_json
 from ldct.scaling import Scaling
 from ldct.training.chain import Level
@@ -68,17 +67,6 @@ def test_timed_predictions_have_the_same_bits_and_networks_are_left_as_they_were
         assert not level.network._forward_pre_hooks
 
 
-def test_networks_are_left_as_they_were_after_a_failure():
-    class Failing(nn.Module):
-        def forward(self, image):
-            raise InputError("no")
-
-    levels = chain(Failing())
-    with pytest.raises(InputError), level_times(levels, CPU):
-        levels[0].network(torch.zeros(1, 1, 4, 4))
-    assert not levels[0].network._forward_hooks
-
-
 class Event:
     """An event of a GPU whose clock takes 1 ms from one event of `queue` to the next.
 
@@ -111,19 +99,3 @@ def test_gpu_is_not_waited_for_before_it_is_long_done(monkeypatch):
         # Two events for each call.
         assert behind == [2 * WAITING] * WAITING
     assert times.record() == {"level_seconds": [WAITING / 1000, WAITING / 1000]}
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_levels_are_timed_on_a_gpu():
-    device = torch.device("cuda")
-    wide = nn.Sequential(nn.Conv2d(1, 256, 7, padding=3), nn.Conv2d(256, 1, 7, padding=3))
-    levels = [
-        Level(level.network.to(device), level.target) for level in chain(nn.Conv2d(1, 1, 1), wide)
-    ]
-    slices = np.zeros((4, 512, 512), dtype=np.int16)
-    denoise_slices(slices, levels, WINDOW, device)
-    plain = denoise_slices(slices, levels, WINDOW, device)
-    with level_times(levels, device) as times:
-        timed = denoise_slices(slices, levels, WINDOW, device)
-    assert timed.tobytes() == plain.tobytes()
-    assert 0 < times.seconds[0] < times.seconds[1]

@@ -43,12 +43,6 @@ def test_network_that_cannot_be_traced_is_one_block():
     assert [block.label for block in network_blocks(Branching())] == ["", "Branching", ""]
 
 
-def test_frozen_parameters_are_not_counted():
-    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 1, 1))
-    network[1].requires_grad_(False)
-    assert count_parameters(network) == 20
-
-
 def test_blocks_follow_the_definition():
     blocks = network_blocks(DilatedResidual())
     assert [b.kind for b in blocks] == (

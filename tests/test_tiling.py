@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sample_networks import PoolAndGrow
 from torch import nn
@@ -59,10 +59,7 @@ def levels_of(method: str) -> list[Level]:
     ("method", "shape"),
     [
         ("proposed", (170, 64)),
-        ("drl", (64, 143)),
         ("unet", (151, 135)),
-        ("red_cnn", (50, 140)),
-        ("fc_aide", (48, 176)),
         ("wu_cascade", (145, 64)),
     ],
 )
@@ -172,16 +169,6 @@ def test_batch_is_halved_where_a_gpu_runs_out_of_memory(monkeypatch):
     assert sizes == [5, 4, 2, 2, 1]
 
 
-def test_one_slice_that_does_not_fit_is_said(monkeypatch):
-    class Huge(nn.Module):
-        def forward(self, image):
-            raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
-    with pytest.raises(InputError, match=r"set inference\.tile"):
-        denoise_slices(np.zeros((1, 8, 8)), [Level(Huge(), "image")], WINDOW, CPU)
-
-
 def test_bf16_is_near_fp32_and_not_the_same():
     levels = levels_of("drl")
     slices = np.random.default_rng(0).integers(-200, 300, (1, 64, 64)).astype(np.int16)
@@ -203,23 +190,3 @@ def test_prediction_grows_on_disk_and_appears_whole(tmp_path):
         assert not output.exists()
         prediction[1:] = 8
     np.testing.assert_array_equal(np.load(output)[:, 0, 0], [7, 8, 8])
-
-
-def test_nothing_is_left_of_a_prediction_that_failed(tmp_path):
-    with pytest.raises(RuntimeError), new_prediction(tmp_path / "L001.npy", (3, 4, 4)):
-        raise RuntimeError
-    assert list(tmp_path.iterdir()) == []
-
-
-@settings(max_examples=15, deadline=None)
-@given(rows=st.integers(1, 70), columns=st.integers(1, 70), tile=st.sampled_from([32, 64]))
-def test_any_size_in_tiles_is_near_the_whole(rows, columns, tile):
-    level = Level(SMALL, "image")
-    image = torch.rand(1, 1, rows, columns)
-    with torch.inference_mode():
-        whole = apply_levels([level], image)
-        tiled = tiled_levels([level], InferencePlan(tile=tile, margin=32))(image)
-    torch.testing.assert_close(tiled, whole, rtol=CLOSE, atol=CLOSE)
-
-
-SMALL = shaken(nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.Conv2d(6, 1, 1)), 0)

@@ -1,5 +1,6 @@
 """CUDA builds of PyTorch are told from CPU builds by a file, without importing PyTorch."""
 
+import re
 import subprocess
 import sys
 
@@ -7,7 +8,8 @@ import pytest
 import torch
 from workflow_runs import REPOSITORY
 
-from ldct.torch_build import built_for_cuda
+from ldct.files import read_yaml
+from ldct.torch_build import DEVICES, built_for_cuda
 
 HEAD = "from typing import Optional\n\n__all__ = ['__version__', 'debug', 'cuda', 'git_version']\n"
 
@@ -43,3 +45,12 @@ def test_installed_build_is_told_without_importing_it():
     call = [sys.executable, "-c", code]
     printed = subprocess.run(call, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert printed.stdout.split() == [str(torch.version.cuda is not None), "False"]
+
+
+def test_devices_are_named_in_one_place():
+    schema = read_yaml(REPOSITORY / "workflow/schemas/config.schema.yaml")
+    assert schema["properties"]["device"] == {"enum": list(DEVICES)}
+    rooms = {"devices.py", "engine.py", "device_slots.py", "torch_build.py"}
+    files = [*(REPOSITORY / "ldct").rglob("*.py"), *(REPOSITORY / "workflow/rules").glob("*.smk")]
+    naming = {file.name for file in files if re.search(r"\bcuda\b", file.read_text())}
+    assert naming <= rooms

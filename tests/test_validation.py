@@ -15,9 +15,8 @@ from ldct.data.tiles import VOLUME
 from ldct.errors import InputError
 from ldct.evaluation.metrics import psnr, ssim
 from ldct.evaluation.protocol import load_protocol
-from ldct.files import read_json, read_yaml, sha256_of_file
+from ldct.files import read_yaml, sha256_of_file
 from ldct.training.networks import build_network, load_weights
-from ldct.training.validation import even_rows
 
 PROTOCOL = REPOSITORY / "config/protocols/abdomen.yaml"
 
@@ -80,20 +79,6 @@ def test_held_out_patient_is_not_trained_on(material, tmp_path):
     train(material, tmp_path / "all", 5)
     weights = "weights.safetensors"
     assert sha256_of_file(tmp_path / "all" / weights) != sha256_of_file(tmp_path / "held" / weights)
-
-
-def test_protocol_is_recorded(material, tmp_path):
-    train(material, tmp_path, 1, *held_out())
-    record = read_json(tmp_path / "weights.safetensors.provenance.json")
-    assert record["inputs"][str(PROTOCOL)] == {"sha256": sha256_of_file(PROTOCOL)}
-    assert record["settings"]["validation"]["patient"] == "L002"
-
-
-def test_slices_are_evenly_spaced():
-    assert even_rows(3, 2) == [0, 2]
-    assert even_rows(100, 4) == [12, 37, 62, 87]
-    assert even_rows(2, 8) == [0, 1]
-    assert even_rows(9, 1) == [4]
 
 
 @pytest.mark.parametrize("patient", ["L903", "nobody"])

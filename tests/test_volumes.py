@@ -53,13 +53,6 @@ def test_volume_has_the_contract_of_its_files(tree, folder):
         np.testing.assert_array_equal(array, tree.hu["L067"][dose])
 
 
-def test_volume_is_a_read_only_memory_map(folder):
-    volume = load_volume(folder)
-    assert isinstance(volume.full, np.memmap)
-    with pytest.raises(ValueError, match="read-only"):
-        volume.quarter[0, 0, 0] = 0
-
-
 @pytest.mark.parametrize("change", ["pixels", "truncated", "deleted"])
 def test_file_that_changed_since_indexing_is_named(tree, index, tmp_path, change):
     path = tree.files["L067"]["quarter"][2]
@@ -91,32 +84,6 @@ def test_selection_keeps_slices_and_their_geometry(tree, folder, tmp_path):
     assert volume.info["z_mm"] == [tree.z_mm[1], tree.z_mm[4]]
     assert volume.info["instance"] == [5, 2]
     assert volume.info["pixel_mm"] == load_volume(folder).info["pixel_mm"]
-
-
-def test_selection_of_all_slices_takes_no_space(folder, tmp_path):
-    target = tmp_path / "results" / "test" / "L067"
-    select_slices(folder, range(6), target)
-    assert (target / "full.npy").is_symlink()
-    assert not (target / "volume.json").is_symlink()
-    np.testing.assert_array_equal(load_volume(target).full, load_volume(folder).full)
-
-
-def test_selection_of_all_slices_is_copied_where_links_fail(folder, tmp_path, monkeypatch):
-    def refuse(*arguments):
-        raise OSError
-
-    monkeypatch.setattr("pathlib.Path.symlink_to", refuse)
-    select_slices(folder, range(6), tmp_path / "test")
-    assert not (tmp_path / "test" / "full.npy").is_symlink()
-    np.testing.assert_array_equal(load_volume(tmp_path / "test").full, load_volume(folder).full)
-
-
-def test_selection_replaces_an_earlier_one_and_leaves_the_volume_alone(folder, tmp_path):
-    before = (folder / "full.npy").read_bytes()
-    for rows in (range(6), [0]):
-        select_slices(folder, rows, tmp_path / "test")
-    assert len(load_volume(tmp_path / "test").full) == 1
-    assert (folder / "full.npy").read_bytes() == before
 
 
 @pytest.mark.parametrize("rows", [[], [6], [-1, 2]])

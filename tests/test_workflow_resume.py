@@ -25,8 +25,7 @@ from ldct.files import read_json, sha256_of_file
 
 pytestmark = pytest.mark.end_to_end
 STEPS = 40
-KILLS = 2
-RANDOM_KILLS = 11
+RANDOM_KILLS = 4
 
 
 @pytest.fixture(scope="module")
@@ -61,54 +60,8 @@ def finish(process: subprocess.Popen) -> int:
     return process.returncode
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(material, tmp_path_factory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    assert finish(start(material, folder)) == 0
-    return results(folder)
-
-
 def results(folder: Path) -> dict[str, str]:
     return {name: sha256_of_file(folder / name) for name in ("weights.safetensors", "history.csv")}
-
-
-@pytest.mark.parametrize(
-    ("how", "status"),
-    [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143), (signal.SIGINT, 130)],
-    ids=["SIGKILL", "SIGTERM", "SIGINT"],
-)
-def test_killed_training_ends_in_the_same_bits(material, uninterrupted, tmp_path, how, status):
-    checkpoint = tmp_path / "checkpoint.pt"
-    kills = 0
-    for _ in range(KILLS):
-        process = start(material, tmp_path)
-        wait_for_new_checkpoint(checkpoint, process)
-        time.sleep(random.uniform(0, 0.3))
-        process.send_signal(how)
-        if finish(process) == 0:
-            break
-        kills += 1
-        assert process.returncode == status
-        assert checkpoint.is_file()
-        assert not (tmp_path / "weights.safetensors").exists()
-    assert kills > 0
-    if kills == KILLS:
-        assert finish(start(material, tmp_path)) == 0
-    assert results(tmp_path) == uninterrupted
-    assert not (tmp_path / "checkpoint.previous.pt").exists()
-
-
-def test_results_lost_after_the_last_step_need_no_second_training(
-    material, uninterrupted, tmp_path
-):
-    """A job may fail after its training, or outlive its snakemake, which then removes its files."""
-    assert finish(start(material, tmp_path)) == 0
-    for name in ("weights.safetensors", "history.csv", "training.json"):
-        (tmp_path / name).unlink()
-    output, _ = (again := start(material, tmp_path)).communicate(timeout=300)
-    assert again.returncode == 0
-    assert f"going on after {STEPS} steps" in output
-    assert results(tmp_path) == uninterrupted
 
 
 def write_tiny_networks(folder: Path) -> Path:
@@ -135,9 +88,22 @@ def write_tiny_networks(folder: Path) -> Path:
     return folder
 
 
+def test_results_lost_after_the_last_step_need_no_second_training(material, tmp_path):
+    """A job may fail after its training, or outlive its snakemake, which then removes its files."""
+    networks, model = write_tiny_networks(tmp_path / "networks"), tmp_path / "model"
+    assert finish(start(material, model, STEPS, networks)) == 0
+    expected = results(model)
+    for name in ("weights.safetensors", "history.csv", "training.json"):
+        (model / name).unlink()
+    output, _ = (again := start(material, model, STEPS, networks)).communicate(timeout=300)
+    assert again.returncode == 0
+    assert f"going on after {STEPS} steps" in output
+    assert results(model) == expected
+
+
 def test_training_killed_at_random_points_ends_in_the_same_bits(material, tmp_path):
-    """Ten and more kills, SIGKILL and SIGTERM mixed: at start-up, in steps, in checkpoints."""
-    steps, networks = 1000, write_tiny_networks(tmp_path / "networks")
+    """SIGKILL and SIGTERM in turns: at start-up, in steps, in checkpoints."""
+    steps, networks = 500, write_tiny_networks(tmp_path / "networks")
     whole = tmp_path / "whole"
     assert finish(start(material, whole, steps, networks)) == 0
     draw = random.Random(20221)
@@ -145,21 +111,20 @@ def test_training_killed_at_random_points_ends_in_the_same_bits(material, tmp_pa
     kills = []
     while len(kills) < RANDOM_KILLS:
         process = start(material, folder, steps, networks)
-        if draw.random() < 0.2:
+        if not kills:
             time.sleep(draw.uniform(0, 1.0))
         else:
             wait_for_new_checkpoint(folder / "checkpoint.pt", process)
             time.sleep(draw.uniform(0, 0.05))
-        how = draw.choice([signal.SIGKILL, signal.SIGTERM])
+        how = (signal.SIGKILL, signal.SIGTERM)[len(kills) % 2]
         process.send_signal(how)
         status = finish(process)
         assert status != 0, f"finished after {len(kills)} kills: the training is too short"
         assert status in (-how, 128 + how)
         kills.append(how)
-    assert {signal.SIGKILL, signal.SIGTERM} == set(kills)
     assert finish(start(material, folder, steps, networks)) == 0
     assert results(folder) == results(whole)
-    assert read_json(folder / "training.json")["restarts"] > RANDOM_KILLS // 2
+    assert read_json(folder / "training.json")["restarts"] >= RANDOM_KILLS - 2
     assert read_json(folder / "training.json")["steps"] == steps
 
 
@@ -177,29 +142,6 @@ def test_second_process_waits_for_the_first_and_does_not_train_again(material, t
     assert "another process works here; waiting for it" in output
     assert "4000/4000" not in output
     assert read_json(folder / "training.json")["restarts"] == 0
-
-
-def test_truncated_checkpoint_is_not_used(material, uninterrupted, tmp_path):
-    process = start(material, tmp_path)
-    checkpoint = tmp_path / "checkpoint.pt"
-    wait_for_new_checkpoint(checkpoint, process)
-    process.kill()
-    process.communicate()
-    content = checkpoint.read_bytes()
-    checkpoint.write_bytes(content[: len(content) // 2])
-    assert finish(start(material, tmp_path)) == 0
-    assert results(tmp_path) == uninterrupted
-
-
-def test_checkpoint_of_another_training_is_not_used(material, uninterrupted, tmp_path):
-    """Same folder, other number of steps: the checkpoint must not leak into the new weights."""
-    process = start(material, tmp_path, steps=STEPS + 1)
-    wait_for_new_checkpoint(tmp_path / "checkpoint.pt", process)
-    process.kill()
-    process.communicate()
-    assert (tmp_path / "checkpoint.pt").is_file()
-    assert finish(start(material, tmp_path)) == 0
-    assert results(tmp_path) == uninterrupted
 
 
 def test_killed_workflow_goes_on_to_the_same_bits(tmp_path):

@@ -106,7 +106,7 @@ def run_write_demo_patient(options: argparse.Namespace) -> None:
     from ldct.data.aapm_writer import series_folder, thickness_code, write_series
     from ldct.data.demo import load_scan
     from ldct.data.dose import DoseSettings, calibrate_photons, simulate_quarter_dose
-    from ldct.data.folders import atomic_folder
+    from ldct.files import atomic_folder
 
     started = time.perf_counter()
     scan = load_scan(options.origin, options.archives)
@@ -234,8 +234,7 @@ def _demo_lesions(archives: Path, geometry: dict[str, dict[str, Any]]):
 
 def run_select_test(options: argparse.Namespace) -> None:
     """Write the test-set folder of one patient."""
-    from ldct.data.lesions import read_lesions
-    from ldct.data.selection import slices_to_score
+    from ldct.data.lesions import read_lesions, slices_to_score
     from ldct.data.volumes import select_slices
 
     started = time.perf_counter()

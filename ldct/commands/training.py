@@ -16,6 +16,7 @@ from ldct.files import sha256_of_file
 from ldct.held_files import alone_in
 from ldct.ranks import local_rank_and_size, rank_and_size
 from ldct.scaling import Scaling
+from ldct.torch_build import DEVICES
 
 STAGE = json_mapping("model", "network", "recipe", "loss")
 SWITCH = {"true": True, "false": False}
@@ -42,7 +43,6 @@ def register(verbs: argparse._SubParsersAction) -> None:
         "--workers", type=natural_number, default=0, help="threads that gather tiles ahead"
     )
     train.add_argument("--volumes-on-device", choices=("auto", "true", "false"), default="auto")
-    train.add_argument("--tensorboard", choices=("true", "false"), default="false")
     train.add_argument(
         "--validation", type=json_mapping(), default={}, help="patient, every, slices; JSON"
     )
@@ -86,7 +86,7 @@ def scaling_of(options: argparse.Namespace) -> Scaling:
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the options that say where networks run."""
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument(
         "--gpus", type=natural_number, default=1, help="GPUs granted; 0 forces the CPU"
     )
@@ -101,14 +101,14 @@ def run_train(options: argparse.Namespace) -> None:
 
     As one of the processes of torchrun: together with the others.
     """
-    from ldct.training.devices import hold_device, uses_gpu
+    from ldct.training.devices import backend_of, hold_device, uses_gpu
     from ldct.training.parallel import joined
 
     rank, size = rank_and_size()
     try:
         on_gpu = uses_gpu(options.device, options.gpus)
         with (
-            joined(rank, size, local_rank_and_size(), on_gpu) as group,
+            joined(rank, size, local_rank_and_size(), backend_of(on_gpu)) as group,
             hold_device(options.device, options.gpus, options.jobs_per_gpu, group) as device,
         ):
             _train(options, device, group)
@@ -135,7 +135,6 @@ def _train(options: argparse.Namespace, device: Any, group: Any) -> None:
         **options.engine,
         volumes_on_device=SWITCH.get(options.volumes_on_device, "auto"),
         workers=options.workers,
-        tensorboard=SWITCH[options.tensorboard],
     )
     engine = resolve_engine(wishes, device)
     volumes = [load_volume(folder) for folder in options.volumes]

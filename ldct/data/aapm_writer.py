@@ -9,9 +9,9 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from ldct.data.folders import atomic_folder
 from ldct.data.hounsfield import AIR_HU, UPPER_HU
 from ldct.errors import InputError
+from ldct.files import atomic_folder
 
 Dose = Literal["full", "quarter"]
 DOSE_CODES = {"full": "FD", "quarter": "QD"}

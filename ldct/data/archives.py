@@ -6,22 +6,19 @@ folders, certificate and proxy of the user's own pip configuration.
 """
 
 import ast
-import base64
-import http.client
 import json
 import os
 import shutil
-import ssl
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote, urldefrag, urljoin, urlsplit, urlunsplit
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
+import requests
+from requests.utils import get_auth_from_url
 from tqdm import tqdm
 
 from ldct.errors import InputError
@@ -33,7 +30,7 @@ INDEX_TYPES = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
 ATTEMPTS = 4
 TIMEOUT_SECONDS = 60
 BLOCK_BYTES = 2**18
-NETWORK_ERRORS = (OSError, http.client.HTTPException)  # URLError and timeouts are OSErrors
+RANGE_NOT_SATISFIABLE, PARTIAL_CONTENT = 416, 206
 
 
 @dataclass(frozen=True)
@@ -71,10 +68,9 @@ def fetch_archive(
     part = target.with_name(target.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     try:
-        opener = _opener(settings)
-        url, headers = _find_url(archive, settings, opener)
-        _download(url, headers, part, opener)
-    except NETWORK_ERRORS as error:
+        with _session(settings) as session:
+            _download(_find_url(archive, settings, session), part, session)
+    except OSError as error:  # all errors of requests are
         raise InputError(
             f"{archive.filename}: cannot be fetched ({_reason(error)}); {_remedy(archive, target)}"
         ) from error
@@ -136,60 +132,44 @@ def _local_copy(archive: Archive, settings: Mapping[str, str]) -> Path | None:
     return None
 
 
-def _opener(settings: Mapping[str, str]) -> urllib.request.OpenerDirector:
-    context = ssl.create_default_context(cafile=settings.get("cert") or None)
-    handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=context)]
+def _session(settings: Mapping[str, str]) -> requests.Session:
+    session = requests.Session()
+    session.verify = settings.get("cert") or True
+    session.headers["Accept-Encoding"] = "identity"
     if proxy := settings.get("proxy"):
-        handlers.append(urllib.request.ProxyHandler({"http": proxy, "https": proxy}))
-    return urllib.request.build_opener(*handlers)
+        session.proxies = {"http": proxy, "https": proxy}
+    return session
 
 
-def _find_url(
-    archive: Archive, settings: Mapping[str, str], opener: urllib.request.OpenerDirector
-) -> tuple[str, dict[str, str]]:
-    """URL of the archive and the headers that the index asks for; OSError when nobody has it."""
+def _find_url(archive: Archive, settings: Mapping[str, str], session: requests.Session) -> str:
+    """URL of the archive; OSError when nobody has it. `session` then has the index's password."""
     indexes = [
         settings.get("index-url", DEFAULT_INDEX),
         *settings.get("extra-index-url", "").split(),
     ]
     failures = []
     for index in indexes:
-        page_url, headers = _split_credentials(f"{index.rstrip('/')}/{archive.project}/")
-        request = urllib.request.Request(page_url, headers={"Accept": INDEX_TYPES})
-        _add_headers(request, headers)
+        page_url = f"{index.rstrip('/')}/{archive.project}/"
         try:
-            with opener.open(request, timeout=TIMEOUT_SECONDS) as response:
-                links = _links(response.read(), response.headers.get_content_type())
-                base = response.url
-        except (*NETWORK_ERRORS, ValueError) as error:
+            page = session.get(page_url, headers={"Accept": INDEX_TYPES}, timeout=TIMEOUT_SECONDS)
+            page.raise_for_status()
+            links = _links(page.content, page.headers.get("Content-Type", ""))
+        except (OSError, ValueError) as error:
             failures.append(_reason(error))
             continue
         for link in links:
-            url = urldefrag(urljoin(base, link)).url
+            url = urldefrag(urljoin(page.url, link)).url
             if unquote(urlsplit(url).path).rsplit("/", 1)[-1] == archive.filename:
-                same_host = urlsplit(url).netloc == urlsplit(page_url).netloc
-                return url, headers if same_host else {}
+                if urlsplit(url).hostname == urlsplit(page_url).hostname:
+                    user, password = get_auth_from_url(page_url)
+                    session.auth = (user, password) if user else None
+                return url
         failures.append("not listed there")
     raise OSError(f"no package index has it: {'; '.join(failures)}")
 
 
-def _split_credentials(url: str) -> tuple[str, dict[str, str]]:
-    """A URL without `user:password@`, and the basic authentication header made of them."""
-    parts = urlsplit(url)
-    userinfo, separator, host = parts.netloc.rpartition("@")
-    if not separator:
-        return url, {}
-    token = base64.b64encode(unquote(userinfo).encode()).decode()
-    return urlunsplit(parts._replace(netloc=host)), {"Authorization": f"Basic {token}"}
-
-
-def _add_headers(request: urllib.request.Request, headers: Mapping[str, str]) -> None:
-    for name, value in headers.items():
-        request.add_unredirected_header(name, value)  # credentials stay with their host
-
-
 def _links(page: bytes, content_type: str) -> list[str]:
-    if content_type.endswith("json"):
+    if "json" in content_type:
         return [entry["url"] for entry in json.loads(page)["files"]]
     found: list[str] = []
     parser = HTMLParser()
@@ -200,51 +180,35 @@ def _links(page: bytes, content_type: str) -> list[str]:
     return found
 
 
-def _download(
-    url: str, headers: Mapping[str, str], part: Path, opener: urllib.request.OpenerDirector
-) -> None:
+def _download(url: str, part: Path, session: requests.Session) -> None:
     """Bring `part` to the whole file, continuing from what it holds; OSError when it fails."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            if _download_once(url, headers, part, opener):
+            if _download_once(url, part, session):
                 return
-        except NETWORK_ERRORS:
+        except OSError:
             if attempt == ATTEMPTS:
                 raise
     raise OSError(f"the connection broke {ATTEMPTS} times; run again to continue")
 
 
-def _download_once(
-    url: str, headers: Mapping[str, str], part: Path, opener: urllib.request.OpenerDirector
-) -> bool:
+def _download_once(url: str, part: Path, session: requests.Session) -> bool:
     """Fetch what `part` still lacks; whether it is complete now."""
     held = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={held}-"} if held else {})
-    _add_headers(request, headers)
-    try:
-        response = opener.open(request, timeout=TIMEOUT_SECONDS)
-    except urllib.error.HTTPError as error:
-        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
+    ranges = {"Range": f"bytes={held}-"} if held else {}
+    with session.get(url, headers=ranges, timeout=TIMEOUT_SECONDS, stream=True) as response:
+        if response.status_code == RANGE_NOT_SATISFIABLE:
             # Nothing is left to send: the part is the whole file, which its sha256 will tell.
             return True
-        raise
-    with response:
-        resumed = response.status == http.client.PARTIAL_CONTENT
+        response.raise_for_status()
+        resumed = response.status_code == PARTIAL_CONTENT
         start = held if resumed else 0
         length = response.headers.get("Content-Length")
         total = start + int(length) if length else None
-        with (
-            part.open("ab" if resumed else "wb") as stream,
-            tqdm(
-                total=total,
-                initial=start,
-                unit="B",
-                unit_scale=True,
-                desc=part.name.removesuffix(".part"),
-                disable=None,
-            ) as progress,
-        ):
-            while block := response.read(BLOCK_BYTES):
+        label = part.name.removesuffix(".part")
+        bar = {"total": total, "initial": start, "unit": "B", "unit_scale": True, "disable": None}
+        with part.open("ab" if resumed else "wb") as stream, tqdm(desc=label, **bar) as progress:
+            for block in response.iter_content(BLOCK_BYTES):
                 stream.write(block)
                 progress.update(len(block))
     return total is None or part.stat().st_size == total

@@ -17,11 +17,10 @@ from ldct.data.dose import (
     soft_tissue,
     soft_tissue_noise,
 )
-from ldct.data.folders import atomic_folder
 from ldct.data.lesions import lesion_slices
 from ldct.data.volumes import DOSES, Volume, load_volume
 from ldct.errors import InputError
-from ldct.files import write_json
+from ldct.files import atomic_folder, write_json
 from ldct.provenance import write_record
 
 PATIENT = "discs"

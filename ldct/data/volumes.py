@@ -12,10 +12,9 @@ import pandas as pd
 import pydicom
 
 from ldct.data.dicom import pixel_digest
-from ldct.data.folders import atomic_folder
 from ldct.data.hounsfield import stored_to_hu
 from ldct.errors import InputError
-from ldct.files import write_json
+from ldct.files import atomic_folder, write_json
 from ldct.inputs import open_array, read_frame, read_volume_info
 from ldct.progress import track
 

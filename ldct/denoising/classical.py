@@ -197,12 +197,16 @@ def _denoise_row(job: tuple[str, str, Mapping[str, Any]], row: int) -> np.ndarra
     method_folder, test_folder, parameters = job
     path = Path(test_folder) / "quarter.npy"
     slice_hu = open_array(path)[row].astype(np.float32)
-    result = np.asarray(_load_in_worker(method_folder).denoise(slice_hu, parameters))
+    result = _load_in_worker(method_folder).denoise(slice_hu, parameters)
     where = f"{Path(method_folder) / 'denoise.py'}: slice {row} of {path}"
-    if result.shape != slice_hu.shape:
-        raise InputError(
-            f"{where}: denoise returned shape {result.shape}, expected {slice_hu.shape}"
-        )
+    return checked_slice(result, slice_hu.shape, where)
+
+
+def checked_slice(result: Any, shape: tuple[int, ...], where: str) -> np.ndarray:
+    """What a `denoise` returned, as float32; InputError where it is no slice of finite HU."""
+    result = np.asarray(result)
+    if result.shape != shape:
+        raise InputError(f"{where}: denoise returned shape {result.shape}, expected {shape}")
     if not np.isfinite(result).all():
         raise InputError(f"{where}: denoise returned NaN or infinite values, expected finite HU")
     return result.astype(np.float32, copy=False)

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ldct.denoising.classical import load_denoiser
-from ldct.errors import InputError
+from ldct.denoising.classical import checked_slice, load_denoiser
 from ldct.files import atomic_path
 from ldct.inputs import open_array, read_mapping
 from ldct.progress import track
@@ -67,12 +66,5 @@ def control_slice(
     parameters: Mapping[str, Any],
 ) -> np.ndarray:
     """One slice of a control, float32 HU (rows, columns); InputError where it is not one."""
-    image = np.asarray(module.denoise(low_dose, ndct, index, parameters))
-    if image.shape != ndct.shape[1:]:
-        raise InputError(
-            f"{module.__file__}: slice {index}: found shape {image.shape}, expected "
-            f"{ndct.shape[1:]}"
-        )
-    if not np.isfinite(image).all():
-        raise InputError(f"{module.__file__}: slice {index}: found NaN or infinite values")
-    return image.astype(np.float32, copy=False)
+    image = module.denoise(low_dose, ndct, index, parameters)
+    return checked_slice(image, ndct.shape[1:], f"{module.__file__}: slice {index}")

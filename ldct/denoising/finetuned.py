@@ -19,9 +19,8 @@ import torch
 
 from ldct import provenance
 from ldct.data.volumes import load_volume
-from ldct.denoising.classical import load_denoiser
+from ldct.denoising.classical import checked_slice, load_denoiser
 from ldct.denoising.network import EXACT, inference_record, inference_settings, new_prediction
-from ldct.errors import InputError
 from ldct.inputs import read_mapping
 from ldct.progress import track
 from ldct.scaling import Scaling
@@ -54,13 +53,9 @@ def denoise_finetuned(
         for row, slice_hu in enumerate(track(quarter, Path(method_folder).name, len(quarter))):
             own = copy.deepcopy(list(levels))
             image = np.asarray(slice_hu, dtype=np.float32)
-            result = np.asarray(module.denoise(image, parameters, own, scaling))
-            if result.shape != image.shape:
-                raise InputError(
-                    f"{Path(method_folder) / 'denoise.py'}: slice {row}: denoise returned shape "
-                    f"{result.shape}, expected {image.shape}"
-                )
-            prediction[row] = result
+            result = module.denoise(image, parameters, own, scaling)
+            where = f"{Path(method_folder) / 'denoise.py'}: slice {row}"
+            prediction[row] = checked_slice(result, image.shape, where)
     spent = inference_record(begun, len(quarter))
     provenance.write_record(
         output,

@@ -1,6 +1,5 @@
 """How long each level of a chain takes in a prediction, without making it any slower."""
 
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,10 +9,10 @@ from typing import Any
 import torch
 
 from ldct.training.chain import Level
+from ldct.training.devices import Mark, is_gpu, mark, seconds_between
 
 # Calls that may wait to be added up: a GPU is done with the oldest of so many long since.
 WAITING = 256
-Mark = torch.cuda.Event | tuple[float, float]
 
 
 class LevelTimes:
@@ -26,29 +25,27 @@ class LevelTimes:
     def __init__(self, count: int, device: torch.device) -> None:
         self.device = device
         self.seconds = [0.0] * count
-        self.cpu_seconds = None if device.type == "cuda" else [0.0] * count
+        self.cpu_seconds = None if is_gpu(device) else [0.0] * count
         self.begun: Mark | None = None
         self.waiting: deque[tuple[int, Mark, Mark]] = deque()
 
     def begin(self, *_: Any) -> None:
         """Note that a level begins; the arguments of PyTorch's hook are not looked at."""
-        self.begun = _mark(self.device)
+        self.begun = mark(self.device)
 
     def end(self, level: int, *_: Any) -> None:
         """Note that it has ended."""
-        self.waiting.append((level, self.begun, _mark(self.device)))
+        self.waiting.append((level, self.begun, mark(self.device)))
         self.add_up(WAITING)
 
     def add_up(self, kept: int = 0) -> None:
         """Sum up all calls but the last `kept`."""
         while len(self.waiting) > kept:
             level, begun, ended = self.waiting.popleft()
-            if self.cpu_seconds is None:
-                ended.synchronize()
-                self.seconds[level] += begun.elapsed_time(ended) / 1000
-            else:
-                self.seconds[level] += ended[0] - begun[0]
-                self.cpu_seconds[level] += ended[1] - begun[1]
+            seconds, cpu_seconds = seconds_between(begun, ended)
+            self.seconds[level] += seconds
+            if self.cpu_seconds is not None:
+                self.cpu_seconds[level] += cpu_seconds
 
     def record(self) -> dict[str, list[float]]:
         """For a provenance record: seconds of each level, to the millisecond."""
@@ -77,11 +74,3 @@ def level_times(levels: Sequence[Level], device: torch.device) -> Iterator[Level
             hooks.callback(after.remove)
         yield times
     times.add_up()
-
-
-def _mark(device: torch.device) -> Mark:
-    if device.type != "cuda":
-        return time.perf_counter(), time.process_time()
-    event = torch.cuda.Event(enable_timing=True)
-    event.record()
-    return event

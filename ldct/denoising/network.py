@@ -22,7 +22,7 @@ from ldct.files import atomic_path
 from ldct.progress import track
 from ldct.scaling import Scaling
 from ldct.training.chain import Level, apply_levels
-from ldct.training.devices import device_record
+from ldct.training.devices import autocast, device_record, free_memory, give_back_memory, is_gpu
 from ldct.training.engine import Engine, engine_settings
 
 # What libraries need on top of feature maps (see feature_bytes), and a process on top of images.
@@ -73,7 +73,7 @@ def plan_inference(
         return InferencePlan(precision=precision)
     whole = needed_bytes(levels, *shape)
     if whole <= budget:
-        batch = 1 if device.type == "cpu" else min(int(budget // whole), LARGEST_BATCH)
+        batch = 1 if not is_gpu(device) else min(int(budget // whole), LARGEST_BATCH)
         return InferencePlan(batch, precision=precision)
     margin = margin_of(levels, device)
     for side in TILES:
@@ -89,8 +89,8 @@ def plan_inference(
 
 def memory_budget(device: torch.device, memory_mb: float | None) -> float | None:
     """Bytes that images may take; None for no limit."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
+    free = free_memory(device)
+    if free is not None:
         return 0.8 * free
     return None if memory_mb is None else max(memory_mb - PROCESS_MB, 0) * MEBI
 
@@ -139,9 +139,7 @@ def inference_settings(device: torch.device) -> Iterator[None]:
 
     The search may end differently from job to job, and with it the last bits.
     """
-    with engine_settings(EXACT, device):
-        if device.type == "cuda":
-            torch.backends.cudnn.benchmark = False
+    with engine_settings(EXACT, device, search=False):
         yield
 
 
@@ -149,7 +147,7 @@ def tiled_levels(levels: Sequence[Level], plan: InferencePlan) -> Callable[[Tens
     """The levels as one function of a batch of images, in tiles and in bf16 where planned."""
 
     def apply(images: Tensor) -> Tensor:
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
+        with autocast(images.device, plan.precision == "bf16"):
             return apply_levels(levels, images).float()
 
     if not plan.tile:
@@ -176,7 +174,7 @@ def _smaller_batch(batch: int, device: torch.device) -> int:
             f"{device} has too little free memory for one slice; set inference.tile to a size, "
             "such as 256, or device: cpu"
         ) from None
-    torch.cuda.empty_cache()
+    give_back_memory()
     return batch // 2
 
 

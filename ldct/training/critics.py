@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ldct.training.devices import to_device
+from ldct.training.devices import autocast, is_gpu, to_device
 from ldct.training.losses import least_squares
 from ldct.training.networks import build_network
 from ldct.training.parallel import ALONE, WHOLE, Group, Part, add_up, with_common_statistics
@@ -58,7 +58,7 @@ def make_critic(
     network = build_network(adversarial["discriminator"], seed, stage["model"] + "/critic")
     if adversarial.get("kind") != "wasserstein":
         # Batch norm over processes has no second derivatives, which the gradient penalty needs.
-        network = with_common_statistics(network, group, device)
+        network = with_common_statistics(network, group, is_gpu(device))
     network = network.to(device, memory_format=torch.channels_last).train()
     return Critic(
         network=network,
@@ -131,7 +131,7 @@ def gradient_penalty(
     share : [batch, 1, 1, 1], how much of the real tile is in each point.
     The slope of a tile is the Euclidean norm over all its pixels. Computed in float32.
     """
-    with torch.autocast(real.device.type, enabled=False):
+    with autocast(real.device, False):
         points = (share * real + (1 - share) * fake).float().requires_grad_()
         scores = network(points, condition)
         (slopes,) = torch.autograd.grad(scores.sum(), points, create_graph=True)

@@ -1,8 +1,9 @@
-"""Which device a job runs on, and with how many threads."""
+"""Which device a job runs on, all that is special about GPUs, and numbers of threads."""
 
 import ctypes
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -13,6 +14,100 @@ from torch import Tensor
 from ldct.device_slots import Slot, held_slots, lock_folder
 from ldct.errors import InputError
 from ldct.training.parallel import ALONE, Group
+
+MEBI = 2**20
+# Of work on one device: an event in a GPU's queue, or clock and processor time.
+Mark = torch.cuda.Event | tuple[float, float]
+
+
+def is_gpu(device: torch.device) -> bool:
+    """Whether a device is a GPU."""
+    return device.type == "cuda"
+
+
+def gpus_seen() -> list[torch.device]:
+    """GPUs that PyTorch sees; `CUDA_VISIBLE_DEVICES` may hide some."""
+    if not torch.cuda.is_available():
+        return []
+    return [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
+
+
+def enter(device: torch.device) -> None:
+    """Make a GPU this process's own; the counters of its memory exist only then."""
+    if is_gpu(device):
+        torch.cuda.set_device(device)
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until a device has done all that it was given."""
+    if is_gpu(device):
+        torch.cuda.synchronize(device)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that are free on a GPU; None on a CPU, whose memory is not counted here."""
+    return torch.cuda.mem_get_info(device)[0] if is_gpu(device) else None
+
+
+def total_memory_mb(device: torch.device) -> float | None:
+    """Memory of a GPU in MiB; None for a CPU."""
+    if not is_gpu(device):
+        return None
+    return torch.cuda.get_device_properties(device).total_memory / MEBI
+
+
+def peak_gpu_memory_mb(device: torch.device) -> float | None:
+    """Largest memory so far of this process on a GPU, by its allocator, in MiB; None on a CPU."""
+    return torch.cuda.max_memory_allocated(device) / MEBI if is_gpu(device) else None
+
+
+def give_back_memory() -> None:
+    """Give cached memory of a GPU back, after it ran out."""
+    torch.cuda.empty_cache()
+
+
+def random_numbers(device: torch.device) -> dict[str, Tensor]:
+    """State of PyTorch's generators, for a checkpoint."""
+    state = {"random": torch.get_rng_state()}
+    if is_gpu(device):
+        state["random_device"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def set_random_numbers(state: dict[str, Any], device: torch.device) -> None:
+    """Put a state from `random_numbers` in place."""
+    torch.set_rng_state(state["random"])
+    if is_gpu(device):
+        torch.cuda.set_rng_state(state["random_device"], device)
+
+
+@contextmanager
+def own_random_numbers(device: torch.device) -> Iterator[None]:
+    """Leave PyTorch's generators after the block as they were before."""
+    with torch.random.fork_rng([device] if is_gpu(device) else []):
+        yield
+
+
+def autocast(device: torch.device, on: bool, **more: bool) -> torch.autocast:
+    """Networks in bf16 where `on`, else in the type of their weights."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=on, **more)
+
+
+def mark(device: torch.device) -> Mark:
+    """This moment of work on a device; on a GPU an event in its queue, which nothing waits for."""
+    if not is_gpu(device):
+        return time.perf_counter(), time.process_time()
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event
+
+
+def seconds_between(begun: Mark, ended: Mark) -> tuple[float, float | None]:
+    """Seconds on the clock and of the processor; on a GPU on its own clock, and None."""
+    if isinstance(begun, tuple):
+        return ended[0] - begun[0], ended[1] - begun[1]
+    ended.synchronize()
+    return begun.elapsed_time(ended) / 1000, None
 
 
 @contextmanager
@@ -38,7 +133,7 @@ def hold_device(
             f"the workflow grants {gpus} GPU for {group.local_size} processes, expected one for "
             f"each; run with --resources gpu={group.local_size}, or lower engine.processes"
         )
-    devices = [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
+    devices = gpus_seen()
     names = [gpu_identity(device) for device in devices]
     with ExitStack() as stack:
         slots = []
@@ -47,7 +142,7 @@ def hold_device(
             slots = stack.enter_context(held)
         slot = share_slots(slots, group)
         device = devices[slot.device]
-        torch.cuda.set_device(device)
+        enter(device)
         place = f"slot {slot.number + 1} of {jobs_per_gpu}"
         print(f"{_process(group)}running on {describe_device(device)}, {place}", file=sys.stderr)
         yield device
@@ -69,7 +164,7 @@ def _process(group: Group) -> str:
 
 def uses_gpu(wish: str, gpus: int) -> bool:
     """Whether a wish ends on a GPU; InputError where "cuda" cannot be had."""
-    available = torch.cuda.is_available() and gpus > 0
+    available = bool(gpus_seen()) and gpus > 0
     if wish == "cuda" and not available:
         reason = "the workflow grants no GPU" if gpus < 1 else "PyTorch sees no CUDA device"
         raise InputError(
@@ -86,7 +181,7 @@ def gpu_identity(device: torch.device) -> str:
 
 def describe_device(device: torch.device) -> str:
     """Device for logs and records: "cpu", or number, model and identity of a GPU."""
-    if device.type != "cuda":
+    if not is_gpu(device):
         return str(device)
     return f"{device} ({torch.cuda.get_device_name(device)}, {gpu_identity(device)})"
 
@@ -94,9 +189,9 @@ def describe_device(device: torch.device) -> str:
 def device_record(device: torch.device) -> dict[str, Any]:
     """What a provenance record says of the device, at the end of a job."""
     record: dict[str, Any] = {"device": describe_device(device)}
-    if device.type == "cuda":
-        peak = torch.cuda.max_memory_allocated(device)
-        record["peak_gpu_memory_mb"] = round(peak / 2**20, 1)
+    peak = peak_gpu_memory_mb(device)
+    if peak is not None:
+        record["peak_gpu_memory_mb"] = round(peak, 1)
     return record
 
 
@@ -104,14 +199,19 @@ def device_record(device: torch.device) -> dict[str, Any]:
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
-def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Copy a tensor of the host's memory to a device; the host does not wait for the device.
+def backend_of(on_gpu: bool) -> str:
+    """Backend of several processes: signals and numbers go by gloo, pixels' work by NCCL."""
+    return "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
 
-    From pageable memory it would wait for all that a GPU still has to do.
-    """
-    if device.type == "cuda":
-        tensor = tensor.pin_memory()
-    return tensor.to(device, non_blocking=True)
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor of the host's memory to a device; the host does not wait for the device."""
+    return pinned(tensor, device).to(device, non_blocking=True)
+
+
+def pinned(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor that a GPU can fetch by itself: from other memory the host would wait for it."""
+    return tensor.pin_memory() if is_gpu(device) else tensor
 
 
 def keep_freed_memory() -> None:

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from ldct.errors import InputError
-from ldct.training.options import CHANGE_BITS
+from ldct.torch_build import CHANGE_BITS
+from ldct.training.devices import autocast, is_gpu
 
 # cuBLAS is deterministic with workspaces of a fixed size alone (CUDA documentation).
 CUBLAS_WORKSPACE = ":4096:8"
@@ -29,7 +30,6 @@ class Engine:
     The others do not:
     volumes_on_device : gather tiles on the GPU; "auto" where the volumes fit into half its memory.
     workers : threads that gather tiles ahead.
-    tensorboard : write TensorBoard event files beside the history.
     """
 
     compile: bool = False
@@ -39,7 +39,6 @@ class Engine:
     deterministic: bool = False
     volumes_on_device: bool | str = "auto"
     workers: int = 0
-    tensorboard: bool = False
 
     def result_options(self) -> dict[str, Any]:
         """The options that may change bits, for fingerprints and provenance."""
@@ -54,7 +53,7 @@ def resolve_engine(engine: Engine, device: torch.device) -> Engine:
 
     `volumes_on_device: auto` is left for `volumes_fit`. Raises InputError for CUDA graphs on a CPU.
     """
-    on_gpu = device.type == "cuda"
+    on_gpu = is_gpu(device)
     if engine.cuda_graphs and not on_gpu:
         raise InputError(
             f"engine.cuda_graphs: found true on the device '{device}', expected a CUDA device; set "
@@ -66,12 +65,13 @@ def resolve_engine(engine: Engine, device: torch.device) -> Engine:
 
 
 @contextmanager
-def engine_settings(engine: Engine, device: torch.device) -> Iterator[None]:
+def engine_settings(engine: Engine, device: torch.device, *, search: bool = True) -> Iterator[None]:
     """Set PyTorch's switches of TF32 and determinism for the duration of the block.
 
-    engine : from `resolve_engine`. PyTorch's own default lets convolutions of float32 run in TF32.
+    engine : from `resolve_engine`. search : for the fastest convolution, where not deterministic.
+    PyTorch's own default lets convolutions of float32 run in TF32.
     """
-    if device.type != "cuda":
+    if not is_gpu(device):
         yield
         return
     if engine.deterministic:
@@ -80,7 +80,8 @@ def engine_settings(engine: Engine, device: torch.device) -> Iterator[None]:
     before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic
     deterministic_before = torch.are_deterministic_algorithms_enabled()
     matmul.allow_tf32 = cudnn.allow_tf32 = engine.tf32
-    cudnn.benchmark, cudnn.deterministic = not engine.deterministic, engine.deterministic
+    cudnn.benchmark = search and not engine.deterministic
+    cudnn.deterministic = engine.deterministic
     torch.use_deterministic_algorithms(engine.deterministic)
     try:
         yield
@@ -100,9 +101,7 @@ def step_settings(engine: Engine, device: torch.device, precision: str) -> Itera
         torch.compiler.cudagraph_mark_step_begin()
     # Without the cache of cast weights: it would hide every update within the step from the
     # networks. Casting them again costs no measurable time on a CPU.
-    with torch.autocast(
-        device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False
-    ):
+    with autocast(device, precision == "bf16", cache_enabled=False):
         yield
 
 

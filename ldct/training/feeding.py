@@ -16,14 +16,16 @@ from ldct.data.tiles import COLUMN, ROW, SLICE, VOLUME, gather_tiles, release_pa
 from ldct.data.volumes import Volume
 from ldct.scaling import Scaling
 from ldct.training.chain import Level, apply_levels, stack_inputs
-from ldct.training.devices import to_device
+from ldct.training.devices import free_memory, pinned, to_device
 from ldct.training.parallel import ALONE, Group, part_of
-from ldct.training.sampling import STREAMS, BatchSampler
+from ldct.training.recipe import steps_per_epoch
 from ldct.training.steps import Batch
 
 # Rows of the tile table [batch, 4] to LDCT and NDCT tiles, int16 HU [batch, row, column].
 Cutter = Callable[[np.ndarray], tuple[Tensor, Tensor]]
 
+# Streams keep the batches of the generator and of its critic independent of each other.
+STREAMS = {"generator": 0, "critic": 1}
 BATCHES_AHEAD = 2
 # What may be mapped before it is given back: host memory stays bounded on any data set.
 MAPPED_BYTES = 2**30
@@ -76,6 +78,34 @@ def batch_reader(
     return read
 
 
+class BatchSampler:
+    """Batches of tile rows; each epoch is one permutation of all tiles.
+
+    Any step can be asked for at any time, so a resumed training draws what an uninterrupted one
+    would have drawn. Shuffling is by the counter-based Philox generator, keyed on seed, stream
+    and epoch.
+    """
+
+    def __init__(self, tiles: int, batch: int, seed: int, stream: str) -> None:
+        self.tiles = tiles
+        self.batch = batch
+        self.key = (seed, STREAMS[stream])
+        self._epoch = -1
+        self._order = np.empty(0, dtype=np.int64)
+
+    def rows(self, step: int) -> np.ndarray:
+        """Rows of the tile table for batch `step` (0, 1, ...): int64 [<= batch]."""
+        epoch, place = divmod(step, steps_per_epoch(self.tiles, self.batch))
+        if epoch != self._epoch:
+            self._order = self._permutation(epoch)
+            self._epoch = epoch
+        return self._order[place * self.batch : (place + 1) * self.batch]
+
+    def _permutation(self, epoch: int) -> np.ndarray:
+        seed = np.random.SeedSequence([*self.key, epoch])
+        return np.random.Generator(np.random.Philox(seed)).permutation(self.tiles)
+
+
 def to_unit(tiles_hu: Tensor, scaling: Scaling, device: torch.device) -> Tensor:
     """int16 HU [batch, row, column] to float32 network units [batch, 1, row, column] on device."""
     return scaling.to_unit(tiles_hu.to(device, non_blocking=True).float()).unsqueeze(1)
@@ -95,9 +125,7 @@ def host_cutter(volumes: Sequence[Volume], size: int, device: torch.device) -> C
         if mapped >= MAPPED_BYTES:
             mapped = 0
             release_pages([array for dose in doses for array in dose])
-        if device.type == "cuda":
-            return low.pin_memory(), normal.pin_memory()
-        return low, normal
+        return pinned(low, device), pinned(normal, device)
 
     return cut
 
@@ -146,9 +174,9 @@ def volumes_fit(volumes: Sequence[Volume], device: torch.device) -> bool:
 
     False on a CPU: the files are in the page cache there, and a copy would only take memory.
     """
-    if device.type != "cuda":
+    free = free_memory(device)
+    if free is None:
         return False
-    free, _ = torch.cuda.mem_get_info(device)
     wanted = sum(volume.quarter.nbytes + volume.full.nbytes for volume in volumes)
     return wanted <= DEVICE_SHARE * free
 

@@ -1,32 +1,68 @@
-"""What people see of a training: rows of `history.csv`, the progress line, event files."""
+"""What people see of a training: rows of `history.csv` and the progress line."""
 
 import csv
 import io
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from ldct.errors import InputError
-from ldct.training.finite import FiniteWatch
 from ldct.training.parallel import ALONE, Group
 from ldct.training.state import Training
 from ldct.training.validation import Validation
 
 LOG_EVERY = 10
+REMEDY = (
+    "expected a finite number; lower recipe.learning_rate or use precision fp32 (a changed setting "
+    "trains from step 0; until then the checkpoint of the last good step stays)"
+)
+
+
+class FiniteWatch:
+    """Remembers, on the device, at which step each loss term was first not finite."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.names: list[str] = []
+        self.first_bad: Tensor | None = None
+
+    def look(self, terms: Mapping[str, Tensor], step: int) -> None:
+        """Note the terms of one step; nothing is read back from the device."""
+        bad = ~torch.stack([value.isfinite() for value in terms.values()])
+        if self.first_bad is None:
+            self.names = list(terms)
+            self.first_bad = torch.full_like(bad, -1, dtype=torch.int64)
+        self.first_bad = torch.where(bad & (self.first_bad < 0), step, self.first_bad)
+
+    def check(self) -> None:
+        """Raise InputError naming the term that was the first not to be finite, and the step."""
+        if self.first_bad is None:
+            return
+        steps = self.first_bad.tolist()
+        found = [(step, name) for name, step in zip(self.names, steps, strict=True) if step >= 0]
+        if found:
+            step, name = min(found, key=lambda one: one[0])
+            raise InputError(
+                f"{self.model}: loss term '{name}' is not finite from step {step} on; {REMEDY}"
+            )
+
+
+def check_state(tensors: Sequence[Tensor], model: str, step: int) -> None:
+    """Raise InputError where weights, statistics or moments are not finite after `step` steps."""
+    if tensors and not bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all()):
+        raise InputError(
+            f"{model}: weights or optimiser state are not finite after step {step - 1}; {REMEDY}"
+        )
 
 
 class Observer:
     """Keeps the history, the time and the search for values that are not finite.
 
     training : brought up to date in place. batch : tiles of a generator step. total : steps.
-    events : from `event_writer`, or None. group : the processes that train together; the first
-        one validates, and the processor time is that of all.
+    group : the processes that train together; the first one validates, and the processor time is
+        that of all.
     """
 
     def __init__(
@@ -36,14 +72,12 @@ class Observer:
         batch: int,
         total: int,
         validation: Validation | None,
-        events: Any,
         group: Group = ALONE,
     ) -> None:
         self.training = training
         self.batch = batch
         self.total = total
         self.validation = validation
-        self.events = events
         self.group = group
         self.watch = FiniteWatch(model)
         self.first = training.step
@@ -68,8 +102,6 @@ class Observer:
         if validate and self.group.is_first:
             row |= self.validation.score(self.training.network)
         self.training.history.append(row)
-        if self.events is not None:
-            write_events(self.events, row)
         speed = (done - self.first) * self.batch / max(self.take_time(), 1e-9)
         shown = {name: f"{value:.3g}" for name, value in row.items() if name != "step"}
         return shown | {"tiles/s": f"{speed:.0f}"}
@@ -105,40 +137,3 @@ def as_csv(history: Sequence[Mapping[str, float]]) -> str:
     writer.writeheader()
     writer.writerows(history)
     return stream.getvalue()
-
-
-def event_writer(folder: Path, first_step: int) -> Any:
-    """A TensorBoard writer of `folder`; events of `first_step` and later are taken back.
-
-    Raises InputError where the package is not installed.
-    """
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise InputError(
-            "engine.tensorboard: found true, but the package tensorboard is not installed; install "
-            f"it (`{sys.executable} -m pip install tensorboard`), or set engine.tensorboard: false"
-        ) from None
-    return SummaryWriter(str(folder), purge_step=first_step)
-
-
-def write_events(writer: Any, row: Mapping[str, float]) -> None:
-    """Add one row of the history; a full disk costs event files, not the training."""
-    with _warning_of_events():
-        for name, value in row.items():
-            if name != "step":
-                writer.add_scalar(name, value, row["step"])
-
-
-def close_events(writer: Any) -> None:
-    """Write what is left and close the file; a full disk costs no more here."""
-    with _warning_of_events():
-        writer.close()
-
-
-@contextmanager
-def _warning_of_events() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        print(f"warning: TensorBoard event file not written ({error})", file=sys.stderr)

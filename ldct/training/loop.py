@@ -17,9 +17,14 @@ from ldct.files import read_json, write_json, write_text
 from ldct.progress import track
 from ldct.scaling import Scaling
 from ldct.training.chain import Level
-from ldct.training.checkpoint import keep_checkpoint, newest_checkpoint, remove_superseded
+from ldct.training.checkpoint import (
+    keep_checkpoint,
+    newest_checkpoint,
+    remove_superseded,
+    stop_on_signal,
+)
 from ldct.training.critics import Critic, make_critic
-from ldct.training.devices import describe_device
+from ldct.training.devices import backend_of, describe_device, is_gpu
 from ldct.training.engine import (
     Engine,
     compile_network,
@@ -28,8 +33,7 @@ from ldct.training.engine import (
     step_settings,
 )
 from ldct.training.feeding import batch_reader, volumes_fit
-from ldct.training.finite import check_state
-from ldct.training.history import Observer, as_csv, close_events, event_writer
+from ldct.training.history import Observer, as_csv, check_state
 from ldct.training.losses import Features
 from ldct.training.matching import wants_matching, with_common_weights, with_matched_weights
 from ldct.training.networks import build_network, save_weights
@@ -39,14 +43,18 @@ from ldct.training.parallel import (
     Group,
     Part,
     add_up_terms,
-    backend_of,
     check_batch,
     part_of,
     with_common_statistics,
 )
 from ldct.training.perceptual import load_features
-from ldct.training.recipe import learning_rate_at, make_optimizer, set_learning_rate, total_steps
-from ldct.training.sampling import batch_length
+from ldct.training.recipe import (
+    batch_length,
+    learning_rate_at,
+    make_optimizer,
+    set_learning_rate,
+    total_steps,
+)
 from ldct.training.state import (
     Training,
     random_state,
@@ -56,7 +64,6 @@ from ldct.training.state import (
     state_tensors,
 )
 from ldct.training.steps import Batch, adversarial_step, content_step
-from ldct.training.stopping import stop_on_signal
 from ldct.training.validation import Validation
 
 WEIGHTS, RECORD = "weights.safetensors", "training.json"
@@ -120,11 +127,7 @@ def train_stage(
             restore(training, checkpoint, device)
         make_equal(training, fingerprint, group)
         stage = with_common_weights(stage, matched, group)
-        events = None
-        if engine.tensorboard and group.is_first:
-            events = event_writer(folder / "events", training.step)
-            stack.callback(close_events, events)
-        observer = Observer(training, model, recipe["batch"], total, validation, events, group)
+        observer = Observer(training, model, recipe["batch"], total, validation, group)
 
         def part_of_batch(number: int) -> Part:
             return part_of(group, batch_length(len(tiles), recipe["batch"], number))
@@ -159,7 +162,7 @@ def train_stage(
         "engine": {**asdict(engine), "volumes_on_device": on_device},
         "processes": group.size,
         "devices": group.texts(describe_device(device)),
-        "backend": backend_of(device.type == "cuda") if group.several else None,
+        "backend": backend_of(is_gpu(device)) if group.several else None,
     }
     if group.is_first:
         write_results(folder, stage, training, record)
@@ -175,7 +178,7 @@ def start_training(
 ) -> Training:
     """Network, critic and optimisers before the first step."""
     network = build_network(stage["network"], seed, stage["model"])
-    network = with_common_statistics(network, group, device)
+    network = with_common_statistics(network, group, is_gpu(device))
     network = network.to(device, memory_format=torch.channels_last).train()
     critic = make_critic(stage, seed, device, engine.fused_optimizer, group)
     compile_network(network, engine)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ldct.training.sharpness import sharpness_loss
+from ldct.training.devices import autocast
 
 # An image to its feature maps.
 Features = Callable[[Tensor], Sequence[Tensor]]
@@ -15,6 +15,9 @@ Features = Callable[[Tensor], Sequence[Tensor]]
 SSIM_SIGMA = 1.5
 SSIM_RADIUS = 5
 SSIM_K1, SSIM_K2 = 0.01, 0.03
+SHARPNESS_WINDOW = 7
+# Keeps the square root's derivative finite where the image is flat.
+SHARPNESS_EPSILON = 1e-6
 
 
 def dssim(prediction: Tensor, target: Tensor) -> Tensor:
@@ -25,7 +28,7 @@ def dssim(prediction: Tensor, target: Tensor) -> Tensor:
     SSIM of Wang et al. 2004: Gaussian window of 11 x 11 pixels with sigma 1.5, mean over the pixels
     that the whole window fits around.
     """
-    with torch.autocast(prediction.device.type, enabled=False):
+    with autocast(prediction.device, False):
         a, b = (image.float().flatten(0, 1).unsqueeze(1) for image in (prediction, target))
         maps = torch.cat([a, b, a * a, b * b, a * b])
         mean_a, mean_b, mean_aa, mean_bb, mean_ab = _gaussian_mean(maps).chunk(5)
@@ -43,6 +46,34 @@ def _gaussian_mean(maps: Tensor) -> Tensor:
     return functional.conv2d(
         functional.conv2d(maps, window[None, None, :, None]), window[None, None, None]
     )
+
+
+def sharpness_map(image: Tensor) -> Tensor:
+    """Mean gradient magnitude around each pixel.
+
+    image : [batch, channel, row, column] in network units, at least 9 x 9 pixels. The magnitude is
+    Sobel's in units per pixel, averaged over 7 x 7 pixels; pixels without a whole window are left
+    out, so the map is 8 pixels smaller on a side.
+    """
+    planes = image.flatten(0, 1).unsqueeze(1)
+    slopes = functional.conv2d(planes, sobel_kernels(image))
+    magnitude = torch.sqrt((slopes**2).sum(dim=1, keepdim=True) + SHARPNESS_EPSILON)
+    return functional.avg_pool2d(magnitude, SHARPNESS_WINDOW, stride=1)
+
+
+def sobel_kernels(image: Tensor) -> Tensor:
+    """Sobel's slopes per pixel across and down, [2, 1, 3, 3], of the dtype and device of `image`.
+
+    Computed on the device: a copy from the host would wait for it.
+    """
+    offsets = torch.arange(-1, 2, dtype=image.dtype, device=image.device)
+    across = torch.outer(2 - offsets.abs(), offsets) / 8
+    return torch.stack([across, across.T]).unsqueeze(1)
+
+
+def sharpness_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean squared difference of two images' sharpness maps."""
+    return functional.mse_loss(sharpness_map(prediction), sharpness_map(target))
 
 
 # Mean over batch, channels, rows and columns: a weight means the same at every tile size.

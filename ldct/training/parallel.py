@@ -193,32 +193,27 @@ def add_up_terms(terms: dict[str, Tensor], group: Group) -> dict[str, Tensor]:
     return dict(zip(terms, values.unbind(), strict=True))
 
 
-def with_common_statistics(network: nn.Module, group: Group, device: torch.device) -> nn.Module:
+def with_common_statistics(network: nn.Module, group: Group, on_gpu: bool) -> nn.Module:
     """The network with batch norm over all processes' rows, on GPUs.
 
     PyTorch has none on a CPU: there each process normalises by its own rows.
     """
-    if not group.several or device.type != "cuda":
+    if not group.several or not on_gpu:
         return network
     return nn.SyncBatchNorm.convert_sync_batchnorm(network)
 
 
 @contextmanager
-def joined(rank: int, size: int, local: tuple[int, int], on_gpu: bool) -> Iterator[Group]:
+def joined(rank: int, size: int, local: tuple[int, int], backend: str) -> Iterator[Group]:
     """The group of processes that torchrun started, for one block; `ALONE` for size 1."""
     if size == 1:
         yield ALONE
         return
-    dist.init_process_group(backend_of(on_gpu), timeout=PATIENCE)
+    dist.init_process_group(backend, timeout=PATIENCE)
     try:
         yield Group(rank, size, *local)
     finally:
         dist.destroy_process_group()
-
-
-def backend_of(on_gpu: bool) -> str:
-    """Backends by place of the tensor: signals and numbers travel by gloo, pixels' work by NCCL."""
-    return "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
 
 
 def check_batch(batch: int, size: int, model: str) -> None:

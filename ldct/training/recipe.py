@@ -7,14 +7,23 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from ldct.training.sampling import steps_per_epoch
-
 
 def total_steps(recipe: Mapping[str, Any], tiles: int) -> int:
     """Generator steps of a recipe: `steps` where given, else `epochs` over all tiles."""
     if "steps" in recipe:
         return recipe["steps"]
     return recipe["epochs"] * steps_per_epoch(tiles, recipe["batch"])
+
+
+def steps_per_epoch(tiles: int, batch: int) -> int:
+    """Number of batches in which each of `tiles` tiles appears once (the last may be short)."""
+    return -(-tiles // batch)
+
+
+def batch_length(tiles: int, batch: int, step: int) -> int:
+    """Tiles in batch `step` (0, 1, ...): `batch`, but for the last one of each epoch."""
+    place = step % steps_per_epoch(tiles, batch)
+    return min(batch, tiles - place * batch)
 
 
 def make_optimizer(

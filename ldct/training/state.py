@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ldct.training.critics import Critic
+from ldct.training.devices import own_random_numbers, random_numbers, set_random_numbers
 
 
 @dataclass
@@ -60,10 +61,8 @@ def snapshot(
         "seconds": training.seconds,
         "cpu_seconds": training.cpu_seconds,
         "restarts": training.restarts,
-        "random": torch.get_rng_state(),
+        **random_numbers(device),
     }
-    if device.type == "cuda":
-        state["random_device"] = torch.cuda.get_rng_state(device)
     if training.critic is not None:
         state["critic"] = training.critic.network.state_dict()
         state["critic_optimizer"] = training.critic.optimizer.state_dict()
@@ -83,16 +82,13 @@ def restore(training: Training, state: dict[str, Any], device: torch.device) -> 
     training.summed = state["summed"]
     training.seconds, training.cpu_seconds = state["seconds"], state["cpu_seconds"]
     training.restarts = state["restarts"] + 1
-    torch.set_rng_state(state["random"])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state["random_device"], device)
+    set_random_numbers(state, device)
 
 
 @contextmanager
 def random_state(seed: int, purpose: str, device: torch.device) -> Iterator[None]:
     """PyTorch's random numbers (dropout) from a seed of the training's own, for one block."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
+    with own_random_numbers(device):
         torch.manual_seed(zlib.crc32(f"{seed}/{purpose}/steps".encode()))
         yield
 

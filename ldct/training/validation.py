@@ -12,6 +12,7 @@ from ldct.evaluation.metrics import slice_scores
 from ldct.evaluation.protocol import Protocol
 from ldct.scaling import Scaling
 from ldct.training.chain import Level, apply_levels
+from ldct.training.devices import autocast
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def make_validation(
         rows = []
         for low_hu, normal_hu in zip(low, normal, strict=True):
             image = torch.from_numpy(low_hu.astype(np.float32))[None, None].to(device)
-            with torch.no_grad(), torch.autocast(device.type, enabled=False):
+            with torch.no_grad(), autocast(device, False):
                 predicted = scaling.to_hu(apply_levels(levels, scaling.to_unit(image)))
             rows.append(slice_scores(predicted[0, 0].cpu().numpy(), normal_hu, protocol))
         network.train(was_training)

@@ -41,7 +41,7 @@ rule train:
         " --upstream-weights {input.upstream} {params.perceptual} --volumes {params.volumes} --tiles {input.tiles}"
         " --seed {wildcards.seed} {params.options} --checkpoint-every {resources.checkpoint_every}"
         " --workers {resources.workers} --volumes-on-device {resources.volumes_on_device}"
-        f" --tensorboard {{resources.tensorboard}}{DEVICE} --output {{params.folder}}"
+        f"{DEVICE} --output {{params.folder}}"
 
 
 rule denoise_network:

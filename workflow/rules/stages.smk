@@ -1,7 +1,6 @@
 """What rules need to know of stages: settings, weights, how a training is started and judged."""
 
 import shlex
-import shutil
 
 from ldct.files import read_yaml
 from ldct.registry import find_methods
@@ -11,8 +10,7 @@ from ldct.stages import (
     requested_memory_mb,
     resolve_models,
 )
-from ldct.torch_build import built_for_cuda
-from ldct.training.options import CHANGE_BITS
+from ldct.torch_build import CHANGE_BITS, gpus_of_a_job
 
 SCALING = "--window {} {}{}".format(
     *SETTINGS["scaling"]["window"], " --clip" if SETTINGS["scaling"]["clip"] else ""
@@ -38,17 +36,12 @@ def include_rules_of_methods():
             SETTINGS["broken"][method] = " ".join(problem.split())
 
 
-def gpus():
-    """GPUs one job asks for: 1 where networks may run on one, else 0."""
-    if SETTINGS["device"] == "cpu":
-        return 0
-    found = shutil.which("nvidia-smi") and built_for_cuda()
-    return 1 if SETTINGS["device"] == "cuda" or found else 0
-
-
 def on_device(count=1):
     """Resources of jobs with networks on up to `count` GPUs, and the device that was asked for."""
-    return {"gpu": gpus() * count, **chosen("device", "jobs_per_gpu")}
+    return {
+        "gpu": gpus_of_a_job(SETTINGS["device"]) * count,
+        **chosen("device", "jobs_per_gpu"),
+    }
 
 
 # Options of verbs that run networks; resources, so that another device makes nothing anew.
@@ -93,13 +86,12 @@ def training_options():
 def training_resources():
     """What a training's result does not depend on: as params, a new value would retrain it."""
     engine = SETTINGS["engine"]
-    switches = ("volumes_on_device", "tensorboard")
     return {
         **on_device(engine["processes"]),
         "start": training_start(),
         "checkpoint_every": SETTINGS["checkpoint_every"],
         "workers": engine["workers"],
-        **{key: str(engine[key]).lower() for key in switches},
+        "volumes_on_device": str(engine["volumes_on_device"]).lower(),
     }
 
 
