@@ -7,9 +7,9 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-from ldct.configuration import check_source, resolve_run
-from ldct.errors import InputError
-from ldct.held_files import release_stale_lock
+from ldct.configuration.resolve import check_source, resolve_run
+from ldct.common.errors import InputError
+from ldct.common.held_files import release_stale_lock
 
 min_version("9.0")
 
@@ -45,19 +45,20 @@ for name, problem in SETTINGS["broken"].items():
     print(f"warning: {name} is left out: {problem}", file=sys.stderr)
 
 
+include: "workflow/rules/configuration.smk"
 include: "workflow/rules/data.smk"
-include: "workflow/rules/weights.smk"
-include: "workflow/rules/methods.smk"
+include: "workflow/rules/pretrained.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/denoising.smk"
 include: "workflow/rules/controls.smk"
-include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/metrics.smk"
+include: "workflow/rules/table1.smk"
 include: "workflow/rules/calibration.smk"
-include: "workflow/rules/image_quality.smk"
 include: "workflow/rules/texture.smk"
 include: "workflow/rules/lesions.smk"
 include: "workflow/rules/detectability.smk"
 include: "workflow/rules/cost.smk"
-include: "workflow/rules/report.smk"
-include: "workflow/rules/training_report.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pydicom
 
-from ldct.data.aapm_writer import series_folder, write_series
-from ldct.data.dicom import survey_folder
-from ldct.data.inventory import index_dataset
+from ldct.data.dicom.aapm_writer import series_folder, write_series
+from ldct.data.dicom.inventory import index_dataset
+from ldct.data.dicom.reading import survey_folder
 from ldct.data.volumes import read_index, write_volume
 
 PATIENT = "L901"

@@ -19,9 +19,9 @@ from skimage.transform import iradon, radon
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ldct.data.dose import DoseSettings, simulate_quarter_dose
-from ldct.data.fan_beam import FanBeamGeometry
-from ldct.data.projector import filtered_backproject, forward_project
+from ldct.data.dose.fan_beam import FanBeamGeometry
+from ldct.data.dose.projector import filtered_backproject, forward_project
+from ldct.data.dose.simulate import DoseSettings, simulate_quarter_dose
 
 SIZE = 512
 PIXEL_MM = 0.7

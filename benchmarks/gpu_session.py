@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ldct.files import write_text
+from ldct.common.files import write_text
 
 REPOSITORY = Path(__file__).parents[1]
 ABOUT = (

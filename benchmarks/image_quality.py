@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from ldct.evaluation.full_reference import gmsd, vif
-from ldct.evaluation.metrics import slice_scores
-from ldct.evaluation.perceptual_metric import Lpips, lpips
-from ldct.evaluation.protocol import load_protocol
-from ldct.evaluation.tissues import tissue_fidelity
-from ldct.method_check import synthetic_pair
+from ldct.method_check.pair import synthetic_pair
+from ldct.metrics.full_reference import gmsd, vif
+from ldct.metrics.lpips import Lpips, lpips
+from ldct.metrics.pixelwise import slice_scores
+from ldct.metrics.protocol import load_protocol
+from ldct.metrics.tissues import tissue_fidelity
 
 PAPER_SLICES, METHODS, CORES = 844, 9, 2
 # ldct-benchmark: PSNR 9.9, SSIM 23.6, VIF 143, RMSE 0.4 ms; RED-CNN's code: all three 125 ms.

@@ -26,14 +26,14 @@ import torch
 from measuring import add_device_options, clock, unit_of
 from torch import nn
 
+from ldct.common.scaling import Scaling
+from ldct.configuration.registry import find_methods
+from ldct.configuration.stages import resolve_models
+from ldct.cost.probes import peak_memory_mb
 from ldct.denoising.network import denoise_slices, plan_inference
-from ldct.probes import peak_memory_mb
-from ldct.registry import find_methods
-from ldct.scaling import Scaling
-from ldct.stages import resolve_models
-from ldct.training.chain import Level
-from ldct.training.devices import enter, hold_device, limit_threads
-from ldct.training.networks import build_network
+from ldct.devices.choice import enter, hold_device, limit_threads
+from ldct.networks.chain import Level
+from ldct.networks.files import build_network
 
 REPOSITORY = Path(__file__).parents[1]
 SCALING = Scaling(-160.0, 240.0, clip=True)

@@ -11,9 +11,9 @@ from scipy.ndimage import gaussian_filter
 from torch.nn import functional
 
 from ldct.data.volumes import Volume
-from ldct.denoising.network_cost import multiply_adds
-from ldct.training.engine import Engine, engine_settings, resolve_engine
-from ldct.training.networks import build_network
+from ldct.devices.engine import Engine, engine_settings, resolve_engine
+from ldct.networks.cost import multiply_adds
+from ldct.networks.files import build_network
 
 SIDE = 512
 SLAB = 16

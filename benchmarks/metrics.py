@@ -13,8 +13,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from ldct.evaluation.metrics import slice_scores
-from ldct.evaluation.protocol import load_protocol
+from ldct.metrics.pixelwise import slice_scores
+from ldct.metrics.protocol import load_protocol
 
 PROTOCOL = Path(__file__).parents[1] / "config" / "protocols" / "abdomen.yaml"
 ROUNDS = 15

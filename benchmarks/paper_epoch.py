@@ -20,14 +20,14 @@ from measuring import (
     made_up_volumes,
 )
 
-from ldct.files import read_json, read_yaml
-from ldct.plan_counts import KEPT_SHARE
-from ldct.probes import options_on
-from ldct.registry import find_methods
-from ldct.scaling import Scaling
-from ldct.stages import resolve_models
-from ldct.training.devices import device_record, hold_device, limit_threads
-from ldct.training.engine import resolve_engine
+from ldct.common.files import read_json, read_yaml
+from ldct.common.scaling import Scaling
+from ldct.configuration.registry import find_methods
+from ldct.configuration.stages import resolve_models
+from ldct.cost.probes import options_on
+from ldct.devices.choice import device_record, hold_device, limit_threads
+from ldct.devices.engine import resolve_engine
+from ldct.plan.counts import KEPT_SHARE
 from ldct.training.loop import is_trained, train_stage
 
 REPOSITORY = Path(__file__).parents[1]

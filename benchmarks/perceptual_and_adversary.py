@@ -11,12 +11,12 @@ from pathlib import Path
 
 import torch
 
-from ldct.files import read_yaml
-from ldct.micro_benchmark import Setup, measure_pairs
-from ldct.registry import find_methods
-from ldct.stages import resolve_models
-from ldct.training.devices import hold_device, limit_threads
-from ldct.training.engine import Engine, resolve_engine
+from ldct.common.files import read_yaml
+from ldct.configuration.registry import find_methods
+from ldct.configuration.stages import resolve_models
+from ldct.cost.micro_benchmark import Setup, measure_pairs
+from ldct.devices.choice import hold_device, limit_threads
+from ldct.devices.engine import Engine, resolve_engine
 
 REPOSITORY = Path(__file__).parents[1]
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ldct.common.scaling import Scaling
 from ldct.data.volumes import load_volume
-from ldct.scaling import Scaling
-from ldct.training.devices import limit_threads
+from ldct.devices.choice import limit_threads
+from ldct.pretrained.perceptual import load_features
 from ldct.training.loop import batch_reader
 from ldct.training.matching import MATCHED_BATCHES, gradient_norm
-from ldct.training.perceptual import load_features
 
 THREE = ["relu1_2", "relu2_2", "relu3_3"]
 CASES = [

@@ -18,11 +18,11 @@ import numpy as np
 import pydicom
 import torch
 
+from ldct.common.files import read_json
+from ldct.common.scaling import Scaling
 from ldct.data.tiles import COLUMN, ROW, SLICE, VOLUME, gather_tiles
 from ldct.data.volumes import load_volume, read_index
-from ldct.files import read_json
-from ldct.scaling import Scaling
-from ldct.training.devices import limit_threads
+from ldct.devices.choice import limit_threads
 from ldct.training.feeding import batch_reader
 
 BATCH = 32

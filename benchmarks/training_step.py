@@ -41,16 +41,16 @@ from measuring import (
 )
 from torch.utils.data import DataLoader, Dataset
 
+from ldct.common.files import read_json
+from ldct.common.scaling import Scaling
+from ldct.configuration.registry import find_methods
+from ldct.configuration.stages import resolve_models
 from ldct.data.tiles import COLUMN, ROW, SLICE, VOLUME
 from ldct.data.volumes import Volume, load_volume
-from ldct.files import read_json
-from ldct.registry import find_methods
-from ldct.scaling import Scaling
-from ldct.stages import resolve_models
-from ldct.training.devices import enter, hold_device, limit_threads
-from ldct.training.engine import Engine
+from ldct.devices.choice import enter, hold_device, limit_threads
+from ldct.devices.engine import Engine
+from ldct.networks.files import build_network
 from ldct.training.loop import train_stage
-from ldct.training.networks import build_network
 from ldct.training.recipe import make_optimizer
 from ldct.training.validation import Validation
 

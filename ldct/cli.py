@@ -10,42 +10,46 @@ from pathlib import Path
 from typing import TextIO
 
 from ldct import __version__
-from ldct.commands import (
-    calibration,
-    claims,
-    controls,
-    cost,
-    data,
-    denoising,
-    detectability,
-    evaluation,
-    image_quality,
-    lesions,
-    methods,
-    reporting,
-    texture,
-    training,
-)
-from ldct.errors import InputError
-from ldct.progress import Tee, warning_of_log
-from ldct.ranks import rank_and_size
+from ldct.calibration import verbs as calibration
+from ldct.claims import verbs as claims
+from ldct.common.errors import InputError
+from ldct.common.progress import Tee, warning_of_log
+from ldct.controls import verbs as controls
+from ldct.cost import verbs as cost
+from ldct.data import verbs as data
+from ldct.denoising import verbs as denoising
+from ldct.detectability import verbs as detectability
+from ldct.devices.ranks import rank_and_size
+from ldct.explain import verbs as explain
+from ldct.figures import verbs as figures
+from ldct.lesions import verbs as lesions
+from ldct.method_check import verbs as method_check
+from ldct.metrics import verbs as metrics
+from ldct.plan import verbs as plan
+from ldct.pretrained import verbs as pretrained
+from ldct.table1 import verbs as table1
+from ldct.texture import verbs as texture
+from ldct.training import verbs as training
 
 # In the order in which `--help` lists them.
 VERB_GROUPS = (
     data,
+    pretrained,
     training,
     denoising,
     controls,
-    evaluation,
+    metrics,
+    table1,
     calibration,
-    image_quality,
     texture,
     lesions,
     detectability,
+    figures,
     cost,
+    plan,
     claims,
-    reporting,
-    methods,
+    explain,
+    method_check,
 )
 
 

@@ -1,1 +1,1 @@
-"""From DICOM files of any supported layout to volumes, tiles and lesions."""
+"""Volumes, tiles and lesions of a data set."""

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ldct.errors import InputError
-from ldct.files import atomic_path
+from ldct.common.errors import InputError
+from ldct.common.files import atomic_path
 
 LESION_COLUMNS = (
     "patient",

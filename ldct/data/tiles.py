@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ldct import provenance
+from ldct.common import provenance
+from ldct.common.errors import InputError
+from ldct.common.files import atomic_path
+from ldct.common.inputs import open_array
+from ldct.common.progress import track
 from ldct.data.volumes import load_volume
-from ldct.errors import InputError
-from ldct.files import atomic_path
-from ldct.inputs import open_array
-from ldct.progress import track
 
 # Columns of the tile table.
 VOLUME, SLICE, ROW, COLUMN = range(4)

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pydicom
 
-from ldct.data.dicom import pixel_digest
-from ldct.data.hounsfield import stored_to_hu
-from ldct.errors import InputError
-from ldct.files import atomic_folder, write_json
-from ldct.inputs import open_array, read_frame, read_volume_info
-from ldct.progress import track
+from ldct.common.errors import InputError
+from ldct.common.files import atomic_folder, write_json
+from ldct.common.inputs import open_array, read_frame, read_volume_info
+from ldct.common.progress import track
+from ldct.data.dicom.hounsfield import stored_to_hu
+from ldct.data.dicom.reading import pixel_digest
 
 DOSES = ("full", "quarter")
 INDEX_COLUMNS = ("patient", "slice", "full_path", "quarter_path")

@@ -1,1 +1,1 @@
-"""Applying a trained or classical denoiser to volumes."""
+"""Networks and classical methods applied to test sets."""

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio
 
-from ldct.errors import InputError
-from ldct.scaling import Scaling
+from ldct.common.errors import InputError
+from ldct.common.scaling import Scaling
 
 
 def import_bm3d() -> ModuleType:

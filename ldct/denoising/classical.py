@@ -24,11 +24,11 @@ from typing import Any
 
 import numpy as np
 
-from ldct.errors import InputError
-from ldct.files import atomic_path, write_json
-from ldct.inputs import open_array, read_mapping
-from ldct.progress import track
-from ldct.provenance import write_record
+from ldct.common.errors import InputError
+from ldct.common.files import atomic_path, write_json
+from ldct.common.inputs import open_array, read_mapping
+from ldct.common.progress import track
+from ldct.common.provenance import write_record
 
 TUNING = ("tuning_slices", "tuning_crop")
 BODY_HU = -300.0  # between lung or fat-free air and soft tissue

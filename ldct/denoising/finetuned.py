@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ldct import provenance
+from ldct.common import provenance
+from ldct.common.inputs import read_mapping
+from ldct.common.progress import track
+from ldct.common.scaling import Scaling
 from ldct.data.volumes import load_volume
 from ldct.denoising.classical import checked_slice, load_denoiser
 from ldct.denoising.network import EXACT, inference_record, inference_settings, new_prediction
-from ldct.inputs import read_mapping
-from ldct.progress import track
-from ldct.scaling import Scaling
-from ldct.training.chain import Level
-from ldct.training.devices import device_record
+from ldct.devices.choice import device_record
+from ldct.networks.chain import Level
 
 
 def denoise_finetuned(

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from ldct.training.chain import Level
-from ldct.training.devices import Mark, is_gpu, mark, seconds_between
+from ldct.devices.choice import Mark, is_gpu, mark, seconds_between
+from ldct.networks.chain import Level
 
 # Calls that may wait to be added up: a GPU is done with the oldest of so many long since.
 WAITING = 256

@@ -12,18 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ldct import provenance
+from ldct.common import provenance
+from ldct.common.errors import InputError
+from ldct.common.files import atomic_path
+from ldct.common.progress import track
+from ldct.common.scaling import Scaling
 from ldct.data.volumes import load_volume
 from ldct.denoising.level_times import level_times
-from ldct.denoising.network_cost import feature_bytes
 from ldct.denoising.tiling import ALIGNMENT, apply_tiled, margin_of
-from ldct.errors import InputError
-from ldct.files import atomic_path
-from ldct.progress import track
-from ldct.scaling import Scaling
-from ldct.training.chain import Level, apply_levels
-from ldct.training.devices import autocast, device_record, free_memory, give_back_memory, is_gpu
-from ldct.training.engine import Engine, engine_settings
+from ldct.devices.choice import autocast, device_record, free_memory, give_back_memory, is_gpu
+from ldct.devices.engine import Engine, engine_settings
+from ldct.networks.chain import Level, apply_levels
+from ldct.networks.cost import feature_bytes
 
 # What libraries need on top of feature maps (see feature_bytes), and a process on top of images.
 WORKING_MEMORY = 3.0

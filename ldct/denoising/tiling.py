@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ldct.errors import InputError
-from ldct.training.chain import Level, apply_levels
+from ldct.common.errors import InputError
+from ldct.networks.chain import Level, apply_levels
 
 ALIGNMENT = 32
 # Sides of the images, in multiples of ALIGNMENT, on which the reach is looked for.

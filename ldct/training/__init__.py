@@ -1,1 +1,1 @@
-"""Training of one stage: loop, losses, checkpoints."""
+"""One stage: loop, steps, losses, critics, checkpoints."""

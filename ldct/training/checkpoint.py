@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ldct.files import atomic_path, write_durably
+from ldct.common.files import atomic_path, write_durably
 
 DIGEST_BYTES = hashlib.sha256().digest_size
 # The newest, and the one before it, for the case that the newest is damaged.

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ldct.training.devices import autocast, is_gpu, to_device
+from ldct.devices.choice import autocast, is_gpu, to_device
+from ldct.devices.parallel import ALONE, WHOLE, Group, Part, add_up, with_common_statistics
+from ldct.networks.files import build_network
 from ldct.training.losses import least_squares
-from ldct.training.networks import build_network
-from ldct.training.parallel import ALONE, WHOLE, Group, Part, add_up, with_common_statistics
 from ldct.training.recipe import make_optimizer
 
 # Keeps the random numbers of the gradient penalty apart from those of the batches.

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ldct.common.scaling import Scaling
 from ldct.data.tiles import COLUMN, ROW, SLICE, VOLUME, gather_tiles, release_pages
 from ldct.data.volumes import Volume
-from ldct.scaling import Scaling
-from ldct.training.chain import Level, apply_levels, stack_inputs
-from ldct.training.devices import free_memory, pinned, to_device
-from ldct.training.parallel import ALONE, Group, part_of
+from ldct.devices.choice import free_memory, pinned, to_device
+from ldct.devices.parallel import ALONE, Group, part_of
+from ldct.networks.chain import Level, apply_levels, stack_inputs
 from ldct.training.recipe import steps_per_epoch
 from ldct.training.steps import Batch
 

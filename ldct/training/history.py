@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ldct.errors import InputError
-from ldct.training.parallel import ALONE, Group
+from ldct.common.errors import InputError
+from ldct.devices.parallel import ALONE, Group
 from ldct.training.state import Training
 from ldct.training.validation import Validation
 

@@ -11,33 +11,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ldct.common.errors import InputError
+from ldct.common.files import read_json, write_json, write_text
+from ldct.common.progress import track
+from ldct.common.scaling import Scaling
 from ldct.data.volumes import Volume
-from ldct.errors import InputError
-from ldct.files import read_json, write_json, write_text
-from ldct.progress import track
-from ldct.scaling import Scaling
-from ldct.training.chain import Level
-from ldct.training.checkpoint import (
-    keep_checkpoint,
-    newest_checkpoint,
-    remove_superseded,
-    stop_on_signal,
-)
-from ldct.training.critics import Critic, make_critic
-from ldct.training.devices import backend_of, describe_device, is_gpu
-from ldct.training.engine import (
+from ldct.devices.choice import backend_of, describe_device, is_gpu
+from ldct.devices.engine import (
     Engine,
     compile_network,
     engine_settings,
     resolve_engine,
     step_settings,
 )
-from ldct.training.feeding import batch_reader, volumes_fit
-from ldct.training.history import Observer, as_csv, check_state
-from ldct.training.losses import Features
-from ldct.training.matching import wants_matching, with_common_weights, with_matched_weights
-from ldct.training.networks import build_network, save_weights
-from ldct.training.parallel import (
+from ldct.devices.parallel import (
     ALONE,
     WHOLE,
     Group,
@@ -47,7 +34,20 @@ from ldct.training.parallel import (
     part_of,
     with_common_statistics,
 )
-from ldct.training.perceptual import load_features
+from ldct.networks.chain import Level
+from ldct.networks.files import build_network, save_weights
+from ldct.pretrained.perceptual import load_features
+from ldct.training.checkpoint import (
+    keep_checkpoint,
+    newest_checkpoint,
+    remove_superseded,
+    stop_on_signal,
+)
+from ldct.training.critics import Critic, make_critic
+from ldct.training.feeding import batch_reader, volumes_fit
+from ldct.training.history import Observer, as_csv, check_state
+from ldct.training.losses import Features
+from ldct.training.matching import wants_matching, with_common_weights, with_matched_weights
 from ldct.training.recipe import (
     batch_length,
     learning_rate_at,
@@ -55,14 +55,7 @@ from ldct.training.recipe import (
     set_learning_rate,
     total_steps,
 )
-from ldct.training.state import (
-    Training,
-    random_state,
-    restore,
-    seed_step,
-    snapshot,
-    state_tensors,
-)
+from ldct.training.state import Training, random_state, restore, seed_step, snapshot, state_tensors
 from ldct.training.steps import Batch, adversarial_step, content_step
 from ldct.training.validation import Validation
 
@@ -89,7 +82,7 @@ def train_stage(
 ) -> nn.Module:
     """Train one stage; write `weights.safetensors`, `history.csv` and `training.json` to `folder`.
 
-    stage : resolved by `ldct.stages`: model, network, target, inputs, loss, recipe, tile_size. In
+    stage : as `ldct.configuration` resolves it: model, network, target, inputs, loss, recipe. In
         the weights' metadata it stands with the loss weights that were in force.
     volumes, tiles : training patients and the int [tiles, 4] table over them.
     upstream : trained levels whose output this stage takes as input; empty for a first level.

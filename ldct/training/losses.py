@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ldct.training.devices import autocast
+from ldct.devices.choice import autocast
 
 # An image to its feature maps.
 Features = Callable[[Tensor], Sequence[Tensor]]

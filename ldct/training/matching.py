@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ldct.errors import InputError
+from ldct.common.errors import InputError
+from ldct.devices.parallel import Group
 from ldct.training.losses import Features, content_terms, weight_of
-from ldct.training.parallel import Group
 from ldct.training.steps import Batch
 
 MATCHED_BATCHES = 8

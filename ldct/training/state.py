@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ldct.devices.choice import own_random_numbers, random_numbers, set_random_numbers
 from ldct.training.critics import Critic
-from ldct.training.devices import own_random_numbers, random_numbers, set_random_numbers
 
 
 @dataclass

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ldct.devices.parallel import WHOLE, Part
 from ldct.training.critics import Critic, critic_step, descend, generator_term
 from ldct.training.losses import Features, content_loss
-from ldct.training.parallel import WHOLE, Part
 
 # (network input [batch, inputs, tile, tile], target [batch, 1, tile, tile]) in network units. The
 # first channel of the input is the image that the stage is to improve.

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from ldct.common.scaling import Scaling
 from ldct.data.volumes import Volume
-from ldct.evaluation.metrics import slice_scores
-from ldct.evaluation.protocol import Protocol
-from ldct.scaling import Scaling
-from ldct.training.chain import Level, apply_levels
-from ldct.training.devices import autocast
+from ldct.devices.choice import autocast
+from ldct.metrics.pixelwise import slice_scores
+from ldct.metrics.protocol import Protocol
+from ldct.networks.chain import Level, apply_levels
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def make_validation(
     """Validation on evenly spaced slices of one patient, denoised whole, in float32.
 
     slices : how many; all where the patient has fewer.
-    upstream, target, inputs : of the stage (see `ldct.training.chain`).
+    upstream, target, inputs : of the stage (see `ldct.networks.chain`).
     """
     chosen = even_rows(len(volume.full), slices)
     low, normal = volume.quarter[chosen], volume.full[chosen]

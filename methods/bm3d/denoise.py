@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ldct.denoising.block_matching import bm3d_slice, tune_factor
+from ldct import bm3d_slice, tune_factor
 
 
 def tune(pairs: list[tuple[np.ndarray, np.ndarray]], settings: Mapping[str, Any]) -> dict[str, Any]:

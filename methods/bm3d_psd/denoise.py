@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import binary_erosion, gaussian_filter, uniform_filter
 
-from ldct.denoising.block_matching import bm3d_slice, tune_factor
+from ldct import bm3d_slice, tune_factor
 
 BODY_HU = -300.0
 SOFT_TISSUE_HU = (-150.0, 200.0)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ldct.denoising.blur import blur, fine_noise_hu, tune_blur
+from ldct import blur, fine_noise_hu, tune_blur
 
 
 def tune(pairs: list[tuple[np.ndarray, np.ndarray]], settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ldct.scaling import Scaling
-from ldct.training.chain import Level
+from ldct import Level, Scaling
 
 # Axes of [batch, 1, row, column] to reverse.
 FLIPS = ((), (3,), (2,), (2, 3))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from skimage.restoration import denoise_tv_chambolle
 
-from ldct.denoising.block_matching import tune_factor
+from ldct import tune_factor
 
 
 def tune(pairs: list[tuple[np.ndarray, np.ndarray]], settings: Mapping[str, Any]) -> dict[str, Any]:

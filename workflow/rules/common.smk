@@ -2,7 +2,7 @@
 
 import re
 
-from ldct.code_behind import code_behind
+from ldct.configuration.code_behind import code_behind
 
 DATASET = SETTINGS["dataset"]
 DATA = f"data/{DATASET['name']}"

@@ -2,8 +2,9 @@
 
 import subprocess
 
-from ldct.evaluation.completeness import finished_scores
-from ldct.evaluation.run_files import files_of_claims, table_files
+from ldct.table1.completeness import finished_scores
+from ldct.claims.files import files_of_claims
+from ldct.common.run_files import table_files
 
 
 def tables_of(table, methods):

@@ -2,15 +2,15 @@
 
 import shlex
 
-from ldct.files import read_yaml
-from ldct.registry import find_methods
-from ldct.stages import (
+from ldct.common.files import read_yaml
+from ldct.configuration.registry import find_methods
+from ldct.configuration.stages import (
     network_files,
     perceptual_network,
     requested_memory_mb,
     resolve_models,
 )
-from ldct.torch_build import CHANGE_BITS, gpus_of_a_job
+from ldct.devices.torch_build import CHANGE_BITS, gpus_of_a_job
 
 SCALING = "--window {} {}{}".format(
     *SETTINGS["scaling"]["window"], " --clip" if SETTINGS["scaling"]["clip"] else ""

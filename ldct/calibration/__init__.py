@@ -1,0 +1,1 @@
+"""The evaluation protocol behind a published row."""

@@ -1,0 +1,22 @@
+"""Files of a run that the claims are judged on: names alone, nothing is opened."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ldct.common.run_files import IMAGES, TABLES, table_files
+
+
+def files_of_claims(
+    claims: Iterable[Mapping[str, Any]], run: Path, settings: Mapping[str, Any]
+) -> list[Path]:
+    """Files behind the claims of config/claims.yaml for the methods that the run has."""
+    found: dict[Path, None] = {}
+    for part in (part for claim in claims for part in claim["parts"]):
+        if part["kind"] in ("cost", "micro"):
+            found[run / "tables/cost.json"] = None
+        table = part.get("table", part["kind"])
+        for method in (part.get("method"), *part.get("references", [])):
+            if table in TABLES and method in (*settings["method_seeds"], *IMAGES):
+                found |= dict.fromkeys(table_files(run, settings, table, method))
+    return list(found)

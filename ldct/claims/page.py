@@ -1,0 +1,141 @@
+"""The claim ledger as Markdown and HTML: a line for each claim, which unfolds; numbers as in JSON.
+
+Both are the same markup: Markdown shows HTML that has no empty line in it as it is.
+"""
+
+from collections.abc import Mapping
+from html import escape
+from itertools import groupby
+from typing import Any
+
+from ldct.rendering.numbers import bounds, number, p_text, signed
+from ldct.rendering.page import escape_markdown, html_line, html_page
+from ldct.runs.formulas import formula_of
+
+TITLE = "Claims of the paper, tested"
+SIGNS = {"supported": "✓", "not supported": "✗", "undecided": "?", "not measured": "–"}
+OUTCOMES = {"for": "holds", "against": "excluded", "open": "open"}
+STYLE = """\
+details { border-top: 1px solid #ccc; padding: .25rem 0 .25rem 1.4rem; max-width: 62rem; }
+summary { margin-left: -1.4rem; cursor: pointer; font-variant-numeric: tabular-nums; }
+summary b { display: inline-block; width: 1.4rem; text-align: center; }
+blockquote { margin: .4rem 0; font-style: italic; }
+ul { margin: .4rem 0; padding-left: 1.2rem; font-size: .9rem; }
+"""
+Claim = Mapping[str, Any]
+Titles = Mapping[str, str]
+
+
+def to_html(ledger: Mapping[str, Any], titles: Titles) -> str:
+    """One self-contained page.
+
+    ledger : as `ldct.claims.judge.ledger` returns it. titles : method to printed name.
+    """
+    parts = [f"<h1>{TITLE}</h1>", *map(html_line, caption(ledger)), *_body(ledger, titles)]
+    return html_page(TITLE, "\n".join(parts), STYLE)
+
+
+def to_markdown(ledger: Mapping[str, Any], titles: Titles) -> str:
+    """The same page as Markdown."""
+    parts = [f"# {TITLE}", *map(escape_markdown, caption(ledger)), *_body(ledger, titles)]
+    return "\n\n".join(parts) + "\n"
+
+
+def caption(ledger: Mapping[str, Any]) -> list[str]:
+    """Two lines that a reader needs before any verdict: the counts, and what they rest on."""
+    context = ledger["context"]
+    counts = [f"{SIGNS[name]} {count} {name}" for name, count in ledger["counts"].items()]
+    dose = ", simulated low dose" if context["simulated"] else ""
+    return [
+        f"{', '.join(counts)}. With fewer than three patients claims on images stay undecided; "
+        "“leans to” is the direction of these images and trainings.",
+        f"{context['dataset']}{dose}; {context['budget']}; seeds {context['seeds']}; protocol: "
+        f"{context['protocol']}.",
+    ]
+
+
+def _body(ledger: Mapping[str, Any], titles: Titles) -> list[str]:
+    """Blocks of markup, none with an empty line in it."""
+    blocks = []
+    for heading, claims in groupby(ledger["claims"], lambda claim: claim["heading"]):
+        blocks.append(f"<h2>{escape(heading)}</h2>")
+        blocks += [_claim(claim, titles) for claim in claims]
+    sources = f"{ledger['source']}. Run {ledger['context']['run']}. {ledger['context']['credit']}"
+    return [
+        *blocks,
+        "<h2>Rule and sources</h2>",
+        *map(html_line, [ledger["rule"]["verdicts"], sources]),
+    ]
+
+
+def _claim(claim: Claim, titles: Titles) -> str:
+    summary = f"<b>{SIGNS[claim['verdict']]}</b> {escape(claim['statement'])}"
+    told = deciding_text(claim, titles)
+    margin = f" Margin: {claim['margin_why']}." if claim["margin_why"] else ""
+    measured = [describe(each, titles) for each in claim["comparisons"]]
+    measured += [f"not measured: {reason}" for reason in claim["missing"]]
+    corrected = "" if claim["p_holm"] is None else f"; Holm p {p_text(claim['p_holm'])}"
+    reason = f" ({claim['reason']})" if claim["reason"] else ""
+    verdict = f"{claim['verdict']}{reason}. Rests on: {claim['scope'] or 'nothing'}{corrected}"
+    lines = [
+        f'<details id="{claim["id"]}">',
+        f"<summary>{summary}{escape(f' · {told}' if told else '')}</summary>",
+        f"<blockquote>“{escape(claim['quotation'])}” {escape(claim['place'])}</blockquote>",
+        html_line(f"Read as: {claim['reading']}{margin}"),
+        "<ul>",
+        *(f"<li>{escape(line)}</li>" for line in measured),
+        "</ul>",
+        html_line(f"{verdict}."),
+        "</details>",
+    ]
+    return "\n".join(" ".join(line.split()) for line in lines)
+
+
+def deciding_text(claim: Claim, titles: Titles) -> str:
+    """Behind the statement: the number that made the verdict, and which way an open one leans."""
+    if claim["verdict"] == "not measured":
+        return "not measured"
+    text = _measured(_deciding(claim), titles)
+    return f"{text} · leans to {SIGNS[claim['leaning']]}" if "leans" in claim["reason"] else text
+
+
+def _deciding(claim: Claim) -> Mapping[str, Any]:
+    """What speaks most against the claim; the r-th of these where it claims place r."""
+
+    def against(each: Mapping[str, Any]) -> tuple[int, float]:
+        sign = 1 if each["better"] == "higher" else -1
+        order = ("against", "open", "for").index(each["leaning"])
+        return order, sign * (each["estimate"] - each["bound"])
+
+    ordered = sorted(claim["comparisons"], key=against)
+    return ordered[min(claim["rank"], len(ordered)) - 1]
+
+
+def describe(comparison: Mapping[str, Any], titles: Titles) -> str:
+    """One comparison with its bound and what that means."""
+    side, other = ("above", "below") if comparison["better"] == "higher" else ("below", "above")
+    claimed = f"claimed {side} {_short(comparison['bound'])}"
+    if comparison["refuted_at"] is not None:
+        claimed += f", excluded {other} {_short(comparison['refuted_at'])}"
+    return f"{_measured(comparison, titles)} ({claimed}: {OUTCOMES[comparison['outcome']]})"
+
+
+def _measured(comparison: Mapping[str, Any], titles: Titles) -> str:
+    """What was compared, the number and its interval."""
+    metric, _, detail = comparison["metric"].partition(" ")
+    formula, ratio = formula_of(metric), comparison["form"] == "ratio"
+    digits = 2 if ratio else formula.digits
+    value = (number if ratio else signed)(comparison["estimate"], digits)
+    if comparison["lower"] is not None:
+        value += f" {bounds(comparison['lower'], comparison['upper'], digits)}"
+    unit = "" if ratio else f" {formula.unit}"
+    method, reference = (
+        titles.get(comparison[role], comparison[role]) for role in ("method", "reference")
+    )
+    names = f"{method} {'over' if ratio else '−'} {reference}"
+    what = f"{formula.title} {detail}".strip()
+    return f"{what}, {names}: {value}{unit}".strip()
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")

@@ -1,0 +1,81 @@
+"""Verbs: the claim ledger, and where a number of a run comes from."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from ldct.common.errors import InputError
+
+CLAIMS = Path("config/claims.yaml")
+
+
+def register(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the parser."""
+    claims = verbs.add_parser("claims", help="a verdict for each testable sentence of the paper")
+    claims.add_argument("--run", dest="run_folder", type=Path, required=True, metavar="FOLDER")
+    claims.add_argument(
+        "--settings", type=json.loads, help="of the run, JSON; else its config.yaml"
+    )
+    claims.add_argument("--claims", type=Path, default=CLAIMS)
+    claims.add_argument("--output", type=Path, help="folder; left out: the run's own")
+    claims.add_argument(
+        "--expect", type=Path, metavar="JSON", help="fail where a verdict is not as in this ledger"
+    )
+    claims.set_defaults(run=run_claims)
+
+
+def run_claims(options: argparse.Namespace) -> None:
+    """Judge all claims on one finished run; write claims.json, claims.md and claims.html."""
+    import time
+
+    from ldct.claims import judge
+    from ldct.claims.files import files_of_claims
+    from ldct.claims.measures import Source
+    from ldct.claims.page import to_html, to_markdown
+    from ldct.common import provenance
+    from ldct.common.files import write_json, write_text
+    from ldct.common.run_files import IMAGES
+    from ldct.explain.number import open_run
+    from ldct.metrics.protocol import load_protocol
+
+    started = time.perf_counter()
+    settings = options.settings or open_run(str(options.run_folder))[1]
+    claims = judge.load_claims(options.claims)
+    expected = None if options.expect is None else judge.verdicts_of(options.expect)
+    protocol = load_protocol(settings["protocol_file"])
+    confidence = claims["rule"]["confidence"]
+    source = Source(options.run_folder, settings, protocol, confidence)
+    context = describe_run(settings, protocol.describe())
+    found = judge.ledger(judge.judge_claims(claims["claims"], source), claims, context)
+    folder = options.output or options.run_folder
+    cards = settings["cards"] | settings.get("control_cards", {})
+    titles = IMAGES | {name: card["title"] for name, card in cards.items()}
+    write_json(folder / "claims.json", found)
+    write_text(folder / "claims.md", to_markdown(found, titles))
+    write_text(folder / "claims.html", to_html(found, titles))
+    measured = files_of_claims(claims["claims"], options.run_folder, settings)
+    inputs = [options.claims, settings["protocol_file"]]
+    inputs += [path for path in measured if path.is_file()]
+    for suffix in ("json", "md", "html"):
+        provenance.write_record(
+            folder / f"claims.{suffix}", inputs=inputs, settings=context, started=started
+        )
+    print(", ".join(f"{count} {verdict}" for verdict, count in found["counts"].items()))
+    changes = [] if expected is None else judge.changed_verdicts(found, expected)
+    if changes:
+        raise InputError(f"verdicts are not those of {options.expect}: {'; '.join(changes)}")
+
+
+def describe_run(settings: dict[str, Any], protocol: str) -> dict[str, Any]:
+    """What the head of the ledger says of data, budget and protocol."""
+    dataset = settings["dataset"]
+    return {
+        "run": settings["run"],
+        "dataset": dataset["title"],
+        "simulated": dataset["simulated"],
+        "credit": dataset.get("credit", dataset["title"] + "."),
+        "budget": settings["budget_text"],
+        "seeds": ", ".join(map(str, settings["seeds"])),
+        "protocol": protocol,
+    }

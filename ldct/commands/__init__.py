@@ -1,1 +1,0 @@
-"""The verbs of `python -m ldct`, by concern. Heavy imports happen inside the verbs."""

@@ -1,0 +1,1 @@
+"""What every room stands on: files, errors, records, progress, HU to network units."""

@@ -1,0 +1,74 @@
+"""Files that verbs are given, opened; what is not as expected ends in one clear line."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ldct.common.errors import InputError
+from ldct.common.files import read_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VOLUME_KEYS = ("patient", "slice_index", "z_mm")
+
+
+def open_array(path: str | Path) -> np.ndarray:
+    """A .npy array as a read-only memory map. InputError where it is missing or no array."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; expected a .npy array: make it first") from None
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(f"{path}: not a readable .npy array ({error}); make it again") from None
+
+
+def read_mapping(path: str | Path, *keys: str) -> dict[str, Any]:
+    """A JSON file with a mapping that has at least `keys`. InputError where it is none."""
+    try:
+        content = read_json(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; make it first") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: found no JSON mapping, expected one; make it again")
+    missing = [key for key in keys if key not in content]
+    if missing:
+        raise InputError(
+            f"{path}: found no {', '.join(missing)}, expected {', '.join(keys)}; make it again"
+        )
+    return content
+
+
+def read_volume_info(folder: str | Path) -> dict[str, Any]:
+    """Content of `volume.json` of a volume or test set. InputError where a key is missing."""
+    return read_mapping(Path(folder) / "volume.json", *VOLUME_KEYS)
+
+
+def read_frame(path: str | Path, columns: Sequence[str] = ()) -> "pd.DataFrame":
+    """A parquet table with at least `columns`. InputError where it is missing or none."""
+    import pandas as pd
+
+    # A folder would be read as the parts of one table.
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file; expected a parquet table: make it first")
+    try:
+        frame = pd.read_parquet(path)
+    except (ValueError, OSError) as error:  # pyarrow's errors are kinds of these
+        problem = " ".join(str(error).split())
+        raise InputError(f"{path}: not a parquet table ({problem}); make it again") from None
+    missing = [column for column in columns if column not in frame]
+    if missing:
+        raise InputError(
+            f"{path}: found no column {', '.join(missing)}, expected a table with "
+            f"{', '.join(columns)}; name another file, or make it again"
+        )
+    return frame
+
+
+def read_frames(paths: Sequence[str | Path], columns: Sequence[str] = ()) -> "pd.DataFrame":
+    """Rows of all parquet tables, one below the other. InputError as for `read_frame`."""
+    import pandas as pd
+
+    return pd.concat([read_frame(path, columns) for path in paths], ignore_index=True)

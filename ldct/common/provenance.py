@@ -1,0 +1,120 @@
+"""What made this file: a small JSON record written beside every output."""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ldct import __version__
+from ldct.common.files import atomic_path, sha256_of_file, write_json
+
+RECORD_SUFFIX = ".provenance.json"
+PACKAGES = ("numpy", "scipy", "scikit-image", "torch", "numba", "pydicom", "bm3d", "snakemake")
+# Hashing gigabytes of pixels again for every output would cost more than making the output: the
+# sha256 of every slice stands in the index, and larger inputs are named by size.
+HASH_LIMIT_BYTES = 64 * 2**20
+
+
+def record_path(output: str | Path) -> Path:
+    """Where the provenance record of `output` lies: beside it."""
+    output = Path(output)
+    return output.with_name(output.name + RECORD_SUFFIX)
+
+
+def write_record(
+    output: str | Path,
+    *,
+    inputs: Iterable[str | Path],
+    settings: Mapping[str, Any],
+    started: float,
+) -> None:
+    """Write the provenance record of one output file or folder, which must exist.
+
+    inputs : files the output was computed from; each is recorded with its sha256, or with its
+        size where it is larger than 64 MiB.
+    settings : JSON-serialisable parameters of the computation.
+    started : `time.perf_counter()` taken when the computation began; gives `seconds`.
+    """
+    write_json(
+        record_path(output),
+        {
+            "output": Path(output).name,
+            "content": _describe(Path(output)),
+            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+            "inputs": {str(path): _describe(Path(path)) for path in inputs},
+            "settings": dict(settings),
+            "code": {"version": __version__, "git": git_revision()},
+            "packages": _package_versions(),
+            "host": {
+                "node": platform.node(),
+                "system": platform.platform(),
+                "python": platform.python_version(),
+                "cpus": os.cpu_count(),
+            },
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - started, 3),
+            # Of this process since it started, and of those that it started and that have ended.
+            "cpu_seconds": round(sum(os.times()[:4]), 3),
+            "peak_memory_mb": _peak_memory_mb(),
+        },
+    )
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        return {"folder": True}
+    size = path.stat().st_size
+    return {"sha256": sha256_of_file(path)} if size <= HASH_LIMIT_BYTES else {"bytes": size}
+
+
+@cache
+def git_revision() -> str | None:
+    """Commit of the checkout that runs, with `-dirty` where it has local changes."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+@cache
+def _package_versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _peak_memory_mb() -> float:
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return float("nan")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 1024), 1)
+
+
+def write_table(
+    frame: pd.DataFrame,
+    path: Path,
+    inputs: Sequence[Path],
+    settings: Mapping[str, Any],
+    started: float,
+) -> None:
+    """Write one parquet file atomically, with its provenance record."""
+    with atomic_path(path) as temporary:
+        frame.to_parquet(temporary, index=False)
+    write_record(path, inputs=inputs, settings=settings, started=started)

@@ -1,0 +1,59 @@
+"""Where a run keeps its tables of per-slice values: names alone, nothing is opened."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+# Table to its files below results/<run>/: one format, one owner, one row per slice or lesion.
+TABLES = {
+    "scores": "scores/{method}/{seed}/{patient}.parquet",
+    "image_quality": "image_quality/{method}/{seed}/{patient}.parquet",
+    "texture": "texture/{method}/{seed}/{patient}.parquet",
+    "lesion_bench": "lesion_bench/{method}/{seed}/{patient}.parquet",
+    "detectability": "detectability/{method}/{seed}.parquet",
+}
+# Images that the texture lab measures beside the methods: normal and low dose itself.
+IMAGES = {"ndct": "NDCT", "ldct": "LDCT"}
+
+
+def table_files(run: Path, settings: Mapping[str, Any], table: str, method: str) -> list[Path]:
+    """Files of one table that the run's settings ask for; left-over files of other runs are not.
+
+    settings : resolved run: `method_seeds` and `test_patients`.
+    """
+    pattern = TABLES[table]
+    patients = settings["test_patients"] if "{patient}" in pattern else [""]
+    return [
+        run / pattern.format(method=method, seed=seed, patient=patient)
+        for seed in settings["method_seeds"].get(method, [FIXED])
+        for patient in patients
+    ]
+
+
+# Seed folder of methods whose output does not depend on a seed.
+FIXED = "fixed"
+
+# What every method is compared with; both lie in the test-set folder.
+REFERENCES = {"ndct": "full.npy", "ldct": "quarter.npy"}
+
+
+def image_files(
+    folder: Path, predictions: Sequence[Path], patient: str
+) -> Iterator[tuple[str, str, Path]]:
+    """(method, seed folder, file) of both references and of every prediction of one patient.
+
+    folder : test-set folder. predictions : paths `.../<method>/<seed>/<patient>.npy`.
+    """
+    for name, file in REFERENCES.items():
+        yield name, FIXED, folder / file
+    for path in predictions:
+        if path.stem == patient:
+            yield path.parent.parent.name, path.parent.name, path
+
+
+def seed_number(seed: str) -> int:
+    """The number by which tables name a seed folder: 0 for methods without seeds."""
+    return 0 if seed == FIXED else int(seed)
+
+
+PATIENT = "discs"

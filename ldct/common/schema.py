@@ -1,0 +1,97 @@
+"""Validation of YAML files against the schemas in workflow/schemas, with messages for people."""
+
+import json
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+from ldct.common.errors import InputError
+from ldct.common.files import read_yaml
+
+TYPES = {
+    "object": "a mapping (keys with values)",
+    "array": "a list",
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+}
+RULES = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "exclusiveMinimum": "above {}",
+    "exclusiveMaximum": "below {}",
+    "multipleOf": "a multiple of {}",
+    "minItems": "at least {} of them",
+    "maxItems": "at most {} of them",
+    "uniqueItems": "each once",
+    "const": "{}",
+}
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
+
+
+def validate(content: Any, schema_name: str, where: str) -> None:
+    """Check `content` against `workflow/schemas/<schema_name>.schema.yaml`.
+
+    where : the file (or "configuration") named in the message.
+    Raises InputError with one line: where, key, what was found, what is allowed.
+    """
+    schema = read_yaml(SCHEMAS / f"{schema_name}.schema.yaml")
+    error = best_match(Draft202012Validator(schema).iter_errors(content))
+    if error is not None:
+        raise InputError(f"{where}: {_explain(error)}")
+
+
+def _explain(error: ValidationError) -> str:
+    key = ".".join(str(part) for part in error.absolute_path) or "(top level)"
+    if error.validator == "additionalProperties":
+        return _explain_unknown_key(error, key)
+    if error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        return f"key '{key}': missing {', '.join(missing)}"
+    expected = _description(error) or _expectation(error)
+    return f"key '{key}': found {_as_yaml(error.instance)}, expected {expected}"
+
+
+def _description(error: ValidationError) -> str | None:
+    """What the schema says of the key: of one alternative of an `anyOf`, or of all of them."""
+    found, parent = error.schema.get("description"), error.parent
+    if found is None and parent is not None and parent.absolute_path == error.absolute_path:
+        return _description(parent)
+    return found
+
+
+def _explain_unknown_key(error: ValidationError, key: str) -> str:
+    allowed = sorted(error.schema.get("properties", {}))
+    unknown = sorted(set(error.instance) - set(allowed))[0]
+    close = get_close_matches(str(unknown), allowed, n=1)
+    hint = f" (did you mean '{close[0]}'?)" if close else ""
+    place = "" if key == "(top level)" else f" in '{key}'"
+    return f"unknown key '{unknown}'{place}{hint}; allowed: {', '.join(allowed)}"
+
+
+def _expectation(error: ValidationError) -> str:
+    """What a rule without a description asks for, in words."""
+    rule, value = error.validator, error.validator_value
+    if rule == "enum":
+        return "one of " + ", ".join(map(_plain, value))
+    if rule == "type":
+        names = [value] if isinstance(value, str) else value
+        return " or ".join(TYPES[name] for name in names)
+    return RULES[rule].format(_plain(value)) if rule in RULES else f"{rule} {_plain(value)}"
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else _as_yaml(value)
+
+
+def _as_yaml(value: Any) -> str:
+    """A value as it can stand in a YAML file, on one line; texts in quotes."""
+    if isinstance(value, str):
+        return repr(value)
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,1 @@
+"""From YAML to plain data: settings, cards, stages, and the code behind an output."""

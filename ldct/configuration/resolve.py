@@ -1,0 +1,300 @@
+"""A run's configuration: checked once, resolved once, then handed on as plain data."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from ldct.common.errors import InputError
+from ldct.common.files import read_yaml
+from ldct.common.run_files import FIXED
+from ldct.common.schema import validate
+from ldct.configuration.published import read_published
+from ldct.configuration.registry import find_methods, method_folder, read_card
+from ldct.configuration.stages import LEARNED, describe_budget, resolve_models
+
+# Name, among protocols, of the one that the run's own calibration writes.
+CALIBRATED = "calibrated"
+FILE_OF_KIND = {
+    "classical": "denoise.py",
+    "network_finetuned": "denoise.py",
+    "external": "rules.smk",
+    "control": "denoise.py",
+}
+
+
+def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
+    """Check a configuration and resolve all it refers to.
+
+    config : merged configuration (config/config.yaml and overlays).
+    repository : folder that holds `config/` and `methods/`.
+    Returns plain data: the checked configuration with `dataset` replaced by its description, and
+    `cards`, `controls`, `control_cards`, `broken`, `folders`, `models`, `chains`, `method_seeds`,
+    `train_patients`, `test_patients`, `protocol_file`, `protocol_files` (the main one first, then
+    the further ones), `protocol_names` (in the same order), `calibrated_protocol`,
+    `calibration_file`, `budget_text`. A method whose folder is broken stands in `broken` (name to
+    message) and nowhere else: the other rows do not need it.
+    Controls have cards of their own: they are measured as methods are, and no row of Table I.
+    Raises InputError with one line naming the key or file, and where every method is broken.
+    """
+    validate(config, "config", "configuration")
+    lower, upper = config["scaling"]["window"]
+    if lower >= upper:
+        raise InputError(
+            f"configuration: key 'scaling.window': found [{lower}, {upper}], expected the lower "
+            "bound first"
+        )
+    for network, file in (config.get("perceptual_weights") or {}).items():
+        if file is not None and not Path(file).is_file():
+            raise InputError(
+                f"configuration: key 'perceptual_weights.{network}': found no file {file}, "
+                "expected a torchvision state dict, or null to fetch the published weights"
+            )
+    dataset = _read_dataset(config, repository)
+    folders = find_methods([repository / "methods", *config.get("method_paths", [])])
+    for key in ("methods", "controls"):
+        for name in config.get(key, []):
+            method_folder(name, folders, f"configuration: key '{key}'")
+    published = read_published(repository / "config/published.yaml")["rows"]
+    cards, models, chains, broken = _resolve_methods(config, folders, published)
+    controls = _resolve_controls(config, folders, published, cards, broken)
+    _check_processes(config, models)
+    seeds = [str(seed) for seed in config["seeds"]]
+    splits = {name: entry["split"] for name, entry in dataset["patients"].items()}
+    train = [name for name, split in splits.items() if split == "train"]
+    test = [name for name, split in splits.items() if split == "test"]
+    if not train or not test:
+        raise InputError(
+            f"data set {dataset['name']}: needs at least one train and one test patient"
+        )
+    protocols = _resolve_protocols(config, dataset, repository)
+    return {
+        **config,
+        "dataset": dataset,
+        "cards": cards,
+        "controls": list(controls),
+        "control_cards": controls,
+        "broken": broken,
+        "folders": {name: str(folders[name]) for name in [*cards, *controls]},
+        "models": models,
+        "chains": chains,
+        "method_seeds": {
+            name: seeds if card["kind"] in LEARNED else [FIXED]
+            for name, card in (cards | controls).items()
+        },
+        "train_patients": train,
+        "test_patients": test,
+        **protocols,
+        "calibration_file": _calibration_file(config, repository),
+        "validation_protocol_file": _validation_protocol(config, train, repository),
+        "budget_text": describe_budget(config["budget"]),
+    }
+
+
+def _resolve_methods(
+    config: Mapping[str, Any], folders: dict[str, Path], published: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[str]], dict[str, str]]:
+    """Cards, models and chains of the run's methods, and what is wrong with the broken ones."""
+    cards: dict[str, Any] = {}
+    models: dict[str, Any] = {}
+    chains: dict[str, list[str]] = {}
+    broken: dict[str, str] = {}
+    for name in config["methods"]:
+        try:
+            card = read_card(folders[name])
+            check_folder(folders[name], card, published)
+            check_title(folders[name], card, cards)
+            check_place(folders[name], card, "methods")
+            own = resolve_models([name], folders, config["budget"], config["tiles"]["size"])
+        except InputError as error:
+            broken[name] = str(error)
+            continue
+        cards[name] = card
+        models |= own[0]
+        chains |= own[1]
+    if not cards:
+        raise InputError("; ".join(broken.values()))
+    return cards, models, chains, broken
+
+
+def _check_processes(config: Mapping[str, Any], models: Mapping[str, Any]) -> None:
+    """Raise InputError where a batch cannot be split over the processes of a training."""
+    processes = (config.get("engine") or {}).get("processes", 1)
+    for name, stage in models.items():
+        batch = stage["recipe"]["batch"]
+        if batch % processes:
+            raise InputError(
+                f"configuration: key 'engine.processes': found {processes}, but the batch of "
+                f"{name} has {batch} tiles; expected a divisor of every stage's batch"
+            )
+
+
+def _resolve_controls(
+    config: Mapping[str, Any],
+    folders: dict[str, Path],
+    published: Mapping[str, Any],
+    cards: Mapping[str, Any],
+    broken: dict[str, str],
+) -> dict[str, Any]:
+    """Cards of the run's controls in their order; what is wrong with others goes to `broken`."""
+    controls: dict[str, Any] = {}
+    for name in config.get("controls", []):
+        try:
+            card = read_card(folders[name])
+            check_place(folders[name], card, "controls")
+            check_folder(folders[name], card, published)
+            check_title(folders[name], card, {**cards, **controls})
+        except InputError as error:
+            broken[name] = str(error)
+            continue
+        controls[name] = card
+    return controls
+
+
+def check_place(folder: Path, card: Mapping[str, Any], key: str) -> None:
+    """Raise InputError for a control among `methods`, or a method among `controls`.
+
+    key : of the configuration that names the folder. A control may look at the full-dose image, so
+        that it must not stand in a table of methods.
+    """
+    if (card["kind"] == "control") != (key == "controls"):
+        right = "controls" if card["kind"] == "control" else "methods"
+        raise InputError(
+            f"configuration: key '{key}': found '{folder.name}', whose kind is {card['kind']}; "
+            f"name it under '{right}'"
+        )
+
+
+def check_title(folder: Path, card: Mapping[str, Any], others: Mapping[str, Any]) -> None:
+    """Raise InputError where a title would stand for two rows or images: figures go by titles."""
+    taken = {other["title"]: f"the method '{name}'" for name, other in others.items()}
+    taken |= dict.fromkeys(("LDCT", "NDCT"), "every figure")
+    if card["title"] in taken:
+        raise InputError(
+            f"{folder / 'method.yaml'}: key 'title': found '{card['title']}', which "
+            f"{taken[card['title']]} has already; expected a title of its own"
+        )
+
+
+def check_folder(folder: Path, card: Mapping[str, Any], published: Mapping[str, Any]) -> None:
+    """Raise InputError where a method's folder lacks a file, or its card contradicts Table I.
+
+    published : rows of config/published.yaml.
+    """
+    file = FILE_OF_KIND.get(card["kind"])
+    if file is not None and not (folder / file).is_file():
+        raise InputError(
+            f"{folder / 'method.yaml'}: key 'kind': found {card['kind']}, but {folder / file} is "
+            "missing; add it (methods/README.md), or change the kind"
+        )
+    if card["in_paper"] != (folder.name in published):
+        raise InputError(
+            f"{folder / 'method.yaml'}: key 'in_paper': found {str(card['in_paper']).lower()}, but "
+            f"the paper's Table I has {'a' if folder.name in published else 'no'} row "
+            f"'{folder.name}' (config/published.yaml)"
+        )
+
+
+def check_source(dataset: Mapping[str, Any], index: Path) -> None:
+    """Raise InputError where the DICOM folder of a data set that users provide is missing.
+
+    dataset : description of the data set; the demo data's folder is made by the workflow.
+    index : index of the data set; where it exists, the DICOM files have been read already.
+    """
+    if dataset["name"] == "demo" or index.is_file() or Path(dataset["root"]).is_dir():
+        return
+    raise InputError(
+        f"data set {dataset['name']}: no folder {dataset['root']}; put the DICOM files there, or "
+        "name their folder: --config dataset_root=FOLDER"
+    )
+
+
+def _read_dataset(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
+    path = _named_file(repository / "config/datasets", config["dataset"], "dataset")
+    dataset = read_yaml(path)
+    validate(dataset, "dataset", str(path))
+    if config.get("dataset_root"):
+        dataset["root"] = config["dataset_root"]
+    return dataset
+
+
+def _resolve_protocols(
+    config: Mapping[str, Any], dataset: Mapping[str, Any], repository: Path
+) -> dict[str, Any]:
+    """Files and names of the run's protocols, the main one first, none twice."""
+    # A protocol fitted to simulated dose must not pass for one of a paper.
+    calibrated = f"{CALIBRATED}_simulated_dose" if dataset["simulated"] else CALIBRATED
+    calibrated_file = f"results/{config['run']}/calibration/{calibrated}.yaml"
+    files: dict[str, str] = {}
+    for key, names in (
+        ("protocol", [config["protocol"]]),
+        ("further_protocols", config.get("further_protocols", [])),
+    ):
+        for name in names:
+            if name == CALIBRATED:
+                own, path = calibrated, calibrated_file
+            else:
+                path = str(_named_file(repository / "config/protocols", name, key))
+                own = _name_in_protocol(path)
+            if files.setdefault(own, path) != path:
+                raise InputError(
+                    f"configuration: key '{key}': {files[own]} and {path} are both named '{own}'; "
+                    "expected a name of its own for each, since it names score rows"
+                )
+    return {
+        "protocol_file": next(iter(files.values())),
+        "protocol_files": list(files.values()),
+        "protocol_names": list(files),
+        "calibrated_protocol": calibrated_file,
+    }
+
+
+def _validation_protocol(
+    config: Mapping[str, Any], train: list[str], repository: Path
+) -> str | None:
+    """Protocol file of the validation, or None for a run that holds out no patient."""
+    validation = config.get("validation") or {}
+    patient = validation.get("patient")
+    if patient is None:
+        return None
+    if patient not in train or len(train) == 1:
+        raise InputError(
+            f"configuration: key 'validation.patient': found '{patient}', expected one of several "
+            f"training patients ({', '.join(train)}), or null"
+        )
+    folder = repository / "config/protocols"
+    return str(_named_file(folder, validation["protocol"], "validation.protocol"))
+
+
+def _calibration_file(config: Mapping[str, Any], repository: Path) -> str | None:
+    """List of settings of the calibration, or None where the run has none."""
+    name = config.get("calibration_grid")
+    if name is None and CALIBRATED in [config["protocol"], *config.get("further_protocols", [])]:
+        raise InputError(
+            "configuration: key 'calibration_grid': found null, but the protocol 'calibrated' is "
+            "made by the calibration; expected the name of a grid, e.g. default"
+        )
+    if name is None:
+        return None
+    return str(_named_file(repository / "config/calibration", name, "calibration_grid"))
+
+
+def _name_in_protocol(path: str) -> str:
+    content = read_yaml(path)
+    validate(content, "protocol", f"protocol file {path}")
+    return content["name"]
+
+
+def _named_file(folder: Path, name: str, key: str) -> Path:
+    """File `<folder>/<name>.yaml`, or `name` itself where it is a path of a YAML file."""
+    if name.endswith((".yaml", ".yml")) and Path(name).is_file():
+        return Path(name)
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name not in known:
+        close = get_close_matches(name, known, n=1)
+        hint = f" (did you mean '{close[0]}'?)" if close else ""
+        raise InputError(
+            f"configuration: key '{key}': found '{name}'{hint}; known: {', '.join(known)}, or the "
+            "path of a YAML file"
+        )
+    return folder / f"{name}.yaml"

@@ -1,0 +1,1 @@
+"""Control predictions, and what they do to every metric."""

@@ -1,0 +1,70 @@
+"""Control methods: predictions that show what a metric rewards and what it does not see.
+
+A control's folder holds `denoise.py` with
+
+    denoise(low_dose, ndct, index, parameters) -> slice_hu   float32 HU (rows, columns), required
+    tune(pairs, settings) -> parameters                      as for classical methods, optional
+
+`low_dose` and `ndct` are the test patient's int16 HU stacks [slice, row, column] (read-only),
+`index` is the slice wanted. Unlike a method, a control may look at NDCT and at other slices.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ldct.common.files import atomic_path
+from ldct.common.inputs import open_array, read_mapping
+from ldct.common.progress import track
+from ldct.common.provenance import write_record
+from ldct.denoising.classical import checked_slice, load_denoiser
+
+
+def denoise_control(
+    method_folder: str | Path,
+    parameters_json: str | Path,
+    test_folder: str | Path,
+    output_npy: str | Path,
+) -> None:
+    """Write one control's prediction for every slice of a test-set folder, float32 HU.
+
+    Raises InputError where the control returns another shape or a value that is not finite.
+    """
+    started = time.perf_counter()
+    method_folder, test_folder = Path(method_folder), Path(test_folder)
+    module = load_denoiser(method_folder)
+    parameters = read_mapping(parameters_json)
+    low_dose = open_array(test_folder / "quarter.npy")
+    ndct = open_array(test_folder / "full.npy")
+    with atomic_path(output_npy) as temporary:
+        output = np.lib.format.open_memmap(temporary, "w+", dtype=np.float32, shape=ndct.shape)
+        for index in track(range(len(ndct)), method_folder.name, len(ndct)):
+            output[index] = control_slice(module, low_dose, ndct, index, parameters)
+        output.flush()
+        del output
+    write_record(
+        output_npy,
+        inputs=[
+            method_folder / "denoise.py",
+            Path(parameters_json),
+            test_folder / "quarter.npy",
+            test_folder / "full.npy",
+        ],
+        settings=parameters,
+        started=started,
+    )
+
+
+def control_slice(
+    module: Any,
+    low_dose: np.ndarray,
+    ndct: np.ndarray,
+    index: int,
+    parameters: Mapping[str, Any],
+) -> np.ndarray:
+    """One slice of a control, float32 HU (rows, columns); InputError where it is not one."""
+    image = module.denoise(low_dose, ndct, index, parameters)
+    return checked_slice(image, ndct.shape[1:], f"{module.__file__}: slice {index}")

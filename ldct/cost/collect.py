@@ -1,0 +1,218 @@
+"""What every stage and method of a run cost, from the jobs' own records; no torch here."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ldct.common.files import read_json
+from ldct.common.provenance import record_path
+from ldct.common.run_files import FIXED
+
+# Mean over jobs; one missing value does not make the mean of the others wrong, none gives None.
+Number = float | None
+SUMMED = ("parameters", "multiply_adds_per_slice", "training_seconds", "training_cpu_seconds")
+SPENT = ("training_seconds", "training_cpu_seconds", "peak_memory_mb", "peak_gpu_memory_mb")
+PER_SLICE = ("inference_seconds_per_slice", "inference_clock_seconds_per_slice")
+PEAKS = ("peak_memory_mb", "peak_gpu_memory_mb")
+
+
+def collect_cost(
+    settings: Mapping[str, Any], run: Path, facts: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Cost of every stage and method of a finished run.
+
+    settings : methods, models, chains, cards, method_seeds, test_patients of the resolved
+        configuration.
+    run : results folder of the run, with models, predictions and benchmarks.
+    facts : model to parameters, critic_parameters and multiply_adds_per_slice.
+    Returns {"stages", "methods"}; a number that does not apply or cannot be had is None.
+    """
+    users = stage_users(settings)
+    stages = {
+        model: {**facts[model], **stage_cost(run, model, settings, users[model])} for model in users
+    }
+    names = [name for name in settings["methods"] if name in settings["cards"]]
+    methods = {name: method_cost(run, name, settings, stages) for name in names}
+    return {"stages": stages, "methods": methods}
+
+
+def stage_users(settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Model to the methods whose chain it is part of, in the order in which methods need them."""
+    users: dict[str, list[str]] = {}
+    chains = settings["chains"]
+    # Chains of methods that only lend their stages come last.
+    for name in dict.fromkeys([*settings["methods"], *chains]):
+        for model in chains.get(name, []):
+            users.setdefault(model, [])
+            if name in settings["cards"]:
+                users[model].append(name)
+    return users
+
+
+def stage_cost(
+    run: Path, model: str, settings: Mapping[str, Any], users: Sequence[str]
+) -> dict[str, Any]:
+    """Time and memory of a stage's trainings, mean over seeds, and what it costs to apply."""
+    seeds = next(settings["method_seeds"][name] for name in users)
+    jobs = [training_job(run, model, seed) for seed in seeds]
+    recipe = settings["models"][model]["recipe"]
+    steps = mean([job["steps"] for job in jobs])
+    tiles = None if steps is None else steps * recipe["batch"]
+    spent = {key: mean([job[key] for job in jobs]) for key in SPENT}
+    seconds = spent["training_seconds"]
+    return {
+        **spent,
+        "steps": steps,
+        "batch": recipe["batch"],
+        "tiles": tiles,
+        "tiles_per_second": tiles / seconds if tiles and seconds else None,
+        "device": jobs[0]["device"],
+        "restarts": sum(job["restarts"] for job in jobs),
+        **stage_inference(run, model, settings, users),
+        "seeds": len(jobs),
+        "used_by": list(users),
+    }
+
+
+def stage_inference(
+    run: Path, model: str, settings: Mapping[str, Any], users: Sequence[str]
+) -> dict[str, Any]:
+    """A stage's part of the predictions of the methods that apply it, mean over all of them.
+
+    What a stage sees is what its upstream stages make, the same in each of these methods.
+    Predictions of older runs, and of methods that adapt the network to each slice, do not tell it.
+    """
+    parts = [
+        job["levels"][settings["chains"][name].index(model)]
+        for name in users
+        for job in inference_jobs(run, name, settings)
+        if job["levels"]
+    ]
+    return {key: mean([part[key] for part in parts]) for key in PER_SLICE}
+
+
+def training_job(run: Path, model: str, seed: str) -> dict[str, Any]:
+    """What the records and the benchmark file of one training say.
+
+    `training.json` sums over the parts of a resumed training; the benchmark file, Snakemake's own,
+    knows the last part.
+    """
+    folder = run / "models" / model / seed
+    record = read_record(folder / "weights.safetensors")
+    benchmark = read_benchmark(run / "benchmarks/train" / model / f"{seed}.tsv")
+    spent = read_json(folder / "training.json")
+    about = record.get("settings", {})
+    return {
+        "steps": about.get("steps"),
+        "device": str(about.get("device", "unknown")),
+        "training_seconds": spent["seconds"],
+        "training_cpu_seconds": spent["cpu_seconds"],
+        "peak_memory_mb": largest(benchmark.get("max_rss"), record.get("peak_memory_mb")),
+        "peak_gpu_memory_mb": about.get("peak_gpu_memory_mb"),
+        "restarts": spent["restarts"],
+    }
+
+
+def method_cost(
+    run: Path, name: str, settings: Mapping[str, Any], stages: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Totals over a method's stages, and what it costs to apply."""
+    chain = settings["chains"].get(name, [])
+    own = [stages[model] for model in chain]
+    card = settings["cards"][name]
+    jobs = inference_jobs(run, name, settings)
+    tuned = read_record(run / "models" / name / FIXED / "parameters.json")
+    return {
+        "title": card["title"],
+        "kind": card["kind"],
+        "stages": list(chain),
+        **{key: total([stage[key] for stage in own]) for key in SUMMED},
+        **{f"training_{key}": largest(*[stage[key] for stage in own]) for key in PEAKS},
+        "tuning_cpu_seconds": tuned.get("cpu_seconds"),
+        **{key: mean([job[key] for job in jobs]) for key in PER_SLICE},
+        **{f"inference_{key}": largest(*[job[key] for job in jobs]) for key in PEAKS},
+        "inference_device": jobs[0]["device"],
+    }
+
+
+def inference_jobs(run: Path, name: str, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All predictions of a method: every seed and test patient."""
+    return [
+        inference_job(run, name, seed, patient)
+        for seed in settings["method_seeds"][name]
+        for patient in settings["test_patients"]
+    ]
+
+
+def inference_job(run: Path, name: str, seed: str, patient: str) -> dict[str, Any]:
+    """What the record and the benchmark file of one prediction say.
+
+    An external program writes no record: its benchmark file is read, where its rule puts that as
+    the suite's rules do, and its time is that on the clock. `levels` : the same times of each
+    level of a chain; empty where the record does not tell.
+    """
+    record = read_record(run / "predictions" / name / seed / f"{patient}.npy")
+    benchmark = read_benchmark(run / "benchmarks/denoise" / name / seed / f"{patient}.tsv")
+    slices = len(read_json(run / "test" / patient / "volume.json")["slice_index"])
+    about = record.get("settings", {})
+    spent = about.get("inference", {})
+    clock = first_number(spent.get("seconds"), record.get("seconds"), benchmark.get("s"))
+    processor = first_number(spent.get("cpu_seconds"), record.get("cpu_seconds"), clock)
+    device = str(about.get("device", "cpu"))
+    on_cpu = device.startswith("cpu")
+    clocks = spent.get("level_seconds", [])
+    processors = spent.get("level_cpu_seconds", clocks)
+    levels = zip(processors if on_cpu else clocks, clocks, strict=True)
+    return {
+        **per_slice(processor if on_cpu else clock, clock, slices),
+        "levels": [per_slice(*level, slices) for level in levels],
+        "peak_memory_mb": largest(benchmark.get("max_rss"), record.get("peak_memory_mb")),
+        "peak_gpu_memory_mb": about.get("peak_gpu_memory_mb"),
+        "device": device,
+    }
+
+
+def per_slice(counted: Number, clock: Number, slices: int) -> dict[str, Number]:
+    """Time that counts, and time on the clock, over the number of slices."""
+    times = zip(PER_SLICE, (counted, clock), strict=True)
+    return {key: None if seconds is None else seconds / slices for key, seconds in times}
+
+
+def read_record(output: Path) -> dict[str, Any]:
+    """Provenance record of a file; empty without one."""
+    path = record_path(output)
+    return read_json(path) if path.is_file() else {}
+
+
+def read_benchmark(path: Path) -> dict[str, float]:
+    """Numbers of Snakemake's benchmark file of one job (its last attempt); empty without one."""
+    if not path.is_file():
+        return {}
+    row = pd.to_numeric(pd.read_csv(path, sep="\t").iloc[-1], errors="coerce")
+    return row[np.isfinite(row)].to_dict()
+
+
+def first_number(*values: Number) -> Number:
+    """The first value that is there."""
+    return next((value for value in values if value is not None), None)
+
+
+def mean(values: Sequence[Number]) -> Number:
+    """Mean of the values that are there."""
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def total(values: Sequence[Number]) -> Number:
+    """Sum; None of nothing, and where a value is missing."""
+    return None if None in values or not values else sum(values)
+
+
+def largest(*values: Number) -> Number:
+    """Largest value that is there."""
+    known = [value for value in values if value is not None]
+    return max(known) if known else None

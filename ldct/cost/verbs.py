@@ -1,0 +1,91 @@
+"""Verbs that measure and foretell cost: time, memory, size of every method and stage."""
+
+import argparse
+from pathlib import Path
+
+from ldct.common.arguments import json_mapping
+from ldct.devices.arguments import add_device
+
+SETTINGS = json_mapping("run", "dataset", "models", "budget_text")
+
+
+def register(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the parser."""
+    micro = verbs.add_parser("micro-benchmark", help="cost of loss terms and levels, as ratios")
+    micro.add_argument("--plan", type=Path, required=True, help="YAML file of variants and pairs")
+    micro.add_argument(
+        "--settings",
+        type=json_mapping("models", "batch", "side", "rounds"),
+        required=True,
+        help="resolved stages and how they are timed, JSON",
+    )
+    add_device(micro)
+    micro.add_argument("--output", type=Path, required=True, help="JSON file")
+    micro.set_defaults(run=run_micro)
+
+    cost = verbs.add_parser("cost", help="cost of every stage and method of a run")
+    cost.add_argument("--settings", type=SETTINGS, required=True, help="of the run, JSON")
+    cost.add_argument("--run-folder", type=Path, required=True)
+    cost.add_argument("--micro", type=Path, required=True, help="written by micro-benchmark")
+    cost.add_argument("--output", type=Path, required=True, help="folder")
+    cost.set_defaults(run=run_cost)
+
+
+def run_micro(options: argparse.Namespace) -> None:
+    """Write the ratios of the paired micro-benchmark."""
+    import time
+
+    from ldct.common import provenance
+    from ldct.common.files import write_json
+    from ldct.cost.micro_benchmark import Setup, measure_pairs, read_plan
+    from ldct.devices.choice import device_record, hold_device, limit_threads
+    from ldct.devices.engine import Engine, resolve_engine
+
+    started = time.perf_counter()
+    limit_threads(options.threads)
+    settings = dict(options.settings)
+    models, rounds = settings.pop("models"), settings.pop("rounds")
+    with hold_device(options.device, options.gpus, options.jobs_per_gpu) as device:
+        engine = resolve_engine(Engine(**settings.pop("engine", {})), device)
+        setup = Setup(device=device, engine=engine, **settings)
+        write_json(options.output, measure_pairs(read_plan(options.plan), models, setup, rounds))
+        how = {"rounds": rounds, **settings, "engine": engine.result_options()}
+        provenance.write_record(
+            options.output,
+            inputs=[options.plan],
+            settings={**how, **device_record(device)},
+            started=started,
+        )
+
+
+def run_cost(options: argparse.Namespace) -> None:
+    """Write cost.json and the tables made from it."""
+    import time
+
+    from ldct.common import provenance
+    from ldct.common.files import write_json
+    from ldct.common.inputs import read_mapping
+    from ldct.cost.collect import collect_cost
+    from ldct.cost.probes import stage_facts
+    from ldct.cost.table import NOTES, cost_frame, cost_tables
+    from ldct.rendering.numbers import write_tables
+
+    started = time.perf_counter()
+    settings, path = options.settings, options.output / "cost.json"
+    cost = collect_cost(settings, options.run_folder, stage_facts(settings["models"]))
+    cost["micro"] = read_mapping(options.micro)
+    write_json(path, cost)
+    provenance.write_record(path, inputs=[options.micro], settings={}, started=started)
+    caption = (
+        f"Networks as configured for {settings['dataset']['title']}, {settings['budget_text']}; "
+        "a dash marks what does not apply or was not recorded."
+    )
+    write_tables(
+        path.with_suffix(""),
+        f"Cost of run {settings['run']}",
+        cost_tables(cost),
+        cost_frame(cost),
+        NOTES,
+        [options.micro],
+        [caption],
+    )

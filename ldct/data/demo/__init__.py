@@ -1,0 +1,1 @@
+"""The public scans of the default run."""

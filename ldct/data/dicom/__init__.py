@@ -1,0 +1,1 @@
+"""Any layout of DICOM files in; a layout like AAPM's out."""

@@ -1,0 +1,270 @@
+"""Choose the series a data set description asks for and pair full with quarter dose by z."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ldct.data.dicom.naming import FULL, QUARTER, kernel_matches
+from ldct.data.dicom.reading import SliceHeader
+
+DOSES = (FULL, QUARTER)
+Z_TOLERANCE_MM = 0.01  # the two doses of the AAPM data have exactly equal positions
+LENGTH_TOLERANCE_MM = 1e-3
+THICKNESS_TOLERANCE_MM = 0.01
+AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+INDEX_COLUMNS = (
+    "patient",
+    "slice",
+    "z_mm",
+    "instance",
+    "full_path",
+    "quarter_path",
+    "rows",
+    "columns",
+    "pixel_mm_row",
+    "pixel_mm_column",
+    "origin_x_mm",
+    "origin_y_mm",
+    "thickness_mm",
+    "kernel",
+    "full_sha256",
+    "quarter_sha256",
+)
+
+
+@dataclass(frozen=True)
+class PatientPairs:
+    """The slice pairs of one patient, and what was left out on the way.
+
+    pairs : (full, quarter) by ascending z. found : slices of the chosen series per dose.
+    missing_z_mm : gaps in the even spacing where neither dose has a slice. unpaired, duplicates,
+    damaged : slices left out. problems : one-line errors; the patient cannot be used with any.
+    """
+
+    patient: str
+    pairs: tuple[tuple[SliceHeader, SliceHeader], ...] = ()
+    found: Mapping[str, int] | None = None
+    missing_z_mm: tuple[float, ...] = ()
+    unpaired: tuple[SliceHeader, ...] = ()
+    duplicates: tuple[SliceHeader, ...] = ()
+    damaged: tuple[SliceHeader, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def select_series(
+    patient: str, headers: Iterable[SliceHeader], series: Mapping[str, Any]
+) -> tuple[tuple[SliceHeader, ...], tuple[str, ...]]:
+    """Slices of one patient that belong to the asked-for series, and what is wrong with them.
+
+    series : `thickness_mm` and `kernel` of the description; null asks nothing, but thickness and
+        kernel must then be one of each. `B30` matches `B30f`.
+    """
+    own = [header for header in headers if header.patient == patient and header.dose in DOSES]
+    thickness, kernel = series.get("thickness_mm"), series.get("kernel")
+    chosen = tuple(
+        header
+        for header in own
+        if kernel_matches(header.kernel, kernel)
+        and (thickness is None or abs(header.thickness_mm - thickness) <= THICKNESS_TOLERANCE_MM)
+    )
+    if not chosen:
+        wanted = f"{'any' if thickness is None else f'{thickness:g}'} mm, kernel {kernel or 'any'}"
+        return (), (
+            f"{patient}: no slices of {wanted}; on disk: {describe_series(own) or 'none'}; "
+            f"check `series` in the description",
+        )
+    problems = [
+        f"{header.path}: {header.conflicts[0]}; rename the file or remove it"
+        for header in chosen
+        if header.conflicts
+    ]
+    problems += _mixture(patient, chosen)
+    problems += [
+        f"{patient}: {len(chosen)} slices, none of {dose} dose; a pair needs both"
+        for dose in DOSES
+        if not any(header.dose == dose for header in chosen)
+    ]
+    return chosen, tuple(problems)
+
+
+def pair_slices(
+    patient: str, chosen: Sequence[SliceHeader], digests: Mapping[str, str | None]
+) -> PatientPairs:
+    """Pair the chosen slices of one patient by z (within 0.01 mm).
+
+    digests : path -> sha256 of the pixels, None for damaged ones, which are left out. Equal
+        slices at one position are duplicates, of which the first path is kept; slices that
+        differ there are a problem.
+    """
+    damaged = tuple(header for header in chosen if digests[header.path] is None)
+    sound = [header for header in chosen if digests[header.path] is not None]
+    by_dose: dict[str, list[SliceHeader]] = {}
+    duplicates: list[SliceHeader] = []
+    problems: list[str] = []
+    for dose in DOSES:
+        ordered = sorted(
+            (header for header in sound if header.dose == dose),
+            key=lambda header: (header.z_mm, header.path),
+        )
+        by_dose[dose], copies = _without_copies(ordered)
+        for kept, copy in copies:
+            if digests[kept.path] == digests[copy.path]:
+                duplicates.append(copy)
+            else:
+                problems.append(
+                    f"{copy.path}: other pixels than {kept.path} at the same position "
+                    f"(z = {copy.z_mm:g} mm, {dose} dose); remove one of them"
+                )
+    pairs, unpaired = _match(by_dose[FULL], by_dose[QUARTER])
+    problems += _geometry_problems(pairs)
+    if not pairs and not problems:
+        problems.append(
+            f"{patient}: no full-dose slice has a quarter-dose slice at its z "
+            f"({by_dose[FULL][0].path} and others)"
+            if by_dose[FULL]
+            else f"{patient}: no sound full-dose slice"
+        )
+    return PatientPairs(
+        patient=patient,
+        pairs=tuple(pairs),
+        found={dose: sum(header.dose == dose for header in chosen) for dose in DOSES},
+        missing_z_mm=missing_positions([header.z_mm for header in sound]),
+        unpaired=tuple(unpaired),
+        duplicates=tuple(duplicates),
+        damaged=damaged,
+        problems=tuple(problems),
+    )
+
+
+def index_frame(
+    patients: Iterable[PatientPairs], digests: Mapping[str, str | None]
+) -> pd.DataFrame:
+    """`index.parquet` as a table: one row per slice pair, `slice` counted by ascending z."""
+    rows = [
+        {
+            "patient": found.patient,
+            "slice": number,
+            "z_mm": full.z_mm,
+            "instance": full.instance,
+            "full_path": full.path,
+            "quarter_path": quarter.path,
+            "rows": full.rows,
+            "columns": full.columns,
+            "pixel_mm_row": full.pixel_mm[0],
+            "pixel_mm_column": full.pixel_mm[1],
+            "origin_x_mm": full.position_mm[0],
+            "origin_y_mm": full.position_mm[1],
+            "thickness_mm": full.thickness_mm,
+            "kernel": full.kernel,
+            "full_sha256": digests[full.path],
+            "quarter_sha256": digests[quarter.path],
+        }
+        for found in patients
+        for number, (full, quarter) in enumerate(found.pairs)
+    ]
+    return pd.DataFrame(rows, columns=list(INDEX_COLUMNS))
+
+
+def missing_positions(z_mm: Iterable[float]) -> tuple[float, ...]:
+    """Positions (mm) that an even spacing, the median one, would have between those given."""
+    z = np.unique(np.round(np.asarray(list(z_mm), dtype=float), 2))
+    if len(z) < 3:
+        return ()
+    steps = np.diff(z)
+    spacing = float(np.median(steps))
+    missing = []
+    for start, step in zip(z[:-1], steps, strict=True):
+        count = round(step / spacing)
+        missing += [round(float(start + step * part / count), 2) for part in range(1, count)]
+    return tuple(missing)
+
+
+def describe_series(headers: Iterable[SliceHeader]) -> str:
+    """Thickness, kernel, dose and count of the series among some slices, in words."""
+    counts = Counter(
+        (header.thickness_mm, header.kernel, header.dose or "unknown") for header in headers
+    )
+    return ", ".join(
+        f"{thickness:g} mm {kernel or '(no kernel)'} {dose} dose ({count} slices)"
+        for (thickness, kernel, dose), count in sorted(counts.items())
+    )
+
+
+def _mixture(patient: str, chosen: Sequence[SliceHeader]) -> list[str]:
+    """A problem when the chosen slices have more than one thickness or kernel."""
+    examples: dict[tuple[float, str], str] = {}
+    for header in chosen:
+        examples.setdefault((round(header.thickness_mm, 2), header.kernel), header.path)
+    if len(examples) == 1:
+        return []
+    listed = "; ".join(
+        f"{thickness:g} mm {kernel}: {path}" for (thickness, kernel), path in examples.items()
+    )
+    return [
+        f"{patient}: several thicknesses or kernels are selected ({listed}); set "
+        f"series.thickness_mm and series.kernel in the description"
+    ]
+
+
+def _without_copies(
+    ordered: Sequence[SliceHeader],
+) -> tuple[list[SliceHeader], list[tuple[SliceHeader, SliceHeader]]]:
+    """One slice per position, and the (kept, copy) pairs of the others."""
+    kept: list[SliceHeader] = []
+    copies = []
+    for header in ordered:
+        if kept and abs(header.z_mm - kept[-1].z_mm) <= Z_TOLERANCE_MM:
+            copies.append((kept[-1], header))
+        else:
+            kept.append(header)
+    return kept, copies
+
+
+def _match(
+    full: Sequence[SliceHeader], quarter: Sequence[SliceHeader]
+) -> tuple[list[tuple[SliceHeader, SliceHeader]], list[SliceHeader]]:
+    """Pairs at equal z of two lists by ascending z, and the slices that have no partner."""
+    pairs, unpaired = [], []
+    waiting_full, waiting_quarter = list(full), list(quarter)
+    while waiting_full and waiting_quarter:
+        distance = waiting_full[0].z_mm - waiting_quarter[0].z_mm
+        if abs(distance) <= Z_TOLERANCE_MM:
+            pairs.append((waiting_full.pop(0), waiting_quarter.pop(0)))
+        else:
+            unpaired.append((waiting_full if distance < 0 else waiting_quarter).pop(0))
+    return pairs, unpaired + waiting_full + waiting_quarter
+
+
+def _geometry_problems(pairs: Sequence[tuple[SliceHeader, SliceHeader]]) -> list[str]:
+    """Every slice must be axial and have the size, spacing and corner of the first one."""
+    if not pairs:
+        return []
+    reference = pairs[0][0]
+    problems = []
+    for header in (header for pair in pairs for header in pair):
+        if not np.allclose(header.orientation, AXIAL, atol=1e-3):
+            problems.append(
+                f"{header.path}: ImageOrientationPatient is {list(header.orientation)}, expected "
+                f"the axial identity {list(AXIAL)}"
+            )
+        elif difference := _difference(reference, header):
+            problems.append(f"{header.path} does not match {reference.path}: {difference}")
+    return problems
+
+
+def _difference(reference: SliceHeader, header: SliceHeader) -> str | None:
+    if (header.rows, header.columns) != (reference.rows, reference.columns):
+        return (
+            f"{header.rows} x {header.columns} pixels instead of "
+            f"{reference.rows} x {reference.columns}"
+        )
+    if not np.allclose(header.pixel_mm, reference.pixel_mm, rtol=0, atol=LENGTH_TOLERANCE_MM):
+        return f"pixel spacing {header.pixel_mm} mm instead of {reference.pixel_mm} mm"
+    corner, expected = header.position_mm[:2], reference.position_mm[:2]
+    if not np.allclose(corner, expected, rtol=0, atol=Z_TOLERANCE_MM):
+        return f"corner at {corner} mm instead of {expected} mm"
+    return None

@@ -1,0 +1,1 @@
+"""Quarter dose by simulation in the projection domain."""

@@ -1,0 +1,126 @@
+"""A fan-beam CT scanner and the filters that reconstruct from it; what both projectors share.
+
+Conventions: x runs along columns, y along rows, the isocentre is the centre of the image. In the
+view at angle b the source stands at D (cos b, sin b); a ray is named by its fan angle g from the
+central ray, counted in the direction of growing b. Sinograms are (views, cells) over a full turn.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import fft
+
+from ldct.common.errors import InputError
+
+QUARTER_TURNS = 4
+LARGEST_HALF_FAN = math.atan(0.5)
+BODY_HALF_VALUE = 0.40  # 1/mm
+KERNELS = ("ramp", "hann", "body")
+
+
+@dataclass(frozen=True)
+class FanBeamGeometry:
+    """A full turn of a third-generation scanner with a curved, equi-angular detector.
+
+    source_centre_mm, source_detector_mm : distance of the focal spot to the isocentre and detector.
+    cells : detector cells in the fan.
+    cell_mm : pitch of the cells along the detector arc.
+    views : readings per turn, equally spaced; a multiple of four.
+
+    The defaults are those of the scanner of the AAPM data (736 cells, 500 mm field of view).
+    Raises `InputError` when the fan is wider than 53 degrees or `views` is no multiple of four.
+    """
+
+    source_centre_mm: float = 595.0
+    source_detector_mm: float = 1085.6
+    cells: int = 736
+    cell_mm: float = 1.2858
+    views: int = 1152
+
+    def __post_init__(self) -> None:
+        if self.views <= 0 or self.views % QUARTER_TURNS:
+            raise InputError(f"geometry views: {self.views}; expected a positive multiple of 4")
+        if not 0 < self.half_fan <= LARGEST_HALF_FAN:
+            raise InputError(
+                f"geometry cells and cell_mm: half fan {self.half_fan:.3f} rad; expected at most "
+                f"{LARGEST_HALF_FAN:.3f} rad, so use fewer or narrower cells"
+            )
+
+    @property
+    def pitch(self) -> float:
+        """Angle between neighbouring cells, in rad."""
+        return self.cell_mm / self.source_detector_mm
+
+    @property
+    def half_fan(self) -> float:
+        """Fan angle of the outermost cell centre, in rad."""
+        return (self.cells - 1) / 2 * self.pitch
+
+    @property
+    def field_radius_mm(self) -> float:
+        """Radius of the circle that every view sees whole."""
+        return self.source_centre_mm * math.sin(self.half_fan)
+
+    @property
+    def spacing_mm(self) -> float:
+        """Distance of neighbouring rays at the isocentre, in mm."""
+        return self.source_centre_mm * self.pitch
+
+    def narrowed(self, radius_mm: float, margin: int = 8) -> "FanBeamGeometry":
+        """The same scanner with only the cells that see a circle of `radius_mm`, and a margin.
+
+        The margin is in cells on each side. Never wider than this geometry.
+        """
+        reach = min(radius_mm / self.source_centre_mm, 1.0)
+        spare = math.floor((self.cells - 1) / 2 - math.asin(reach) / self.pitch) - margin
+        return replace(self, cells=self.cells - 2 * max(spare, 0))
+
+
+def checked_size(shape: tuple[int, ...], pixel_mm: float, geometry: FanBeamGeometry) -> int:
+    """Rows of a square slice that the scanner sees whole; `InputError` for any other slice."""
+    if len(shape) != 2 or shape[0] != shape[1]:
+        raise InputError(f"slice of shape {tuple(shape)}; expected a square image (n, n)")
+    radius = shape[0] / 2 * pixel_mm
+    if not 0 < radius <= geometry.field_radius_mm:
+        raise InputError(
+            f"slice of {shape[0]} pixels of {pixel_mm} mm: radius {radius:.1f} mm; expected at "
+            f"most {geometry.field_radius_mm:.1f} mm, the field of view (add cells to the fan)"
+        )
+    return shape[0]
+
+
+def filter_response(geometry: FanBeamGeometry, kernel: str) -> np.ndarray:
+    """Frequency response of the equi-angular ramp times the kernel, for zero-padded views.
+
+    float64, (length / 2 + 1,) for an even FFT length of at least twice the cells. The ramp is built
+    in the domain of the cells, so that constant objects keep their value.
+    """
+    length = 2 * fft.next_fast_len(geometry.cells, real=True)
+    offsets = np.minimum(np.arange(length), length - np.arange(length))
+    ramp = np.zeros(length)
+    ramp[0] = 1 / (8 * geometry.pitch**2)
+    odd = (offsets % 2 == 1) & (offsets < geometry.cells)
+    ramp[odd] = -1 / (2 * math.pi**2 * np.sin(offsets[odd] * geometry.pitch) ** 2)
+    frequencies = fft.rfftfreq(length, geometry.spacing_mm)
+    nyquist = 0.5 / geometry.spacing_mm
+    return geometry.pitch * fft.rfft(ramp).real * kernel_response(kernel, frequencies, nyquist)
+
+
+def kernel_response(kernel: str, frequencies: np.ndarray, nyquist: float) -> np.ndarray:
+    """Apodisation of the ramp by a named reconstruction kernel.
+
+    frequencies, nyquist : in 1/mm at the isocentre.
+    "ramp": none. "hann": Hann window that ends at the cells' Nyquist frequency.
+    "body": Gaussian of half value 0.40/mm, comparable to a standard body kernel: the noise spectrum
+    of LIDC-IDRI-0001 (GE STANDARD) between 0.35/mm and 0.7/mm is a ramp times the square of a
+    Gaussian of half value about 0.45/mm, and Siemens B30 is softer.
+    Raises `InputError` for other names.
+    """
+    if kernel == "ramp":
+        return np.ones_like(frequencies)
+    if kernel == "hann":
+        return np.cos(0.5 * math.pi * np.minimum(frequencies / nyquist, 1.0)) ** 2
+    if kernel == "body":
+        return 0.5 ** ((frequencies / BODY_HALF_VALUE) ** 2)
+    raise InputError(f"reconstruction kernel {kernel!r}; expected one of {', '.join(KERNELS)}")

@@ -1,0 +1,253 @@
+"""Verbs that make volumes, tiles, lesions and the test set."""
+
+import argparse
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from ldct.common import provenance
+from ldct.common.arguments import json_mapping, natural_number, positive_integer
+from ldct.common.errors import InputError
+from ldct.common.files import read_yaml
+from ldct.common.inputs import read_volume_info
+from ldct.common.schema import validate
+
+VOLUME_FILES = ("full.npy", "quarter.npy", "volume.json")
+
+
+def register(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the parser."""
+    fetch = verbs.add_parser("fetch-demo", help="download the demo archives (70 MB, checked)")
+    fetch.add_argument("--archives", type=Path, required=True, help="folder to keep them in")
+    fetch.set_defaults(run=run_fetch_demo)
+
+    demo = verbs.add_parser("write-demo-patient", help="demo scan and quarter dose as DICOM")
+    demo.add_argument("--patient", required=True)
+    demo.add_argument("--origin", required=True, help="public name of the scan")
+    demo.add_argument("--archives", type=Path, required=True)
+    demo.add_argument("--dose-fraction", type=float, required=True)
+    demo.add_argument("--noise-ratio", type=float, required=True)
+    demo.add_argument("--seed", type=natural_number, required=True)
+    demo.add_argument("--workers", type=positive_integer, default=1)
+    demo.add_argument("--output", type=Path, required=True)
+    demo.set_defaults(run=run_write_demo_patient)
+
+    index = verbs.add_parser("index", help="read every DICOM header, pair the doses, report")
+    add_dataset(index, "name", "title", "root", "series", "patients")
+    index.add_argument("--workers", type=positive_integer, default=1)
+    index.add_argument("--index", type=Path, required=True)
+    index.add_argument("--inventory", type=Path, required=True)
+    index.set_defaults(run=run_index)
+
+    volume = verbs.add_parser("volume", help="one patient's slice pairs as int16 volumes")
+    add_dataset(volume, "name", "root")
+    volume.add_argument("--index", type=Path, required=True)
+    volume.add_argument("--patient", required=True)
+    volume.add_argument("--output", type=Path, required=True)
+    volume.set_defaults(run=run_volume)
+
+    tiles = verbs.add_parser("tiles", help="coordinates of the training tiles")
+    tiles.add_argument("--volumes", type=Path, nargs="+", required=True)
+    tiles.add_argument("--size", type=positive_integer, required=True)
+    tiles.add_argument("--stride", type=positive_integer, required=True)
+    tiles.add_argument("--keep-above-hu", type=float, required=True)
+    tiles.add_argument("--output", type=Path, required=True)
+    tiles.set_defaults(run=run_tiles)
+
+    lesions = verbs.add_parser("lesions", help="annotated lesions, one row per lesion and slice")
+    lesions.add_argument("--volumes", type=Path, nargs="+", required=True)
+    source = lesions.add_mutually_exclusive_group()
+    source.add_argument("--archives", type=Path, help="demo archives (LIDC reader marks)")
+    source.add_argument("--neutral-csv", type=Path, help="lesion list of docs/data.md")
+    lesions.add_argument("--output", type=Path, required=True)
+    lesions.set_defaults(run=run_lesions)
+
+    test = verbs.add_parser("select-test", help="every K-th slice and every lesion slice")
+    test.add_argument("--volume", type=Path, required=True)
+    test.add_argument("--lesions", type=Path, required=True)
+    test.add_argument("--every", type=positive_integer, required=True)
+    test.add_argument("--output", type=Path, required=True)
+    test.set_defaults(run=run_select_test)
+
+
+def add_dataset(parser: argparse.ArgumentParser, *keys: str) -> None:
+    """Add the option that describes a data set, with at least `keys`."""
+
+    def dataset(text: str) -> dict[str, Any]:
+        if text.lstrip().startswith("{"):
+            return json_mapping(*keys)(text)
+        if not Path(text).is_file():
+            raise argparse.ArgumentTypeError(f"found no file {text}, expected one, or a mapping")
+        try:
+            description = read_yaml(text)
+            validate(description, "dataset", text)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return description
+
+    parser.add_argument(
+        "--dataset",
+        type=dataset,
+        required=True,
+        help="file of config/datasets, or its content as JSON",
+    )
+
+
+def run_fetch_demo(options: argparse.Namespace) -> None:
+    """Fetch the demo archives."""
+    from ldct.data.demo.scans import fetch_archives
+
+    fetch_archives(options.archives)
+
+
+def run_write_demo_patient(options: argparse.Namespace) -> None:
+    """Write one demo patient as DICOM, full dose and simulated quarter dose."""
+    from ldct.common.files import atomic_folder
+    from ldct.data.demo.scans import load_scan
+    from ldct.data.dicom.aapm_writer import series_folder, thickness_code, write_series
+    from ldct.data.dose.simulate import DoseSettings, calibrate_photons, simulate_quarter_dose
+
+    started = time.perf_counter()
+    scan = load_scan(options.origin, options.archives)
+    settings = DoseSettings(dose_fraction=options.dose_fraction, noise_ratio=options.noise_ratio)
+    photons = calibrate_photons(scan.hu, scan.pixel_mm[0], settings)
+    quarter = simulate_quarter_dose(
+        scan.hu, scan.pixel_mm[0], photons, settings, options.seed, options.workers
+    )
+    how = f"quarter dose simulated from the scan, {photons:.3g} photons per ray, LDCT-Cascade"
+    doses = {"full": (scan.hu, None), "quarter": (quarter, how)}
+    code = thickness_code(scan.thickness_mm)
+    with atomic_folder(options.output) as temporary:
+        for dose, (hu, derivation) in doses.items():
+            # Layout A puts the series folders straight into the patient's folder.
+            place = temporary / series_folder("", options.patient, dose, code).name
+            write_series(
+                hu,
+                z_mm=scan.z_mm,
+                origin_mm=scan.origin_mm,
+                pixel_mm=scan.pixel_mm,
+                thickness_mm=scan.thickness_mm,
+                kernel=scan.kernel,
+                patient=options.patient,
+                dose=dose,
+                thickness_code=code,
+                folder=place,
+                derivation=derivation,
+            )
+    provenance.write_record(
+        options.output,
+        inputs=sorted(path for path in options.archives.iterdir() if path.stat().st_size > 0),
+        settings={
+            "origin": options.origin,
+            "description": scan.description,
+            "dose_fraction": settings.dose_fraction,
+            "noise_ratio": settings.noise_ratio,
+            "noise_kernel": settings.kernel,
+            "photons": photons,
+            "seed": options.seed,
+        },
+        started=started,
+    )
+
+
+def run_index(options: argparse.Namespace) -> None:
+    """Index a data set and write its inventory."""
+    from ldct.data.dicom.inventory import index_dataset
+
+    started = time.perf_counter()
+    root = options.dataset["root"]
+    try:
+        index_dataset(root, options.dataset, options.index, options.inventory, options.workers)
+    except InputError as error:
+        # Snakemake removes the outputs of a failed job, and the report is needed most then.
+        if options.log is None or not options.inventory.is_file():
+            raise
+        kept = options.log.with_name("inventory.md")
+        shutil.copyfile(options.inventory, kept)
+        raise InputError(f"{error} (the whole report: {kept})") from None
+    provenance.write_record(
+        options.index, inputs=[root], settings={"dataset": options.dataset}, started=started
+    )
+
+
+def run_volume(options: argparse.Namespace) -> None:
+    """Write one patient's volume."""
+    from ldct.data.volumes import read_index, write_volume
+
+    started = time.perf_counter()
+    dataset = options.dataset
+    index = read_index(options.index)
+    write_volume(index, dataset["root"], options.patient, dataset["name"], options.output)
+    provenance.write_record(
+        options.output / "volume.json",
+        inputs=[options.index],
+        settings={"patient": options.patient, "dataset": dataset["name"]},
+        started=started,
+    )
+
+
+def run_tiles(options: argparse.Namespace) -> None:
+    """Write the tile table."""
+    from ldct.data.tiles import write_tiles
+
+    write_tiles(
+        options.volumes, options.size, options.stride, options.keep_above_hu, options.output
+    )
+
+
+def run_lesions(options: argparse.Namespace) -> None:
+    """Write the lesion table; without a source, an empty one."""
+    import pandas as pd
+
+    from ldct.data.lesions import LESION_COLUMNS, convert_neutral_csv, write_lesions
+
+    started = time.perf_counter()
+    geometry = {folder.name: read_volume_info(folder) for folder in options.volumes}
+    inputs = [folder / "volume.json" for folder in options.volumes]
+    if options.neutral_csv is not None:
+        lesions = convert_neutral_csv(options.neutral_csv, geometry)
+        inputs.append(options.neutral_csv)
+    elif options.archives is not None:
+        lesions = _demo_lesions(options.archives, geometry)
+    else:
+        lesions = pd.DataFrame(columns=list(LESION_COLUMNS))
+    write_lesions(lesions, options.output)
+    provenance.write_record(
+        options.output, inputs=inputs, settings={"rows": len(lesions)}, started=started
+    )
+
+
+def _demo_lesions(archives: Path, geometry: dict[str, dict[str, Any]]):
+    from ldct.data.demo.lidc import lesions_from_lidc_xml
+    from ldct.data.demo.scans import LIDC_PATIENT, read_lidc_xml
+
+    info = geometry[LIDC_PATIENT]
+    return lesions_from_lidc_xml(
+        read_lidc_xml(archives),
+        patient=LIDC_PATIENT,
+        origin_mm=info["origin_mm"],
+        pixel_mm=info["pixel_mm"],
+        source="LIDC-IDRI",
+    )
+
+
+def run_select_test(options: argparse.Namespace) -> None:
+    """Write the test-set folder of one patient."""
+    from ldct.data.lesions import read_lesions, slices_to_score
+    from ldct.data.volumes import select_slices
+
+    started = time.perf_counter()
+    info = read_volume_info(options.volume)
+    regular, with_lesion = slices_to_score(info, read_lesions(options.lesions), options.every)
+    select_slices(options.volume, sorted({*regular, *with_lesion}), options.output)
+    provenance.write_record(
+        options.output / "volume.json",
+        inputs=[*(options.volume / name for name in VOLUME_FILES), options.lesions],
+        settings={
+            "every": options.every,
+            "slices_by_rule": len(regular),
+            "lesion_slices": len(with_lesion),
+        },
+        started=started,
+    )

@@ -1,0 +1,1 @@
+"""Inserted discs, the model observer and its d'."""

@@ -1,0 +1,1 @@
+"""Which device, how many processes, and how computation runs there."""

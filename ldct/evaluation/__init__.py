@@ -1,1 +1,0 @@
-"""Scores computed from predictions; knows nothing of how a method works."""

@@ -1,0 +1,1 @@
+"""Where one number comes from, in words."""

@@ -1,0 +1,1 @@
+"""Figs. 1 to 4 and loss curves."""

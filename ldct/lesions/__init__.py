@@ -1,0 +1,1 @@
+"""Annotated lesions: measures, table, figure, panels."""

@@ -1,0 +1,74 @@
+"""Lesion bench of a run: one row per method, annotated lesion and slice."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ldct.common.errors import InputError
+from ldct.common.files import read_json
+from ldct.common.progress import track
+from ldct.common.provenance import write_table
+from ldct.common.run_files import image_files, seed_number
+from ldct.data.lesions import read_lesions
+from ldct.lesions.measures import FURTHER, MEASURES, lesion_view, measure_lesion
+from ldct.lesions.places import lesion_rows
+from ldct.metrics.protocol import Protocol
+
+LESION = ["lesion", "label", "diameter_mm"]
+COLUMNS = ["method", "seed", "patient", "slice_index", "z_mm", *LESION, *MEASURES, *FURTHER]
+
+
+def write_lesion_bench(
+    test_folders: Sequence[Path],
+    predictions: Sequence[Path],
+    lesions_csv: Path,
+    protocol: Protocol,
+    output: Path,
+) -> None:
+    """Measure every annotated lesion slice of the test set in every image.
+
+    Writes `<output>/<method>/<seed>/<patient>.parquet` with COLUMNS: a row per lesion and slice,
+    for every prediction and for the references `ndct` and `ldct` (seed folder `fixed`). A patient
+    without a lesion in the test set has tables without rows. Raises InputError where shapes differ.
+    """
+    lesions = read_lesions(lesions_csv)
+    for folder in track(test_folders, "lesion bench"):
+        info = read_json(folder / "volume.json")
+        ndct = np.load(folder / "full.npy", mmap_mode="r")
+        views = [
+            (lesion, row, lesion_view(ndct[row], lesion, info, protocol))
+            for lesion, row in lesion_rows(lesions, info)
+        ]
+        for method, seed, path in image_files(folder, predictions, folder.name):
+            started = time.perf_counter()
+            images = np.load(path, mmap_mode="r")
+            if images.shape != ndct.shape:
+                raise InputError(
+                    f"{path}: found shape {images.shape}, expected {ndct.shape} as in "
+                    f"{folder / 'full.npy'}; predict this test set again"
+                )
+            rows = [
+                {
+                    "method": method,
+                    "seed": seed_number(seed),
+                    "patient": info["patient"],
+                    "slice_index": info["slice_index"][row],
+                    "z_mm": info["z_mm"][row],
+                    **{key: lesion[key] for key in LESION},
+                    **measure_lesion(view, images[row], protocol),
+                }
+                for lesion, row, view in views
+            ]
+            # Number columns are floats also where there is no row or no value.
+            numbers = dict.fromkeys(["diameter_mm", *MEASURES, *FURTHER[:2]], float)
+            write_table(
+                pd.DataFrame(rows, columns=COLUMNS).astype(numbers),
+                output / method / seed / f"{info['patient']}.parquet",
+                [folder / "full.npy", path, lesions_csv],
+                {"method": method, "seed": seed, "protocol": asdict(protocol)},
+                started,
+            )

@@ -1,0 +1,182 @@
+"""What a method leaves of a lesion: contrast, contrast-to-noise ratio, edge, local noise.
+
+All images are clipped to the protocol's window first where the protocol clips: networks see no more
+than their window, so what lies outside it (lung, bone) would measure their input scaling.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import optimize, special
+
+from ldct.lesions.masks import EdgeMap, LesionMasks, edge_map, lesion_masks
+from ldct.lesions.places import lesion_roi
+from ldct.metrics.pixelwise import slice_scores
+from ldct.metrics.protocol import Protocol
+from ldct.texture.regions import Region
+
+MEASURES = ["crop_psnr", "crop_ssim", "contrast_retention", "cnr", "edge_width_mm", "noise_std_hu"]
+# Further columns: what the measures were made from, and why one is missing.
+FURTHER = ["contrast_hu", "outside_window", "note"]
+EDGE_BIN_MM = 0.25
+STEP_TO_MISFIT, SMALLEST_STEP_HU = 3.0, 0.1
+TEN_TO_NINETY = 2.5631  # widths of a Gaussian-blurred edge, in its standard deviation
+SMALLEST_SHARE_INSIDE = 0.5
+SMALLEST_NOISE_PX = 25
+CONTRAST_TO_ERROR = 2.0
+
+
+@dataclass(frozen=True)
+class LesionView:
+    """One annotated lesion in one NDCT slice, ready to measure images of that slice.
+
+    roi : crop (top, bottom, left, right). ndct_hu : the crop, clipped where the protocol clips.
+    masks, edge : or the reason why there are none; an edge is one that can be fitted in NDCT, so
+    that all images are measured at the same edges. in_window : where NDCT lies in the window.
+    """
+
+    roi: Region
+    ndct_hu: np.ndarray
+    masks: LesionMasks | str
+    edge: EdgeMap | str
+    in_window: np.ndarray
+
+
+def lesion_view(
+    ndct_hu: np.ndarray, lesion: Mapping[str, Any], info: Mapping[str, Any], protocol: Protocol
+) -> LesionView:
+    """Find the pixels of a lesion in one slice (rows, columns) of NDCT, in HU.
+
+    lesion : row of lesions.csv. info : content of the test folder's volume.json.
+    """
+    roi = lesion_roi(lesion, info, ndct_hu.shape)
+    crop = _crop(ndct_hu, roi)
+    corner = (roi[0], roi[2])
+    masks = lesion_masks(crop, lesion, info, corner)
+    clipped = _clip(crop, protocol)
+    edge: EdgeMap | str = "no lesion pixels"
+    if isinstance(masks, LesionMasks):
+        edge = edge_map(clipped, masks, lesion, info, corner)
+    if isinstance(edge, EdgeMap) and np.isnan(edge_width(clipped[edge.pixels], edge.distance_mm)):
+        edge = "no edge could be fitted in NDCT"
+    in_window = (crop > protocol.window[0]) & (crop < protocol.window[1])
+    return LesionView(roi, clipped, masks, edge, in_window)
+
+
+def measure_lesion(view: LesionView, image_hu: np.ndarray, protocol: Protocol) -> dict[str, Any]:
+    """MEASURES and FURTHER of one image (rows, columns, HU) of the view's slice.
+
+    crop_psnr (dB), crop_ssim : of the crop, as if it were the image.
+    contrast_retention : contrast over that of NDCT.
+    cnr : |contrast| over the root mean square of the two standard deviations (lesion, background).
+        Both are NaN where NDCT has no contrast beyond twice its standard error.
+    edge_width_mm : 10 to 90 % of an error function fitted across the edge (see `edge_width`).
+    noise_std_hu : of image - NDCT near the lesion, where NDCT lies in the window. NaN for NDCT
+        itself and where too few pixels lie there.
+    contrast_hu : mean of the lesion minus mean of the background. outside_window : share of the
+        background that lies outside the window. note : why a value is NaN, or what it leaves out.
+    """
+    crop = _clip(_crop(image_hu, view.roi), protocol)
+    found: dict[str, Any] = dict.fromkeys(MEASURES + FURTHER[:2], np.nan)
+    found |= _crop_quality(view, crop, protocol)
+    if isinstance(view.masks, str):
+        return {**found, "note": view.masks}
+    notes = []
+    found |= _contrast(view.ndct_hu, crop, view.masks)
+    if np.isnan(found["contrast_retention"]):
+        notes.append("no contrast in NDCT" + (" within the window" if protocol.clip else ""))
+    found["outside_window"] = float(1 - view.in_window[view.masks.background].mean())
+    if protocol.clip and found["outside_window"] > 1 - SMALLEST_SHARE_INSIDE:
+        bounds = "[{:g}, {:g}] HU".format(*protocol.window)
+        notes.append(f"background outside the window {bounds}: contrast is to its bound")
+    if isinstance(view.edge, str):
+        notes.append(view.edge)
+    else:
+        found["edge_width_mm"] = edge_width(crop[view.edge.pixels], view.edge.distance_mm)
+        if np.isnan(found["edge_width_mm"]):
+            notes.append("no edge could be fitted")
+    noise, near = crop - view.ndct_hu, view.masks.neighbourhood & view.in_window
+    if near.sum() < SMALLEST_NOISE_PX:
+        notes.append("too few pixels within the window for local noise")
+    elif noise.any():
+        found["noise_std_hu"] = float(noise[near].std())
+    return {**found, "note": "; ".join(notes)}
+
+
+def _contrast(ndct: np.ndarray, image: np.ndarray, masks: LesionMasks) -> dict[str, float]:
+    contrast, spread, _ = _contrast_of(image, masks)
+    full, _, error = _contrast_of(ndct, masks)
+    visible = abs(full) > CONTRAST_TO_ERROR * error
+    return {
+        "contrast_hu": contrast,
+        "cnr": abs(contrast) / spread if visible and spread > 0 else np.nan,
+        "contrast_retention": contrast / full if visible else np.nan,
+    }
+
+
+def _contrast_of(image: np.ndarray, masks: LesionMasks) -> tuple[float, float, float]:
+    """Contrast, root mean square of both standard deviations, standard error of the contrast."""
+    inside, outside = image[masks.lesion], image[masks.background]
+    contrast = float(inside.mean() - outside.mean())
+    spread = float(np.sqrt((inside.var(ddof=1) + outside.var(ddof=1)) / 2))
+    error = float(np.sqrt(inside.var(ddof=1) / inside.size + outside.var(ddof=1) / outside.size))
+    return contrast, spread, error
+
+
+def edge_width(values_hu: np.ndarray, distance_mm: np.ndarray) -> float:
+    """10-90 % width in mm of an edge: values at signed distances from it, any order.
+
+    An error function is fitted to the means of bins of 0.25 mm. NaN where the fit does not
+    converge, its step does not stand out of what it misses, or its width is that of a bin or of
+    all distances.
+    """
+    bins = np.floor((distance_mm - distance_mm.min()) / EDGE_BIN_MM).astype(int)
+    counts = np.bincount(bins)
+    used = counts > 0
+    place = np.bincount(bins, distance_mm)[used] / counts[used]
+    value = np.bincount(bins, values_hu)[used] / counts[used]
+    if len(place) < 8:
+        return np.nan
+    extent = float(np.ptp(distance_mm))
+    narrowest = EDGE_BIN_MM / 4
+    start = (value[:3].mean(), value[-3:].mean(), 0.0, extent / 10)
+    weight = np.sqrt(counts[used])
+    fit = optimize.least_squares(
+        lambda parameters: weight * (blurred_edge(place, *parameters) - value),
+        start,
+        bounds=([-np.inf, -np.inf, -extent / 2, narrowest], [np.inf, np.inf, extent / 2, extent]),
+        x_scale=(abs(start[0] - start[1]) + 1, abs(start[0] - start[1]) + 1, extent, extent),
+    )
+    width = TEN_TO_NINETY * float(fit.x[3])
+    misfit = np.sqrt(np.mean((fit.fun / weight) ** 2))
+    # An image without an edge has a best fit, too.
+    stands_out = abs(fit.x[0] - fit.x[1]) > STEP_TO_MISFIT * misfit + SMALLEST_STEP_HU
+    between = narrowest * 1.01 < fit.x[3] and width < extent
+    resolved = fit.success and stands_out and between
+    return width if resolved else np.nan
+
+
+def blurred_edge(
+    distance_mm: np.ndarray, inner_hu: float, outer_hu: float, shift_mm: float, sigma_mm: float
+) -> np.ndarray:
+    """A step from `inner_hu` to `outer_hu` at `shift_mm`, blurred by a Gaussian."""
+    scaled = (distance_mm - shift_mm) / (np.sqrt(2) * sigma_mm)
+    return outer_hu + (inner_hu - outer_hu) * special.erfc(scaled) / 2
+
+
+def _crop_quality(view: LesionView, crop: np.ndarray, protocol: Protocol) -> dict[str, float]:
+    if min(crop.shape) < protocol.ssim.side:
+        return {}
+    scores = slice_scores(crop, view.ndct_hu, protocol)
+    return {"crop_psnr": scores["psnr"], "crop_ssim": scores["ssim"]}
+
+
+def _crop(image_hu: np.ndarray, roi: Region) -> np.ndarray:
+    top, bottom, left, right = roi
+    return np.asarray(image_hu[top:bottom, left:right], np.float64)
+
+
+def _clip(hu: np.ndarray, protocol: Protocol) -> np.ndarray:
+    return np.clip(hu, *protocol.window) if protocol.clip else hu

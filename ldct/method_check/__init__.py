@@ -1,0 +1,1 @@
+"""check-method and new-method, and the templates."""

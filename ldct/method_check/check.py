@@ -1,0 +1,54 @@
+"""Does a method work? Tried on a synthetic pair in seconds, told in words."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ldct.common.errors import InputError
+from ldct.configuration.registry import read_card
+from ldct.configuration.resolve import check_folder
+from ldct.configuration.stages import resolve_models
+from ldct.method_check.pair import TILE, Verdict, write_pair
+
+
+def check_method(
+    name: str, methods: Mapping[str, Path], published: Mapping[str, Any], work: Path
+) -> Verdict:
+    """Try one method and say what is wrong with it.
+
+    methods : method names to folders. published : rows of config/published.yaml.
+    work : an empty folder for the synthetic data and what the method makes of it.
+    """
+    verdict = Verdict()
+    folder = methods[name]
+    try:
+        card = read_card(folder)
+        check_folder(folder, card, published)
+        models, chains = resolve_models([name], methods, {"steps": 2}, TILE)
+    except InputError as error:
+        verdict.problems.append(str(error))
+        return verdict
+    verdict.facts["kind"] = card["kind"]
+    volume = write_pair(work / "L000", slices=3)
+    try:
+        if card["kind"] == "classical":
+            from ldct.method_check.classical import check_classical
+
+            check_classical(folder, card, volume, work, verdict)
+        elif card["kind"] == "external":
+            from ldct.method_check.external import check_external
+
+            check_external(folder, card, work, verdict)
+        elif card["kind"] == "control":
+            from ldct.method_check.classical import check_control
+
+            check_control(folder, card, volume, work, verdict)
+        elif card["kind"] != "identity":
+            from ldct.method_check.networks import check_networks
+
+            check_networks(folder, card, models, chains[name], volume, work, verdict)
+    except InputError as error:
+        verdict.problems.append(str(error))
+    except Exception as error:
+        verdict.problems.append(f"{folder}: {type(error).__name__}: {error}")
+    return verdict

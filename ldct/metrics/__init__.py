@@ -1,0 +1,1 @@
+"""Protocols, PSNR to LPIPS, tissues, and their table."""

@@ -1,0 +1,99 @@
+"""Tables of all full-image metrics and of HU fidelity by tissue: mean and interval per method."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ldct.metrics.columns import COLUMNS, FULL_REFERENCE, IMAGE_QUALITY, SCORES
+from ldct.metrics.image_quality import without_blind_values
+from ldct.metrics.tissues import TISSUES
+from ldct.rendering.columns import Formula
+from ldct.rendering.numbers import bounds, number, write_tables
+from ldct.rendering.page import Cell, PlainTable
+from ldct.statistics.uncertainty import mean_interval, patients_text
+
+ARROWS = {"higher": " ↑", "lower": " ↓", "zero": " → 0", "one": " → 1", "none": ""}
+
+
+def head_of(formula: Formula) -> str:
+    """Head of a column: title, unit, and which values are good."""
+    unit = f" ({formula.unit})" if formula.unit else ""
+    return f"{formula.title}{unit}{ARROWS[formula.better]}"
+
+
+def summarise_metrics(
+    scores: pd.DataFrame, image_quality: pd.DataFrame, options: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Mean and interval of every metric of every method, one row each.
+
+    scores, image_quality : rows of one protocol, of the same methods. options : of `mean_interval`.
+    Columns: method, metric and the fields of `Interval`; NaN where a method does not see a tissue.
+    Metrics that no method has are left out.
+    """
+    seen = without_blind_values(image_quality)
+    frame = pd.DataFrame(
+        [
+            {"method": method, "metric": metric, **vars(mean_interval(own, metric, **options))}
+            for table, metrics in ((scores, SCORES), (seen, IMAGE_QUALITY))
+            for metric in metrics
+            for method, own in table.groupby("method", sort=False)
+        ]
+    )
+    measured = frame.groupby("metric")["estimate"].transform("count") > 0
+    return frame[measured].reset_index(drop=True)
+
+
+def write_metrics(
+    summary: pd.DataFrame,
+    titles: Mapping[str, str],
+    context: Mapping[str, str],
+    stem: Path,
+    inputs: Sequence[Path],
+) -> None:
+    """Write `<stem>.csv` (all metrics), `.md` and `.html` with their records.
+
+    The pages leave out tissues that some method does not see. summary : of `summarise_metrics`.
+    titles : method to title, in order. context : `note` (data and budget), `protocol` and `credit`
+    in words.
+    """
+    cells = {(row.method, row.metric): row for row in summary.itertuples()}
+    hidden = set(summary.loc[summary["estimate"].isna(), "metric"])
+    shown = [metric for metric in summary["metric"].unique() if metric not in hidden]
+    image = [metric for metric in SCORES | FULL_REFERENCE if metric in set(summary["metric"])]
+    tables = [_table("Whole image", image, cells, titles)]
+    for tissue, (lower, upper) in TISSUES.items():
+        own = [metric for metric in shown if metric.startswith(f"{tissue}_")]
+        name = tissue.replace("_", " ").capitalize()
+        if own:
+            title = f"{name}, {lower:g} to {upper:g} HU".replace("-", "−")
+            tables.append(_table(title, own, cells, titles))
+    notes = [
+        f"Mean over up to {summary['n_slices'].max()} slices of "
+        f"{patients_text(summary['n_patients'].max())}, with its "
+        f"{summary['confidence'].iloc[0]:.0%} interval over patients where there are three.",
+        f"Whole image: {context['protocol']}. Tissues: HU as they are; those that some method does "
+        "not see stand in the CSV alone.",
+        f"Data: {context['note']}.",
+        context["credit"],
+    ]
+    write_tables(stem, "Metrics", tables, summary, notes, inputs)
+
+
+def _table(
+    title: str,
+    metrics: Sequence[str],
+    cells: Mapping[tuple[str, str], Any],
+    titles: Mapping[str, str],
+) -> PlainTable:
+    rows = [
+        [name, *(_cell(cells[method, metric], metric) for metric in metrics)]
+        for method, name in titles.items()
+    ]
+    return PlainTable(title, ["Method", *(head_of(COLUMNS[name]) for name in metrics)], rows)
+
+
+def _cell(row: Any, metric: str) -> Cell:
+    digits = COLUMNS[metric].digits
+    return Cell(number(row.estimate, digits), bounds(row.lower, row.upper, digits))

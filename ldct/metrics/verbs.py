@@ -1,0 +1,128 @@
+"""Verbs: full-image metrics beside PSNR and SSIM, HU fidelity by tissue, and their table."""
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ldct.common.arguments import SEED_HELP, json_mapping, positive_integer, seed_argument
+from ldct.common.errors import InputError
+
+SETTINGS = json_mapping("statistics", "context", "titles")
+KEYS = ("method", "seed", "patient")
+
+
+def register(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the parser."""
+    measure = verbs.add_parser(
+        "measure-image-quality", help="VIF, GMSD, LPIPS and HU fidelity per slice of one prediction"
+    )
+    measure.add_argument("--test-folder", type=Path, required=True)
+    measure.add_argument("--prediction", type=Path, required=True)
+    measure.add_argument("--protocol", type=Path, required=True)
+    measure.add_argument("--method", required=True)
+    measure.add_argument("--seed", type=seed_argument, required=True, help=SEED_HELP)
+    measure.add_argument(
+        "--network-input",
+        type=json_mapping("window", "clip"),
+        help="of a learned method: JSON of window and clip",
+    )
+    measure.add_argument("--lpips", choices=("alex", "vgg"))
+    measure.add_argument("--lpips-weights", type=Path, help="made by fetch-lpips-weights")
+    measure.add_argument("--output", type=Path, required=True)
+    measure.set_defaults(run=run_measure)
+
+    table = verbs.add_parser("metrics-table", help="all metrics of all methods with intervals")
+    table.add_argument("--scores", type=Path, nargs="+", required=True)
+    table.add_argument("--image-quality", type=Path, nargs="+", required=True)
+    table.add_argument("--protocol", type=Path, required=True)
+    table.add_argument("--settings", type=SETTINGS, required=True, help="of the run, JSON")
+    table.add_argument("--output", type=Path, required=True, help="folder")
+    table.set_defaults(run=run_table)
+
+    score = verbs.add_parser("score", help="PSNR, SSIM and RMSE per slice of one prediction")
+    score.add_argument("--test-folder", type=Path, required=True)
+    score.add_argument("--prediction", type=Path, required=True)
+    score.add_argument("--protocols", type=Path, nargs="+", required=True)
+    score.add_argument("--method", required=True)
+    score.add_argument("--seed", type=seed_argument, required=True, help=SEED_HELP)
+    score.add_argument("--workers", type=positive_integer, default=1)
+    score.add_argument("--output", type=Path, required=True)
+    score.set_defaults(run=run_score)
+
+
+def run_measure(options: argparse.Namespace) -> None:
+    """Measure one prediction file."""
+    from ldct.metrics.image_quality import measure_predictions
+    from ldct.metrics.protocol import load_protocol
+
+    seen = options.network_input
+    measure_predictions(
+        options.test_folder,
+        options.prediction,
+        load_protocol(options.protocol),
+        options.output,
+        options.method,
+        options.seed,
+        network_input=(tuple(seen["window"]), seen["clip"]) if seen else None,
+        lpips_network=options.lpips,
+        lpips_weights=options.lpips_weights,
+    )
+
+
+def run_table(options: argparse.Namespace) -> None:
+    """Write the table of metrics in three formats."""
+    from ldct.metrics.columns import FULL_REFERENCE, SCORES
+    from ldct.metrics.protocol import load_protocol
+    from ldct.metrics.table import summarise_metrics, write_metrics
+
+    protocol = load_protocol(options.protocol)
+    settings = options.settings
+    summary = summarise_metrics(
+        read_rows(options.scores, protocol.name, SCORES),
+        read_rows(options.image_quality, protocol.name, FULL_REFERENCE),
+        settings["statistics"],
+    )
+    write_metrics(
+        summary,
+        dict(settings["titles"]),
+        {**settings["context"], "protocol": protocol.describe()},
+        options.output / "metrics",
+        [*options.scores, *options.image_quality, options.protocol],
+    )
+
+
+def read_rows(paths: list[Path], protocol: str, columns: Iterable[str] = ()) -> Any:
+    """Rows of all files as one frame; where they have protocols, those of the one named.
+
+    Raises InputError where a file is no table with `columns`, or none has the protocol.
+    """
+    from ldct.common.inputs import read_frames
+
+    rows = read_frames(paths, [*KEYS, *columns])
+    if "protocol" not in rows:
+        return rows
+    own = rows[rows["protocol"] == protocol]
+    if own.empty and len(rows):
+        known = ", ".join(sorted(rows["protocol"].unique()))
+        raise InputError(
+            f"{paths[0]}: found no row under protocol {protocol}, only under {known}; "
+            "score under it first, or name the file of another protocol"
+        )
+    return own
+
+
+def run_score(options: argparse.Namespace) -> None:
+    """Score one prediction file."""
+    from ldct.metrics.protocol import load_protocols
+    from ldct.metrics.scores import score_predictions
+
+    score_predictions(
+        options.test_folder,
+        options.prediction,
+        load_protocols(options.protocols),
+        options.output,
+        options.method,
+        options.seed,
+        options.workers,
+    )

@@ -1,0 +1,1 @@
+"""Networks from files, chains of levels, their size and cost."""

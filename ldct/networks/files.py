@@ -1,0 +1,75 @@
+"""Networks from files: build, load and save."""
+
+import importlib.util
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from ldct.common.errors import InputError
+from ldct.common.files import atomic_path, write_durably
+
+
+def import_file(path: str | Path) -> ModuleType:
+    """Import a method's Python file by path, without it being on sys.path."""
+    path = Path(path)
+    name = f"ldct_method_{path.parent.name}_{path.stem}"
+    specification = importlib.util.spec_from_file_location(name, path)
+    if specification is None or specification.loader is None or not path.is_file():
+        raise InputError(f"{path}: no such Python file; expected the method's {path.name}")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def build_network(network: Mapping[str, Any], seed: int, purpose: str) -> nn.Module:
+    """Build an untrained network with seeded initial weights.
+
+    network : {"file": path of a network.py, "options": keyword arguments of its `build`}.
+    purpose : distinguishes networks of one seed (the model's name), so that the two levels of a
+        cascade do not start from the same weights.
+    """
+    module = import_file(network["file"])
+    if not hasattr(module, "build"):
+        raise InputError(f"{network['file']}: no function 'build'; expected build(**options)")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(zlib.crc32(f"{seed}/{purpose}".encode()))
+        return module.build(**network.get("options", {}))
+
+
+def save_weights(path: Path, network: nn.Module, description: Mapping[str, Any]) -> None:
+    """Write the state of `network` as safetensors, with `description` as JSON metadata."""
+    state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
+    with atomic_path(path) as temporary:
+        # save_file would make a file that only its owner can read.
+        metadata = {"stage": json.dumps(description, sort_keys=True)}
+        write_durably(temporary, save(state, metadata))
+
+
+def load_weights(path: Path, network: nn.Module) -> nn.Module:
+    """Load safetensors into `network`.
+
+    Raises InputError where the file is missing or none, or names or shapes do not match.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: not found; expected trained weights: train this stage first")
+    state: dict[str, Tensor] = {}
+    try:
+        with safe_open(path, framework="pt") as stored:
+            for name in stored.keys():  # noqa: SIM118 (not a mapping)
+                state[name] = stored.get_tensor(name)
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a safetensors file ({error}); retrain it") from None
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        problem = " ".join(str(error).split())
+        raise InputError(f"{path}: weights do not fit the network: {problem}; retrain it") from None
+    return network

@@ -1,0 +1,55 @@
+"""What a configuration will have to compute: tiles, test slices and volumes, before any data."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ldct.data.tiles import VOLUME
+from ldct.data.volumes import DOSES
+
+# Of the tiles of the challenge's training slices the paper kept 281,660 of 325,888.
+KEPT_SHARE = 281_660 / 325_888
+SIDE = 512
+MEBI = 2**20
+
+
+def expected_tiles(settings: Mapping[str, Any], data: Path) -> tuple[int, str]:
+    """Number of training tiles, and where the number is from; without the validation patient's.
+
+    settings : of `ldct.configuration.resolve.resolve_run`. data : data folder; need not exist.
+    """
+    held_out = settings["validation"]["patient"]
+    table = data / "tiles.npy"
+    if table.is_file():
+        tiles = np.load(table, mmap_mode="r")
+        if held_out is None:
+            return len(tiles), str(table)
+        number = settings["train_patients"].index(held_out)
+        return int((tiles[:, VOLUME] != number).sum()), f"{table} without {held_out}"
+    size, stride = settings["tiles"]["size"], settings["tiles"]["stride"]
+    slices = listed_slices(settings, (p for p in settings["train_patients"] if p != held_out))
+    per_slice = ((SIDE - size) // stride + 1) ** 2
+    reason = f"estimate: {slices} training slices, {KEPT_SHARE:.1%} of their tiles hold tissue"
+    return round(slices * per_slice * KEPT_SHARE), reason
+
+
+def expected_slices(settings: Mapping[str, Any]) -> dict[str, int]:
+    """Test patient to number of slices; those that are added for lesions are not known."""
+    every = 1 if settings["test"] == "all" else settings["test"]["every"]
+    return {
+        name: -(-listed_slices(settings, [name]) // every) for name in settings["test_patients"]
+    }
+
+
+def expected_volume_mb(settings: Mapping[str, Any]) -> float:
+    """MiB of both doses of all training patients, a validation patient included."""
+    voxels = listed_slices(settings, settings["train_patients"]) * SIDE**2
+    return voxels * len(DOSES) * np.dtype(np.int16).itemsize / MEBI
+
+
+def listed_slices(settings: Mapping[str, Any], patients: Iterable[str]) -> int:
+    """Slices of some patients, as the data set's file lists them; 0 where it does not say."""
+    listed = settings["dataset"]["patients"]
+    return sum(listed[name].get("slices") or 0 for name in patients)

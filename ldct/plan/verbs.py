@@ -1,0 +1,67 @@
+"""The verb `plan`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ldct.common.arguments import natural_number, positive_integer
+from ldct.common.errors import InputError
+from ldct.common.files import REPOSITORY
+
+
+def register(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the parser."""
+    plan = verbs.add_parser("plan", help="hours and memory a configuration will need here")
+    plan.add_argument(
+        "--config",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="FILE",
+        help="overlays, as for snakemake --configfile; none is the default run",
+    )
+    plan.add_argument(
+        "--cores", type=positive_integer, help="of snakemake --cores; default: all of the machine"
+    )
+    plan.add_argument("--gpus", type=natural_number, default=1, help="GPUs that the run may use")
+    plan.add_argument("--json", type=Path, help="also write the plan to this file")
+    plan.set_defaults(run=run_plan)
+
+
+def run_plan(options: argparse.Namespace) -> None:
+    """Print what a configuration will cost on this machine, holding a GPU where it has one."""
+    from ldct.common.files import write_json
+    from ldct.configuration.resolve import resolve_run
+    from ldct.devices.choice import hold_device, usable_cores
+    from ldct.plan.estimate import make_plan
+    from ldct.plan.text import plan_text
+
+    settings = resolve_run(merged_configuration(options.config), REPOSITORY)
+    with hold_device(settings["device"], options.gpus, settings["jobs_per_gpu"]) as device:
+        plan = make_plan(
+            settings,
+            Path("data", settings["dataset"]["name"]),
+            cores=options.cores or usable_cores(),
+            gpus=options.gpus,
+            device=device,
+        )
+    if options.json is not None:
+        write_json(options.json, plan)
+    print(plan_text(plan))
+
+
+def merged_configuration(overlays: list[Path]) -> dict[str, Any]:
+    """The default configuration with overlays over it, merged as Snakemake does."""
+    from snakemake.utils import update_config
+
+    from ldct.common.files import read_yaml
+
+    config: dict[str, Any] = read_yaml(REPOSITORY / "config/config.yaml")
+    for path in overlays:
+        if not path.is_file():
+            raise InputError(f"--config: no file {path}; expected a YAML file")
+        overlay = read_yaml(path) or {}
+        if not isinstance(overlay, dict):
+            raise InputError(f"--config: {path}: found no mapping; expected configuration keys")
+        update_config(config, overlay)
+    return config

@@ -1,0 +1,1 @@
+"""VGG and LPIPS weights: fetched, checked, used."""

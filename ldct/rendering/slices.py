@@ -1,0 +1,63 @@
+"""Slices and regions of test sets, for figures that show images."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ldct.common.errors import InputError
+from ldct.common.inputs import open_array
+
+
+def predictions_by_patient(
+    predictions: list[Path], titles: list[tuple[str, str]]
+) -> dict[str, dict[str, Path]]:
+    """Patient to {title: file}, in the order of `titles`.
+
+    predictions : paths `.../<method>/<seed>/<patient>.npy`; those without a title are left out.
+    Raises InputError where a file is missing.
+    """
+    for path in predictions:
+        if not path.is_file():
+            raise InputError(f"{path}: not found; make this prediction first")
+    found: dict[str, dict[str, Path]] = {}
+    for method, title in titles:
+        for path in predictions:
+            if path.parent.parent.name == method:
+                found.setdefault(path.stem, {})[title] = path
+    return found
+
+
+def central_region(folder: Path) -> tuple[Path, int, tuple[int, int, int, int]]:
+    """The folder, its middle slice, and the middle quarter of it (top, bottom, left, right)."""
+    slices, rows, columns = open_array(folder / "full.npy").shape
+    top, left = (rows - rows // 4) // 2, (columns - columns // 4) // 2
+    return folder, slices // 2, (top, top + rows // 4, left, left + columns // 4)
+
+
+Roi = tuple[int, int, int, int]  # first row, end row, first column, end column
+
+
+def load_slice(
+    test_folder: str | Path, predictions: Mapping[str, str | Path], row: int
+) -> dict[str, np.ndarray]:
+    """One slice of a test-set folder: LDCT, every prediction in order, NDCT; float32 HU.
+
+    Raises InputError where a file is no array, or a prediction has another shape than NDCT.
+    """
+    folder = Path(test_folder)
+    paths = {"LDCT": folder / "quarter.npy", **predictions, "NDCT": folder / "full.npy"}
+    images = {title: open_array(path) for title, path in paths.items()}
+    expected = images["NDCT"].shape
+    for title, path in paths.items():
+        if images[title].shape != expected:
+            raise InputError(
+                f"{path}: found shape {images[title].shape}, expected {expected} as in "
+                f"{paths['NDCT']}; predict this test set again"
+            )
+    return {title: image[row].astype(np.float32) for title, image in images.items()}
+
+
+def score_text(score: Mapping[str, float] | None) -> str:
+    """`26.85 dB / 0.871`, or nothing where there is no score."""
+    return f"{score['psnr']:.2f} dB / {score['ssim']:.3f}" if score else ""

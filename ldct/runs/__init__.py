@@ -1,0 +1,1 @@
+"""A finished run by name: its tables, columns, cells and their lineage."""

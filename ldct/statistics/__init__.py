@@ -1,0 +1,1 @@
+"""From values of slices to means, intervals and paired differences over patients."""

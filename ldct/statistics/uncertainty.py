@@ -1,0 +1,205 @@
+"""Means of per-slice measures and their differences, with intervals over patients."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from ldct.common.errors import InputError
+
+# Three patients are the fewest whose spread says anything of other patients.
+FEWEST_PATIENTS = 3
+# A row is one of these; measures of lesions have several rows in one slice.
+UNIT_COLUMNS = ("patient", "slice_index", "lesion")
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """How values of slices become one number: a mean of `forward`, taken back by `backward`."""
+
+    forward: Callable[[np.ndarray], np.ndarray]
+    backward: Callable[[pd.DataFrame | pd.Series], pd.DataFrame | pd.Series]
+
+
+def _psnr_of_error(error):
+    with np.errstate(divide="ignore"):  # identical images: +inf
+        return -10 * np.log10(error)
+
+
+MEAN = Averaging(np.positive, np.positive)
+POOLED_PSNR = Averaging(lambda psnr: 10 ** (-psnr / 10), _psnr_of_error)
+POOLED_RMSE = Averaging(np.square, np.sqrt)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over slices and seeds, with its interval over patients.
+
+    estimate : mean over all slices, then over seeds. lower, upper, std_error, df : of the mean over
+        patients; NaN with fewer than FEWEST_PATIENTS patients and where a value is infinite.
+    sd : standard deviation (n - 1) over the slices of all patients, of the mean over seeds.
+    """
+
+    estimate: float
+    lower: float
+    upper: float
+    sd: float
+    n_slices: int
+    n_patients: int
+    n_seeds: int
+    confidence: float
+    std_error: float = float("nan")
+    df: float = float("nan")
+
+    @property
+    def note(self) -> str:
+        """The patients behind the number, and whether they give an interval, for captions."""
+        patients = patients_text(self.n_patients)
+        return patients if np.isfinite(self.lower) else f"{patients}: no interval"
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Method minus reference on the same slices; `p_value` is two-sided, NaN without interval."""
+
+    method: str
+    reference: str
+    interval: Interval
+    p_value: float
+
+
+def patients_text(count: int) -> str:
+    """A number of patients in words, for captions."""
+    return f"{count} patient{'' if count == 1 else 's'}"
+
+
+def mean_interval(
+    frame: pd.DataFrame, value: str, *, confidence: float = 0.95, averaging: Averaging = MEAN
+) -> Interval:
+    """Mean of one method's values with the t interval of its patients' means.
+
+    frame : rows of ONE method (and one protocol) with columns method, seed, patient, slice_index
+        (lesion too where there are several rows in a slice) and `value`; NaN values are left out.
+    Each patient's number is the mean over its slices, then over seeds; the interval is that of
+    `scipy.stats.ttest_1samp` over patients. Slices and seeds are no units of it.
+    Raises InputError where a row stands twice or where the frame holds several methods or
+    protocols.
+    """
+    table = _table(frame, value)
+    methods = table.columns.unique("method")
+    if len(methods) != 1:
+        raise InputError(f"interval of {value}: found {len(methods)} methods, expected one")
+    return _interval([table[methods[0]]], averaging, confidence)[0]
+
+
+def paired_difference(
+    frame: pd.DataFrame,
+    value: str,
+    method: str,
+    reference: str,
+    *,
+    confidence: float = 0.95,
+    averaging: Averaging = MEAN,
+) -> PairedDifference:
+    """Mean difference `method` minus `reference` on the same rows, with interval and p value.
+
+    frame : rows of several methods, as for `mean_interval`. Rows where either value is NaN are left
+        out; equal infinite values differ by 0. Methods with the same seeds are paired by seed; a
+        method with one seed (or none) is compared with all seeds of the other.
+    The p value is that of the paired t test over patients, below 1 - confidence exactly where the
+    interval leaves out 0. Raises InputError where a method is missing or seeds do not pair.
+    """
+    table = _table(frame, value)
+    methods = table.columns.unique("method")
+    for name in (method, reference):
+        if name not in methods:
+            raise InputError(
+                f"paired difference of {value}: no rows of method {name}; "
+                f"found {', '.join(methods)}"
+            )
+    pair = [table[method], table[reference]]
+    seeds = [tuple(map(int, own.columns)) for own in pair]
+    if seeds[0] != seeds[1] and 1 not in map(len, seeds):
+        raise InputError(
+            f"paired difference {method} minus {reference}: found seeds {seeds[0]} and {seeds[1]}, "
+            "expected the same seeds, or one seed for one of them"
+        )
+    interval, p_value = _interval(pair, averaging, confidence)
+    return PairedDifference(method, reference, interval, p_value)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p values corrected for their number by Holm's step-down rule (Scand J Stat 6:65-70, 1979).
+
+    In the order given. A NaN (no test was possible) stays NaN and counts as a test of the family.
+    """
+    if not len(p_values):
+        return []
+    return multipletests(np.asarray(p_values, dtype=float), method="holm")[1].tolist()
+
+
+def _table(frame: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Values with a row per patient, slice (and lesion) and a column per method and seed."""
+    missing = [
+        key for key in ("method", "seed", "patient", "slice_index", value) if key not in frame
+    ]
+    if missing:
+        raise InputError(f"{value}: column {', '.join(missing)} not found")
+    if "protocol" in frame and frame["protocol"].nunique() > 1:
+        found = ", ".join(sorted(frame["protocol"].unique()))
+        raise InputError(f"{value}: found rows of protocols {found}, expected those of one")
+    units = [key for key in UNIT_COLUMNS if key in frame]
+    try:
+        table = frame.pivot(index=units, columns=["method", "seed"], values=value)
+    except ValueError:
+        raise InputError(
+            f"{value}: a row of {', '.join(units)} stands twice for a method"
+        ) from None
+    return table.sort_index().sort_index(axis="columns").astype(float)
+
+
+def _interval(
+    values: Sequence[pd.DataFrame], averaging: Averaging, confidence: float
+) -> tuple[Interval, float]:
+    """Interval of one method's mean, or of the mean difference of two, and the p value of 0."""
+    index = values[0].index
+    arrays = np.broadcast_arrays(*(own.to_numpy() for own in values))
+    found = ~np.isnan(arrays).any(axis=0)
+    if len(arrays) == 2:  # identical images in both: no difference
+        same = np.isinf(arrays[0]) & (arrays[0] == arrays[1])
+        arrays = [np.where(same, 0.0, each) for each in arrays]
+    tables = [pd.DataFrame(np.where(found, each, np.nan), index) for each in arrays]
+    tables = [each[found.any(axis=1)] for each in tables]
+    with np.errstate(invalid="ignore"):  # infinite minus infinite
+        sd = _difference([each.mean(axis=1) for each in tables]).std()
+        errors = [averaging.forward(each) for each in tables]
+        whole = _difference([averaging.backward(each.mean()) for each in errors]).mean()
+        by_patient = [each.groupby(level="patient").mean() for each in errors]
+        patients = _difference([averaging.backward(each) for each in by_patient]).mean(axis=1)
+    lower, upper, std_error, df, p_value = _t_interval(patients.to_numpy(), confidence)
+    rows = tables[0].index.to_frame()
+    slices = len(rows.drop_duplicates(["patient", "slice_index"]))
+    counts = slices, len(patients), arrays[0].shape[1]
+    interval = Interval(float(whole), lower, upper, float(sd), *counts, confidence, std_error, df)
+    return interval, p_value
+
+
+def _difference(values: Sequence) -> pd.DataFrame | pd.Series:
+    return values[0] if len(values) == 1 else values[0] - values[1]
+
+
+def _t_interval(patients: np.ndarray, confidence: float) -> tuple[float, ...]:
+    """Bounds, standard error, degrees of freedom and p value of the mean over patients."""
+    if len(patients) < FEWEST_PATIENTS or not np.isfinite(patients).all():
+        return (float("nan"),) * 5
+    df = len(patients) - 1.0
+    if np.ptp(patients) == 0:  # no spread: the t statistic is not defined
+        mean = float(patients[0])
+        return mean, mean, 0.0, df, 0.0 if mean else 1.0
+    test = stats.ttest_1samp(patients, 0)
+    bounds = test.confidence_interval(confidence)
+    std_error = stats.sem(patients)
+    return tuple(map(float, (bounds.low, bounds.high, std_error, df, test.pvalue)))

@@ -1,0 +1,1 @@
+"""Table I beside the published values."""

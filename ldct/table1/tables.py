@@ -1,0 +1,161 @@
+"""From score rows to everything under results/<run>/tables that rests on them alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ldct.common.files import write_text
+from ldct.configuration.stages import LEARNED
+from ldct.metrics.protocol import Protocol
+from ldct.metrics.scores import METRICS
+from ldct.table1.render import render_table1
+from ldct.table1.statistics import MetricStatistics, metric_statistics, summarise
+
+STATISTICS = {"reference": "proposed", "confidence": 0.95}
+
+
+def write_score_tables(
+    scores: pd.DataFrame,
+    protocols: Sequence[Protocol],
+    published: Mapping[str, Any],
+    margins: Mapping[str, float],
+    settings: Mapping[str, Any],
+    kept_tiles: int,
+    folder: str | Path,
+) -> list[Path]:
+    """Write table1.* and differences.csv, and <protocol>/table1.* of further protocols.
+
+    scores : rows as `score_predictions` writes them, of all methods of the table.
+    protocols : the main one first. published : content of config/published.yaml. margins : by
+        metric, of config/margins.yaml.
+    settings : of the resolved run: run, dataset, budget_text, seeds, test, methods, cards, broken,
+        scaling, statistics; `failed` (methods without scores, to message) after a failure.
+    Returns the paths written.
+    """
+    folder = Path(folder)
+    options = STATISTICS | dict(settings.get("statistics") or {})
+    summaries = [summarise(scores, protocol) for protocol in protocols]
+    reference = choose_reference(summaries[0], options["reference"])
+    methods = methods_of_table(settings, published["rows"])
+    written, statistics = [], {}
+    for protocol, summary in zip(protocols, summaries, strict=True):
+        found = {
+            metric: metric_statistics(
+                scores, protocol, metric, reference, confidence=options["confidence"]
+            )
+            for metric in METRICS
+        }
+        statistics[protocol.name] = found
+        main = protocol is protocols[0]
+        context = {
+            **_context(settings, kept_tiles),
+            "protocol": protocol.describe() if main else f"{protocol.name}: {protocol.describe()}",
+            "published_protocol": main,
+            "note": window_note(protocol, settings),
+        }
+        target = folder if main else folder / protocol.name
+        written += render_table1(summary, found, methods, published, margins, context, target)
+    differences = folder / "differences.csv"
+    write_text(differences, differences_frame(statistics).to_csv(index=False))
+    return [*written, differences]
+
+
+def choose_reference(summary: pd.DataFrame, wanted: str) -> str:
+    """The method that others are compared with: `wanted`, or the highest PSNR where it has no row.
+
+    summary : as `ldct.table1.statistics.summarise` returns it.
+    """
+    if wanted in summary.index:
+        return wanted
+    return str(summary["psnr"].idxmax() if summary["psnr"].notna().any() else summary.index[0])
+
+
+def differences_frame(
+    statistics: Mapping[str, Mapping[str, MetricStatistics]],
+) -> pd.DataFrame:
+    """One row per protocol, metric and method: the interval of its difference, and p values.
+
+    statistics : by protocol, then by metric.
+    """
+    return pd.DataFrame(
+        {
+            "protocol": protocol,
+            "metric": metric,
+            "method": pair.method,
+            "reference": pair.reference,
+            **asdict(pair.interval),
+            "p_value": pair.p_value,
+            "p_holm": p_holm,
+        }
+        for protocol, metrics in statistics.items()
+        for metric, found in metrics.items()
+        for pair, p_holm in zip(found.differences, found.p_holm, strict=True)
+    )
+
+
+def window_note(protocol: Protocol, settings: Mapping[str, Any]) -> str:
+    """What must be said where a protocol looks at HU that the networks never saw; else "".
+
+    settings : `scaling` and `cards` of the resolved run.
+    """
+    scaling = settings["scaling"]
+    (lower, upper), (low, high) = scaling["window"], protocol.window
+    if not scaling["clip"] or (protocol.clip and lower <= low and high <= upper):
+        return ""
+    learned = [card["title"] for card in settings["cards"].values() if card["kind"] in LEARNED]
+    if not learned:
+        return ""
+    return (
+        f"The networks saw images clipped to [{lower:g}, {upper:g}] HU, and this protocol looks "
+        f"outside that window, where their output means nothing: the rows of {', '.join(learned)} "
+        "must not be compared with the other rows here, and no row of this run is marked as best."
+    )
+
+
+def methods_of_table(
+    settings: Mapping[str, Any], published_rows: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The table's methods in the run's order, those without a value with the reason.
+
+    settings : `methods` (names in order), `cards`, `broken` (folders with a fault, to message) and,
+        in a table made after a failure, `failed` (methods without scores, to message).
+    """
+    reasons = {**settings["broken"], **settings.get("failed", {})}
+    rows = []
+    for name in settings["methods"]:
+        card = settings["cards"].get(name, {})
+        title = card.get("title") or published_rows.get(name, {}).get("title") or name
+        rows.append({"id": name, "title": title})
+        if name in reasons:
+            rows[-1]["missing"] = reasons[name]
+    return rows
+
+
+def describe_test(test: str | Mapping[str, int]) -> str:
+    """The rule by which test slices were chosen."""
+    if test == "all" or test["every"] == 1:
+        return "all slices"
+    return f"one slice in {test['every']} and every slice with an annotated lesion"
+
+
+def attribution(dataset: Mapping[str, Any]) -> str:
+    """The credit of a data set, or its title where it asks for none."""
+    return dataset.get("credit", dataset["title"] + ".")
+
+
+def _context(settings: Mapping[str, Any], kept_tiles: int) -> dict[str, Any]:
+    """What the captions of all tables share."""
+    dataset = settings["dataset"]
+    return {
+        "run": settings["run"],
+        "dataset": dataset["title"],
+        "simulated": dataset["simulated"],
+        "attribution": attribution(dataset),
+        "budget": settings["budget_text"],
+        "test_slices": describe_test(settings["test"]),
+        "seeds": settings["seeds"],
+        "kept_tiles": kept_tiles,
+    }

@@ -1,0 +1,1 @@
+"""Noise power spectra, distance to the texture of NDCT, the pooling lattice."""

@@ -1,0 +1,131 @@
+"""Texture of one patient's images, slice by slice: noise power and its distance to NDCT."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ldct.texture.noise_power import describe_spectrum, noise_power, radial_profile, shape_distance
+from ldct.texture.regions import soft_tissue_squares, spread_out
+
+# Sides of the squares in pixels; the smaller where images hold too few of the larger.
+SIDES_PX = (32, 16)
+# Corners of the squares stand on the lattice of max-pooling with stride 8.
+STRIDE_PX = 8
+# The flatter half and no less of a patient's squares: a chest has few squares of soft tissue.
+FLAT_SHARE = 0.5
+# A spectrum from fewer squares is mostly chance: the slice is left out.
+FEWEST_SQUARES, FEWEST_SLICES = 3, 2
+MEASURES = ["noise_std_hu", "mean_frequency", "lattice_ratio", "texture_distance", "noise_ratio"]
+FEW = f"fewer than {FEWEST_SQUARES} flat squares of soft tissue in the slice"
+
+
+def choose_squares(ndct_by_patient: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Flat squares of soft tissue in which all images of a run are measured, chosen on NDCT alone.
+
+    ndct_by_patient : patient to NDCT [slice, row, column], HU.
+    Returns one row per square: patient, row (of the arrays), top, left, side (pixels, the same for
+    all) and spread_hu (of the smoothed pixels): the flatter half of a patient's squares.
+    """
+    for side in SIDES_PX:
+        frames = [_squares_of(name, ndct, side) for name, ndct in ndct_by_patient.items()]
+        squares = pd.concat(frames, ignore_index=True)
+        if squares.groupby(["patient", "row"]).size().ge(FEWEST_SQUARES).sum() >= FEWEST_SLICES:
+            break
+    return squares
+
+
+def measure_texture(
+    image_hu: np.ndarray,
+    ndct_hu: np.ndarray,
+    squares: pd.DataFrame,
+    side: int,
+    pixel_mm: tuple[float, float],
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Measures of every slice and the spectra behind them.
+
+    image_hu, ndct_hu : [slice, row, column], HU. squares : of this patient (`choose_squares`).
+    Returns a frame with one row per slice (n_squares, MEASURES and `reason`, which says why a
+    slice's measures are NaN) and arrays: row, n_squares (of the measured slices), frequency (1/mm),
+    radial [slice, bin] and power [row, column] (mean over squares), both in HU² mm².
+    """
+    counts = squares.groupby("row").size().reindex(range(len(image_hu)), fill_value=0)
+    ndct = slice_spectra(ndct_hu, squares, side, pixel_mm)
+    own = slice_spectra(image_hu, squares, side, pixel_mm)
+    measured = {row: _measures(power, ndct[row], pixel_mm) for row, power in own.items()}
+    frame = pd.DataFrame.from_dict(measured, orient="index", columns=MEASURES, dtype=float)
+    frame = frame.reindex(counts.index)
+    frame.insert(0, "n_squares", counts)
+    frame["reason"] = ["" if row in own else FEW for row in frame.index]
+    rows = np.array(list(own), dtype=np.int64)
+    weights = counts.to_numpy()[rows]
+    spectra = np.array(list(own.values())).reshape(-1, side, side)
+    frequency, radial = radial_profile(spectra, pixel_mm)
+    return frame, {
+        "row": rows,
+        "n_squares": weights,
+        "frequency": frequency,
+        "radial": radial,
+        "power": np.average(spectra, axis=0, weights=weights)
+        if own
+        else np.full((side, side), np.nan),
+    }
+
+
+def slice_spectra(
+    image_hu: np.ndarray, squares: pd.DataFrame, side: int, pixel_mm: tuple[float, float]
+) -> dict[int, np.ndarray]:
+    """Row of the array to the mean spectrum of its squares, where there are enough of them."""
+    spectra = {}
+    for row, own in squares.groupby("row"):
+        if len(own) >= FEWEST_SQUARES:
+            image = np.asarray(image_hu[row], dtype=np.float64)
+            corners = zip(own["top"], own["left"], strict=True)
+            patches = np.stack([image[t : t + side, x : x + side] for t, x in corners])
+            spectra[int(row)] = noise_power(patches, pixel_mm).mean(axis=0)
+    return spectra
+
+
+def n_measured(squares: pd.DataFrame) -> int:
+    """Squares that lie in slices with enough of them to be measured."""
+    counts = squares.groupby(["patient", "row"]).size()
+    return int(counts[counts >= FEWEST_SQUARES].sum())
+
+
+def halves_distance(
+    ndct_hu: np.ndarray, squares: pd.DataFrame, side: int, pixel_mm: tuple[float, float]
+) -> list[float]:
+    """Texture distance of NDCT to itself: of every other square of a slice to the rest.
+
+    What the measure shows between two samples of one texture. One value a slice that has enough.
+    """
+    odd = squares.groupby("row").cumcount() % 2 == 1
+    first, second = (slice_spectra(ndct_hu, squares[own], side, pixel_mm) for own in (~odd, odd))
+    return [_distance(first[row], second[row], pixel_mm) for row in first if row in second]
+
+
+def _squares_of(patient: str, ndct_hu: np.ndarray, side: int) -> pd.DataFrame:
+    found = soft_tissue_squares(ndct_hu, side, STRIDE_PX)
+    limit = np.quantile(found[:, 3], FLAT_SHARE) if len(found) else 0.0
+    flat = spread_out(found[found[:, 3] <= limit], side)
+    places = pd.DataFrame(flat[:, :3].astype(int), columns=["row", "top", "left"])
+    places.insert(0, "patient", patient)
+    return places.assign(side=side, spread_hu=flat[:, 3])
+
+
+def _measures(
+    power: np.ndarray, ndct_power: np.ndarray, pixel_mm: tuple[float, float]
+) -> dict[str, Any]:
+    found = describe_spectrum(power, pixel_mm)
+    reference = describe_spectrum(ndct_power, pixel_mm)["noise_std_hu"]
+    return {
+        **found,
+        "texture_distance": _distance(power, ndct_power, pixel_mm),
+        "noise_ratio": found["noise_std_hu"] / reference if reference else np.nan,
+    }
+
+
+def _distance(power: np.ndarray, other: np.ndarray, pixel_mm: tuple[float, float]) -> float:
+    frequency, profile = radial_profile(power, pixel_mm)
+    return shape_distance(frequency, profile, radial_profile(other, pixel_mm)[1])

@@ -1,0 +1,83 @@
+"""Verbs: texture lab: noise power spectra and their distance to that of NDCT."""
+
+import argparse
+from pathlib import Path
+
+from ldct.common.arguments import SEED_HELP, json_list, json_mapping, seed_argument
+
+
+def register(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the parser."""
+    squares = verbs.add_parser(
+        "texture-references",
+        help="squares of soft tissue, and the texture of NDCT and LDCT in them",
+    )
+    squares.add_argument("--test-folders", type=Path, nargs="+", required=True)
+    squares.add_argument("--output", type=Path, required=True, help="folder")
+    squares.set_defaults(run=run_texture_references)
+
+    measure = verbs.add_parser("texture", help="noise power of one prediction")
+    measure.add_argument("--test-folder", type=Path, required=True)
+    measure.add_argument("--prediction", type=Path, required=True)
+    measure.add_argument("--squares", type=Path, required=True)
+    measure.add_argument("--method", required=True)
+    measure.add_argument("--seed", type=seed_argument, required=True, help=SEED_HELP)
+    measure.add_argument("--output", type=Path, required=True, help="parquet; .npz goes beside it")
+    measure.set_defaults(run=run_texture)
+
+    report = verbs.add_parser("texture-report", help="table and figures of the texture lab")
+    report.add_argument("--measured", type=Path, nargs="+", required=True, help="parquet files")
+    report.add_argument("--facts", type=Path, required=True, help="squares.json")
+    report.add_argument(
+        "--rows", type=json_list, required=True, help="[[method, title, kind], ...]"
+    )
+    report.add_argument("--statistics", type=json_mapping(), default={}, help="of intervals, JSON")
+    report.add_argument("--note", required=True, help="data, dose and budget in words")
+    report.add_argument("--credit", default="", help="whom to credit for the data")
+    report.add_argument("--tables", type=Path, required=True, help="folder")
+    report.add_argument("--figures", type=Path, required=True, help="folder")
+    report.set_defaults(run=run_texture_report)
+
+
+def run_texture_references(options: argparse.Namespace) -> None:
+    """Choose squares on NDCT, and measure NDCT and LDCT in them."""
+    from ldct.texture.files import write_references
+
+    write_references(options.test_folders, options.output)
+
+
+def run_texture(options: argparse.Namespace) -> None:
+    """Measure one prediction file."""
+    from ldct.texture.files import write_texture
+
+    write_texture(
+        options.prediction,
+        options.test_folder,
+        options.squares,
+        options.output,
+        options.method,
+        options.seed,
+    )
+
+
+def run_texture_report(options: argparse.Namespace) -> None:
+    """Write tables/texture.{csv,md,html} and the figures."""
+    import time
+
+    from ldct.common import provenance
+    from ldct.common.inputs import read_mapping
+    from ldct.texture.figures import draw_curves, draw_spectra
+    from ldct.texture.summary import summarise_texture
+    from ldct.texture.table import write_texture_tables
+
+    started = time.perf_counter()
+    rows = [tuple(row) for row in options.rows]
+    summary = summarise_texture(options.measured, rows, options.statistics)
+    facts = read_mapping(options.facts, "side_px", "n_squares")
+    inputs = [*options.measured, options.facts]
+    write_texture_tables(summary, facts, options.note, options.credit, options.tables, inputs)
+    written = draw_curves(summary, options.note, options.figures / "texture_nps")
+    written += draw_spectra(summary, options.note, options.figures / "texture_spectra")
+    settings = {"rows": options.rows, "statistics": options.statistics, "note": options.note}
+    for path in written:
+        provenance.write_record(path, inputs=inputs, settings=settings, started=started)

@@ -1,0 +1,78 @@
+"""Schemas: committed files pass, and messages are for people."""
+
+import pytest
+import yaml
+from repository_files import REPOSITORY
+
+from ldct.common.errors import InputError
+from ldct.common.schema import validate
+
+CONFIG = REPOSITORY / "config"
+DEFAULT = yaml.safe_load((CONFIG / "config.yaml").read_text(encoding="utf-8"))
+DATASET = yaml.safe_load((CONFIG / "datasets/aapm.yaml").read_text(encoding="utf-8"))
+PROTOCOL = yaml.safe_load((CONFIG / "protocols/abdomen.yaml").read_text(encoding="utf-8"))
+
+
+def engine(**options):
+    """The default configuration with other options of the engine."""
+    return DEFAULT | {"engine": DEFAULT["engine"] | options}
+
+
+def inference(**options):
+    """The default configuration with other options of the inference."""
+    return DEFAULT | {"inference": DEFAULT["inference"] | options}
+
+
+def test_options_of_torchrun_for_several_machines_are_valid():
+    meeting = ["--rdzv-backend=c10d", "--rdzv-endpoint=first-machine:29500", "--rdzv-id=my-run"]
+    validate(engine(torchrun=["--nnodes=2", *meeting]), "config", "here")
+
+
+@pytest.mark.parametrize("folder", ["dataset", "protocol"])
+def test_committed_descriptions_are_valid(folder):
+    files = sorted((CONFIG / f"{folder}s").glob("*.yaml"))
+    assert len(files) >= 3
+    for file in files:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        validate(content, folder, str(file))
+        assert content["name"] == file.stem
+
+
+def test_paper_overlay_is_valid_over_the_default():
+    overlay = yaml.safe_load((CONFIG / "paper.yaml").read_text(encoding="utf-8"))
+    validate(DEFAULT | overlay, "config", "paper.yaml")
+
+
+@pytest.mark.parametrize(
+    ("schema", "content", "message"),
+    [
+        ("config", DEFAULT | {"run": "a b"}, r"^here: key 'run': found 'a b', expected a folder"),
+        ("config", {**DEFAULT, "tiles": DEFAULT["tiles"] | {"sise": 1}}, "unknown key 'sise' in"),
+        ("config", {k: v for k, v in DEFAULT.items() if k != "seeds"}, "missing seeds"),
+        ("config", DEFAULT | {"methods": "drl"}, "from the command line use --configfile"),
+        ("dataset", DATASET | {"patients": {"a": {"split": "train"}}}, "key 'patients'"),
+        ("dataset", DATASET | {"simulated": "no"}, "expected true where the quarter dose is"),
+        (
+            "dataset",
+            DATASET | {"patients": {"a": {"split": "x"}, "b": {"split": "test"}}},
+            "key 'patients.a.split': found 'x', expected one of train, test",
+        ),
+        ("protocol", PROTOCOL | {"window": [0]}, "key 'window': found"),
+        ("protocol", PROTOCOL | {"ssim": {"kind": "round"}}, "expected one of uniform, gaussian"),
+        ("config", DEFAULT | {"engine": None}, "found null, expected a mapping"),
+        ("config", engine(fused_optimizer="yes"), "expected one of auto, true, false$"),
+        ("config", engine(compile=None), "found null, expected true or false"),
+        ("config", engine(torchrun=["--nproc-per-node=4"]), "processes is engine.processes$"),
+        ("config", engine(torchrun=["--nnodes 2"]), "its value and no spaces, e.g. --nnodes=2"),
+        ("config", engine(torchrun=["nnodes=2"]), "expected an option of torchrun with its value"),
+        ("config", inference(tile=33), r"found 33, expected auto, or a multiple of 32 from 32"),
+        ("config", DEFAULT | {"budget": {"step": 1}}, r'found {"step": 1}, expected quick, paper'),
+        ("config", DEFAULT | {"seeds": [0, -1]}, "key 'seeds.1': found -1, expected at least 0"),
+        ("config", DEFAULT | {"seeds": ["a"]}, "key 'seeds.0': found 'a', expected a whole number"),
+    ],
+)
+def test_messages_name_place_key_found_and_expected(schema, content, message):
+    with pytest.raises(InputError, match=message) as caught:
+        validate(content, schema, "here")
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("here: ")

@@ -1,0 +1,185 @@
+"""Configuration: what a run resolves to, and what the terminal shows where it is wrong."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from lookalike import write_lookalike_tree
+from workflow_runs import REPOSITORY, snakemake, write_yaml
+
+from ldct.common.errors import InputError
+from ldct.configuration.resolve import check_source, resolve_run
+
+DEFAULT = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text(encoding="utf-8"))
+PAPER = yaml.safe_load((REPOSITORY / "config/paper.yaml").read_text(encoding="utf-8"))
+
+
+def resolve(**changes) -> dict:
+    return resolve_run(DEFAULT | changes, REPOSITORY)
+
+
+def test_default_run_is_the_demo_at_the_quick_budget():
+    run = resolve()
+    assert run["dataset"]["name"] == "demo"
+    assert run["train_patients"] == ["L901", "L902"]
+    assert run["test_patients"] == ["L903"]
+    assert "quick" in run["budget_text"]
+    assert run["protocol_file"].endswith("config/protocols/abdomen.yaml")
+
+
+def test_further_protocols_follow_the_main_one_and_none_stands_twice():
+    run = resolve()
+    assert run["protocol_names"][0] == "abdomen"
+    assert [Path(file).stem for file in run["protocol_files"]] == run["protocol_names"]
+    assert {"full_range", "tcia_ldct_benchmark", "drl_author"} < set(run["protocol_names"])
+    names = resolve(protocol="full_range")["protocol_names"]
+    assert names[0] == "full_range"
+    assert len(names) == len(set(names))
+    assert resolve(further_protocols=[])["protocol_names"] == ["abdomen"]
+
+
+def test_two_protocols_of_one_name_are_refused(tmp_path):
+    content = yaml.safe_load((REPOSITORY / "config/protocols/abdomen.yaml").read_text())
+    own = write_yaml(tmp_path / "mine.yaml", content | {"window": [0, 100]})
+    with pytest.raises(InputError, match=r"further_protocols.*both named 'abdomen'"):
+        resolve(further_protocols=[str(own)])
+
+
+def test_the_calibrated_protocol_is_a_result_of_the_run():
+    run = resolve(protocol="calibrated")
+    assert run["protocol_names"][0] == "calibrated_simulated_dose"
+    assert run["protocol_file"] == run["calibrated_protocol"]
+    assert run["protocol_file"].startswith("results/demo-quick/calibration/")
+    assert resolve(**PAPER)["calibrated_protocol"].endswith("/calibrated.yaml")
+    with pytest.raises(InputError, match=r"calibration_grid.*'calibrated'"):
+        resolve(protocol="calibrated", calibration_grid=None)
+
+
+def test_paper_run_is_the_papers_split_and_untouched_recipes():
+    """Paper, section III-B: eight patients for training, L109 and L506 for the test."""
+    run = resolve(**PAPER)
+    assert run["test_patients"] == ["L109", "L506"]
+    assert len(run["train_patients"]) == 8
+    slices = {name: entry["slices"] for name, entry in run["dataset"]["patients"].items()}
+    assert slices["L109"] + slices["L506"] == 844
+    assert run["models"]["drl"]["recipe"] == run["cards"]["drl"]["recipe"]
+    assert run["models"]["lsgan"]["recipe"]["epochs"] == 20
+
+
+def test_learned_methods_have_the_runs_seeds_and_others_none():
+    run = resolve(seeds=[0, 7], methods=["low_dose", "bm3d", "drl", "proposed"], controls=[])
+    assert run["method_seeds"] == {
+        "low_dose": ["fixed"],
+        "bm3d": ["fixed"],
+        "drl": ["0", "7"],
+        "proposed": ["0", "7"],
+    }
+
+
+def test_dataset_can_be_a_file_and_its_root_can_be_replaced(tmp_path):
+    description = yaml.safe_load((REPOSITORY / "config/datasets/aapm.yaml").read_text())
+    path = write_yaml(tmp_path / "mine.yaml", description | {"name": "mine"})
+    run = resolve(dataset=str(path), dataset_root="elsewhere")
+    assert run["dataset"]["name"] == "mine"
+    assert run["dataset"]["root"] == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"budgett": "quick"}, r"unknown key 'budgett' \(did you mean 'budget'\?\); allowed: "),
+        ({"budget": "fast"}, "key 'budget': found 'fast', expected quick, paper or"),
+        ({"budget": {"steps": 0}}, "key 'budget"),
+        ({"test": {"every": 0}}, "key 'test"),
+        ({"seeds": []}, "key 'seeds'"),
+        ({"methods": []}, "key 'methods'"),
+        ({"methods": ["drll"]}, r"unknown method 'drll' \(did you mean 'drl'\?\); known: "),
+        ({"dataset": "aapn"}, r"key 'dataset': found 'aapn' \(did you mean 'aapm'\?\)"),
+        ({"protocol": "abdomem"}, r"key 'protocol': found 'abdomem' \(did you mean 'abdomen'\?\)"),
+        ({"scaling": {"window": [240, -160], "clip": True}}, "key 'scaling.window': found"),
+        (
+            {"tiles": {"size": 60, "stride": 64, "keep_above_hu": -500}},
+            "key 'tiles.size': found 60",
+        ),
+        ({"precision": "fp16"}, "key 'precision': found 'fp16', expected one of fp32, bf16"),
+        ({"method_paths": ["nowhere"]}, "no folder nowhere"),
+    ],
+)
+def test_mistakes_are_one_line_that_names_key_and_remedy(changes, message):
+    with pytest.raises(InputError, match=message) as caught:
+        resolve(**changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_dataset_without_test_patients_is_refused(tmp_path):
+    description = yaml.safe_load((REPOSITORY / "config/datasets/demo.yaml").read_text())
+    for entry in description["patients"].values():
+        entry["split"] = "train"
+    path = write_yaml(tmp_path / "bad.yaml", description)
+    with pytest.raises(InputError, match="at least one train and one test patient"):
+        resolve(dataset=str(path))
+
+
+def test_missing_dicom_folder_is_named_unless_it_was_read_already(tmp_path):
+    dataset = {"name": "aapm", "root": str(tmp_path / "dicom")}
+    index = tmp_path / "index.parquet"
+    with pytest.raises(InputError, match=r"data set aapm: no folder .*dicom;.*dataset_root"):
+        check_source(dataset, index)
+    index.touch()
+    check_source(dataset, index)
+    check_source(dataset | {"root": str(tmp_path)}, tmp_path / "none")
+    check_source({"name": "demo", "root": "made/by/the/workflow"}, tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        (
+            {"metods": ["drl"]},
+            "error: configuration: unknown key 'metods' (did you mean 'methods'?)",
+        ),
+        ({"budget": "fast"}, "error: configuration: key 'budget': found 'fast', expected quick"),
+        ({"methods": ["dlr"]}, "unknown method 'dlr' (did you mean 'drl'?); known: "),
+        ({"scaling": {"window": [240, -160]}}, "error: configuration: key 'scaling.window': found"),
+        (
+            {"dataset": "aapm", "dataset_root": "nowhere"},
+            "error: data set aapm: no folder nowhere;",
+        ),
+    ],
+    ids=["unknown key", "wrong value", "unknown method", "window", "no data"],
+)
+def test_terminal_ends_with_one_clear_line(tmp_path, overlay, message):
+    write_yaml(tmp_path / "overlay.yaml", overlay)
+    snakefile = ("--snakefile", str(REPOSITORY / "Snakefile"))
+    outcome = snakemake(tmp_path, "-n", *snakefile, configfiles=("overlay.yaml",))
+    assert outcome.returncode != 0
+    assert "Traceback" not in outcome.stdout
+    last = outcome.stdout.rstrip().splitlines()[-1]
+    assert message in last
+    assert last.startswith("error: ")
+
+
+def test_dry_run_of_the_paper_on_a_tree_of_ten_patients(tmp_path):
+    """Three seeds, both test patients, every stage of every method, and nothing else."""
+    patients = yaml.safe_load((REPOSITORY / "config/datasets/aapm.yaml").read_text())["patients"]
+    write_lookalike_tree(tmp_path / "dicom", "B", list(patients), slices=1, size=32)
+    write_yaml(tmp_path / "root.yaml", {"dataset_root": "dicom"})
+    outcome = snakemake(
+        tmp_path,
+        *("-n", "--snakefile", str(REPOSITORY / "Snakefile")),
+        configfiles=(str(REPOSITORY / "config/paper.yaml"), "root.yaml"),
+    )
+    assert outcome.returncode == 0, outcome.stdout[-2000:]
+    run = resolve(**PAPER)
+    pairs = re.findall(r"^(\w+) +(\d+)$", outcome.stdout, flags=re.MULTILINE)
+    jobs = {name: int(count) for name, count in pairs}
+    assert jobs["index_dataset"] == 1
+    assert jobs["write_volume"] == 10
+    assert jobs["select_test_slices"] == 2
+    assert jobs["train"] == 3 * len(run["models"])
+    assert jobs["score"] == 2 * sum(len(seeds) for seeds in run["method_seeds"].values())
+    assert jobs["table1"] == 1
+    assert not [name for name in jobs if "demo" in name]
+    assert not (tmp_path / "results").exists()
+    assert not Path(tmp_path / "data").exists()

@@ -1,0 +1,135 @@
+"""From cards to the models that are trained, each once, and in order."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ldct.common.errors import InputError
+from ldct.configuration.registry import find_methods
+from ldct.configuration.stages import (
+    BUDGETS,
+    apply_budget,
+    describe_budget,
+    network_files,
+    resolve_models,
+)
+
+METHODS = Path(__file__).resolve().parents[2] / "methods"
+RECIPE = {"learning_rate": 1e-4, "betas": [0.9, 0.999], "batch": 32, "epochs": 20}
+STAGE = {"network": "drl", "target": "residual", "loss": {"mse": 1.0}, "recipe": RECIPE}
+
+
+def write_card(folder: Path, name: str, **content) -> None:
+    about = {"title": name, "source": "test", "in_paper": False, "departures": []}
+    (folder / name).mkdir(parents=True)
+    (folder / name / "method.yaml").write_text(yaml.safe_dump(about | content))
+
+
+def resolve(names, *folders, budget="paper", tile_size=64):
+    return resolve_models(names, find_methods([METHODS, *folders]), budget, tile_size)
+
+
+def test_level_one_is_shared_however_many_methods_use_it():
+    models, chains = resolve(["drl", "lsgan", "drl_drl", "proposed"])
+    assert set(models) == {"drl", "lsgan", "drl_drl_level2", "proposed_level2"}
+    assert chains["proposed"] == ["lsgan", "proposed_level2"]
+    assert chains["drl_drl"] == ["drl", "drl_drl_level2"]
+    assert models["proposed_level2"]["upstream"] == ["lsgan"]
+    assert models["proposed_level2"]["target"] == "residual"
+
+
+def test_cascade_brings_stages_that_the_run_does_not_name():
+    models, chains = resolve(["low_dose", "proposed"])
+    assert set(models) == {"lsgan", "proposed_level2"}
+    assert set(chains) == {"lsgan", "proposed"}
+
+
+def test_order_of_methods_does_not_change_the_models():
+    names = ["drl", "lsgan", "drl_drl", "proposed"]
+    assert resolve(names)[0] == resolve(names[::-1])[0]
+
+
+def test_paper_budget_leaves_recipes_as_they_are():
+    assert apply_budget(RECIPE, "paper") == RECIPE
+
+
+def test_quick_and_steps_budgets_replace_epochs():
+    quick = apply_budget(RECIPE, "quick")
+    assert "epochs" not in quick
+    assert quick["steps"] == BUDGETS["quick"]["steps"]
+    assert quick["batch"] == BUDGETS["quick"]["batch"]
+    assert apply_budget(RECIPE, {"steps": 7}) == {
+        "learning_rate": 1e-4,
+        "betas": [0.9, 0.999],
+        "batch": 32,
+        "steps": 7,
+    }
+
+
+def test_quick_budget_keeps_the_rate_of_a_stage_with_a_critic():
+    recipe = RECIPE | {"learning_rate": 2e-4, "critic_steps": 5}
+    assert apply_budget(recipe, "quick")["learning_rate"] == 2e-4
+    assert apply_budget(recipe, "quick")["critic_steps"] == 5
+
+
+def test_discriminator_is_built_for_the_tile_size():
+    models, _ = resolve(["lsgan"], tile_size=32)
+    critic = models["lsgan"]["loss"]["adversarial"]["discriminator"]
+    assert critic["options"]["tile_size"] == 32
+    assert Path(critic["file"]) == METHODS / "lsgan/discriminator.py"
+
+
+def test_network_files_of_a_model_and_its_upstream_levels():
+    models, _ = resolve(["proposed"])
+    drl, critic = str(METHODS / "drl/network.py"), str(METHODS / "lsgan/discriminator.py")
+    assert network_files(models, "lsgan") == sorted([drl, critic])
+    assert drl in network_files(models, "proposed_level2")
+
+
+def test_three_levels_chain_in_order(tmp_path):
+    write_card(tmp_path, "three", kind="cascade", stages=["proposed", STAGE])
+    models, chains = resolve(["three"], tmp_path)
+    assert chains["three"] == ["lsgan", "proposed_level2", "three_level2"]
+    assert models["three_level2"]["upstream"] == ["lsgan", "proposed_level2"]
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ({"stages": ["mine"]}, "stages go in a circle: mine -> mine"),
+        ({"stages": [STAGE, "drl"]}, r"mine/method.yaml: key 'stages.1': found the method 'drl'"),
+        ({"stages": ["low_dose", STAGE]}, "'low_dose' is not a network or cascade"),
+        ({"stages": ["lsgam", STAGE]}, r"unknown method 'lsgam' \(did you mean 'lsgan'\?\)"),
+        ({"stages": [STAGE | {"network": "bm3d"}]}, "network"),
+        (
+            {
+                "stages": [
+                    STAGE
+                    | {
+                        "loss": {
+                            "adversarial": {
+                                "weight": 1.0,
+                                "discriminator": "lsgan",
+                                "targets": {"real": 1.0, "fake": 0.0, "generator": 1.0},
+                            }
+                        }
+                    }
+                ]
+            },
+            "missing critic_steps",
+        ),
+    ],
+    ids=["circle", "late method", "not learned", "unknown", "no network", "critic steps"],
+)
+def test_mistakes_in_cards_name_card_and_key(tmp_path, card, message):
+    write_card(tmp_path, "mine", kind="cascade", **card)
+    with pytest.raises(InputError, match=message) as caught:
+        resolve(["mine"], tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_budget_in_words_for_captions():
+    assert "paper" in describe_budget("paper")
+    assert "quick budget" in describe_budget("quick")
+    assert describe_budget({"steps": 12}) == "12 steps per stage"

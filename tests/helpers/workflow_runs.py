@@ -1,0 +1,148 @@
+"""Runs of the real workflow on a small synthetic data set, in a copy of the checkout."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lookalike import Lookalike, edit_file, lookalike_description, write_lookalike_tree
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CHECKOUT = ("Snakefile", "workflow", "ldct", "methods", "config", "profiles", "environment.yml")
+# Tags of the DICOM files that must not stand in anything made from them.
+IDENTIFYING = {
+    "RequestingPhysician": "Planted^Requester",
+    "ReferringPhysicianName": "Planted^Referrer",
+    "InstitutionName": "Planted Hospital",
+    "PatientBirthDate": "19520229",
+    "AccessionNumber": "PLANTED4711",
+}
+METHODS = ["low_dose", "bm3d", "bm3d_psd", "drl", "lsgan", "drl_drl", "proposed"]
+CONFIG = {
+    "run": "tiny",
+    "dataset": "lookalike.yaml",
+    "lesions_csv": "lesions_neutral.csv",
+    "methods": METHODS,
+    "budget": {"steps": 2},
+    "test": {"every": 4},
+    "tiles": {"size": 32, "stride": 32, "keep_above_hu": -500},
+    "calibration_grid": "small_grid.yaml",
+    "image_quality": {"lpips": None},  # its weights are a download
+    "micro_benchmark": {"rounds": 2, "batch": 1, "side": 64},
+}
+# Switches off what a test about other things need not wait for.
+LIGHT = {"controls": [], "detectability": None, "calibration_grid": None}
+
+
+def copy_checkout(folder: Path) -> Path:
+    """Copy what a run needs of the checkout into `folder`, so that a test can change it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in CHECKOUT:
+        source = REPOSITORY / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, folder / name)
+    return folder
+
+
+def write_inputs(folder: Path, **tree_options: Any) -> Lookalike:
+    """Write a look-alike tree with lesions, its description and a configuration into `folder`.
+
+    All paths are relative to `folder`, so that the finished run can be copied elsewhere.
+    """
+    tree = write_lookalike_tree(folder / "dicom", lesions=True, **tree_options)
+    for doses in tree.files.values():
+        for path in [*doses["full"], *doses["quarter"]]:
+            edit_file(path, **IDENTIFYING)
+    description = lookalike_description(tree, root="dicom")
+    write_yaml(folder / "lookalike.yaml", description)
+    write_yaml(folder / "small.yaml", CONFIG)
+    write_yaml(folder / "small_grid.yaml", small_grid())
+    return tree
+
+
+def small_grid() -> dict[str, Any]:
+    """The default list of the calibration with few windows."""
+    grid = yaml.safe_load((REPOSITORY / "config/calibration/default.yaml").read_text("utf-8"))
+    return grid | {"windows": grid["windows"][:2], "slices": 2}
+
+
+def write_yaml(path: Path, content: Mapping[str, Any]) -> Path:
+    """Write one YAML file; returns its path."""
+    path.write_text(yaml.safe_dump(dict(content), sort_keys=False), encoding="utf-8")
+    return path
+
+
+def edit_yaml(path: Path, **changes: Any) -> None:
+    """Change top-level keys of a YAML file."""
+    write_yaml(path, yaml.safe_load(path.read_text(encoding="utf-8")) | changes)
+
+
+def job_environment() -> dict[str, str]:
+    """Environment in which the rules' `python` is the interpreter that runs the tests."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return os.environ | {"PATH": path, "OMP_NUM_THREADS": "1"}
+
+
+def snakemake(
+    folder: Path,
+    *arguments: str,
+    configfiles: tuple[str, ...] = ("small.yaml",),
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run snakemake in `folder` and return its status and all it printed (as stdout)."""
+    overlay = ["--configfile", *configfiles] if configfiles else []
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", *arguments, *overlay],
+        cwd=folder,
+        env=job_environment() if environment is None else environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+
+
+def plans(folder: Path, *overlays: str) -> dict[str, bool]:
+    """All jobs behind the run's targets, and whether `snakemake` would run each of them.
+
+    Jobs bear the names of their log files: "train/drl/0", "score/drl/0/L903", "table1", ...; jobs
+    on the data set begin with "data/".
+    overlays : configuration files merged over small.yaml.
+    """
+    outcome = snakemake(folder, "--summary", configfiles=("small.yaml", *overlays))
+    assert outcome.returncode == 0, outcome.stdout[-2000:]
+    rows = [line.split("\t") for line in outcome.stdout.splitlines()]
+    return {
+        job_of(row[3]): row[5] == "update pending"
+        for row in rows
+        if len(row) == 6 and row[0] != "output_file"
+    }
+
+
+def job_of(log: str) -> str:
+    """Job that writes the log file `log`."""
+    name = log.removeprefix("logs/").removesuffix(".log")
+    return name.removeprefix("tiny/").replace("lookalike/", "data/", 1)
+
+
+def pending(folder: Path, *overlays: str) -> set[str]:
+    """Jobs that `snakemake` would run (see `plans`)."""
+    return {job for job, runs in plans(folder, *overlays).items() if runs}
+
+
+def wait_for_new_checkpoint(checkpoint: Path, process: subprocess.Popen) -> None:
+    """Until the running training has written a checkpoint of its own, or has ended."""
+    before = checkpoint.stat().st_ino if checkpoint.is_file() else None
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if checkpoint.is_file() and checkpoint.stat().st_ino != before:
+            return
+        time.sleep(0.01)

@@ -1,0 +1,223 @@
+"""Contrast, edge, noise and crop scores of annotated lesions, against what was put there."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from ldct.common.errors import InputError
+from ldct.common.files import write_json
+from ldct.data.lesions import write_lesions
+from ldct.lesions.bench import COLUMNS, write_lesion_bench
+from ldct.lesions.measures import FURTHER, MEASURES, lesion_view, measure_lesion
+from ldct.metrics.pixelwise import crop_scores
+from ldct.metrics.protocol import Protocol, SsimWindow
+
+SIZE = 160
+TO_WIDTH = 2 * 1.281552  # 10 to 90 % of a normal distribution
+
+
+def protocol(window=(-160.0, 240.0), clip=True):
+    return Protocol("test", window, clip, 1.0, SsimWindow("uniform", 7), "mean_of_slices")
+
+
+def info(pixel_mm=(0.8, 0.8), rows=1):
+    return {
+        "patient": "P1",
+        "slice_index": list(range(rows)),
+        "z_mm": [2.0 * row for row in range(rows)],
+        "origin_mm": [-10.0, 5.0],
+        "pixel_mm": list(pixel_mm),
+        "thickness_mm": 2.0,
+    }
+
+
+def lesion_at(row, column, diameter_mm, pixel_mm=(0.8, 0.8), z_mm=0.0):
+    return {
+        "patient": "P1",
+        "lesion": "1",
+        "z_mm": z_mm,
+        "x_mm": -10.0 + column * pixel_mm[1],
+        "y_mm": 5.0 + row * pixel_mm[0],
+        "diameter_mm": diameter_mm,
+        "label": "made",
+        "source": "test",
+    }
+
+
+def image_with_disc(
+    contrast_hu=-60.0,
+    diameter_mm=20.0,
+    background_hu=80.0,
+    sigma_mm=0.8,
+    noise_hu=0.0,
+    pixel_mm=(0.8, 0.8),
+    seed=0,
+):
+    """A disc about pixel (80, 76), painted four times finer and averaged, then blurred."""
+    fine = (np.arange(4 * SIZE) + 0.5) / 4 - 0.5
+    distance = np.hypot((fine[:, None] - 80) * pixel_mm[0], (fine - 76) * pixel_mm[1])
+    disc = (distance <= diameter_mm / 2).reshape(SIZE, 4, SIZE, 4).mean(axis=(1, 3))
+    blurred = gaussian_filter(disc, np.asarray(sigma_mm) / np.asarray(pixel_mm))
+    noise = np.random.default_rng(seed).normal(0, noise_hu, (SIZE, SIZE))
+    return background_hu + contrast_hu * blurred + noise
+
+
+def measured(image, ndct, diameter_mm=20.0, pixel_mm=(0.8, 0.8), rule=None):
+    rule = rule or protocol()
+    lesion = lesion_at(80, 76, diameter_mm, pixel_mm)
+    view = lesion_view(ndct, lesion, info(pixel_mm), rule)
+    return measure_lesion(view, image, rule)
+
+
+def test_contrast_and_cnr_are_what_was_put_there():
+    ndct = image_with_disc(noise_hu=6.0)
+    found = measured(ndct, ndct)
+    assert found["contrast_hu"] == pytest.approx(-60, abs=2)
+    assert found["contrast_retention"] == 1
+    assert found["cnr"] == pytest.approx(60 / 6, rel=0.1)
+    assert found["note"] == ""
+
+
+@pytest.mark.parametrize("factor", [0.25, 1.2])
+def test_retention_is_the_share_of_contrast_that_is_left(factor):
+    ndct = image_with_disc(noise_hu=4.0)
+    faded = 80 + factor * (ndct - 80)
+    found = measured(faded, ndct)
+    assert found["contrast_retention"] == pytest.approx(factor, rel=1e-6)
+    # Contrast and noise fade together.
+    assert found["cnr"] == pytest.approx(measured(ndct, ndct)["cnr"], rel=1e-6)
+
+
+@pytest.mark.parametrize("pixel_mm", [(0.8, 0.8), (0.6, 0.9)], ids=["square", "oblong"])
+@pytest.mark.parametrize("extra_mm", [0.0, 0.8, 1.6])
+def test_edge_width_is_that_of_the_blur(extra_mm, pixel_mm):
+    ndct = image_with_disc(diameter_mm=24.0, pixel_mm=pixel_mm, noise_hu=1.0)
+    image = gaussian_filter(ndct, extra_mm / np.asarray(pixel_mm)) if extra_mm else ndct
+    found = measured(image, ndct, 24.0, pixel_mm)
+    assert found["edge_width_mm"] == pytest.approx(TO_WIDTH * np.hypot(0.8, extra_mm), rel=0.1)
+
+
+def test_structures_nearby_do_not_change_edge_or_background():
+    ndct = image_with_disc(60.0, 20.0, noise_hu=2.0)
+    plain = measured(ndct, ndct)
+    crowded = ndct.copy()
+    crowded[:, 96:] = 230  # bone 16 pixels (13 mm) right of the centre
+    crowded[92:95, :] = -600  # air below
+    found = measured(crowded, crowded)
+    assert found["contrast_hu"] == pytest.approx(plain["contrast_hu"], abs=1.5)
+    assert found["edge_width_mm"] == pytest.approx(plain["edge_width_mm"], rel=0.15)
+
+
+def test_noise_is_that_which_was_added_where_the_window_shows_it():
+    ndct = image_with_disc(noise_hu=8.0)
+    white = np.random.default_rng(3).normal(0, 15, ndct.shape)
+    assert measured(ndct + white, ndct)["noise_std_hu"] == pytest.approx(15, rel=0.05)
+    assert np.isnan(measured(ndct, ndct)["noise_std_hu"])
+    lung = image_with_disc(100.0, 12.0, background_hu=-850.0, noise_hu=8.0)
+    found = measured(lung + 10, lung, 12.0)
+    assert np.isnan(found["noise_std_hu"])
+    assert "too few pixels within the window for local noise" in found["note"]
+
+
+def test_crop_scores_are_those_of_the_protocol():
+    ndct = image_with_disc(noise_hu=8.0)
+    image = ndct + np.random.default_rng(4).normal(0, 12, ndct.shape)
+    view = lesion_view(ndct, lesion_at(80, 76, 20.0), info(), protocol())
+    expected = crop_scores(image, ndct, protocol(), view.roi)
+    found = measured(image, ndct)
+    assert found["crop_psnr"] == pytest.approx(expected["psnr"], rel=1e-9)
+    assert found["crop_ssim"] == pytest.approx(expected["ssim"], rel=1e-9)
+
+
+def test_lung_lesion_is_measured_in_the_window_and_says_so():
+    ndct = image_with_disc(880.0, 20.0, background_hu=-850.0, noise_hu=10.0)
+    blind = np.where(ndct < -160, -160, ndct)  # what a network that sees the window returns
+    found, clipped = measured(ndct, ndct), measured(blind, ndct)
+    for measure in ("cnr", "contrast_retention", "edge_width_mm"):
+        assert clipped[measure] == pytest.approx(found[measure], rel=1e-6)
+    assert found["contrast_hu"] == pytest.approx(30 + 160, abs=5)
+    assert found["outside_window"] == 1
+    assert "background outside the window [-160, 240] HU" in found["note"]
+    wide = measured(ndct, ndct, rule=protocol((-1024.0, 3071.0)))
+    assert wide["contrast_hu"] == pytest.approx(880, rel=0.01)
+    assert wide["note"] == ""
+
+
+def test_what_cannot_be_measured_says_why():
+    small = image_with_disc(-80.0, 4.0, sigma_mm=0.5, noise_hu=1.0)
+    found = measured(small, small, 4.0)
+    assert found["contrast_hu"] < -50
+    assert np.isnan(found["edge_width_mm"])
+    assert "too small for an edge" in found["note"]
+    invisible = image_with_disc(0.0, noise_hu=10.0)
+    found = measured(invisible + 5, invisible)
+    assert np.isnan([found[name] for name in ("cnr", "contrast_retention", "edge_width_mm")]).all()
+    assert "no contrast in NDCT" in found["note"]
+
+
+def test_edges_are_measured_where_ndct_has_one():
+    """A mean over slices of which each method has its own would compare different edges."""
+    blurred = image_with_disc(sigma_mm=6.0)
+    assert np.isnan(measured(blurred, blurred)["edge_width_mm"])
+    found = measured(image_with_disc(), blurred)
+    assert np.isnan(found["edge_width_mm"])
+    assert "no edge could be fitted in NDCT" in found["note"]
+    assert np.isfinite(found["cnr"])
+    removed = measured(np.full_like(blurred, 80.0), image_with_disc())
+    assert removed["note"] == "no edge could be fitted"
+
+
+@pytest.mark.parametrize("place", [(2, 2), (80, 159), (300, 300)], ids=["corner", "rim", "outside"])
+def test_lesion_near_or_beyond_the_rim_of_the_image_does_not_fail(place):
+    ndct = image_with_disc(noise_hu=5.0)
+    view = lesion_view(ndct, lesion_at(*place, 10.0), info(), protocol())
+    found = measure_lesion(view, ndct, protocol())
+    assert set(found) == {*MEASURES, *FURTHER}
+
+
+def write_case(folder: Path, lesions) -> tuple[Path, Path, Path]:
+    """Test folder, a prediction and lesions.csv."""
+    test = folder / "test/P1"
+    test.mkdir(parents=True)
+    ndct = np.stack([image_with_disc(noise_hu=5.0, seed=row) for row in range(3)])
+    quarter = ndct + np.random.default_rng(9).normal(0, 10, ndct.shape)
+    np.save(test / "full.npy", np.rint(ndct).astype(np.int16))
+    np.save(test / "quarter.npy", np.rint(quarter).astype(np.int16))
+    write_json(test / "volume.json", info(rows=3))
+    prediction = folder / "predictions/some/1/P1.npy"
+    prediction.parent.mkdir(parents=True)
+    np.save(prediction, quarter.astype(np.float32))
+    columns = ["patient", "lesion", "z_mm", "x_mm", "y_mm", "diameter_mm", "label", "source"]
+    write_lesions(pd.DataFrame(lesions, columns=columns), folder / "lesions.csv")
+    return test, prediction, folder / "lesions.csv"
+
+
+def test_bench_has_a_row_per_method_lesion_and_slice(tmp_path):
+    lesions = [lesion_at(80, 76, 20.0, z_mm=z) for z in (0.0, 2.0)]
+    test, prediction, table = write_case(tmp_path, lesions)
+    write_lesion_bench([test], [prediction], table, protocol(), tmp_path / "bench")
+    found = {
+        path.parts[-3]: pd.read_parquet(path) for path in tmp_path.glob("bench/*/*/P1.parquet")
+    }
+    assert set(found) == {"ndct", "ldct", "some"}
+    for frame in found.values():
+        assert list(frame.columns) == COLUMNS
+        assert frame["slice_index"].tolist() == [0, 1]
+    assert (tmp_path / "bench/some/1/P1.parquet.provenance.json").is_file()
+    assert found["some"]["seed"].tolist() == [1, 1]
+    # Rounding to int16 apart.
+    np.testing.assert_allclose(found["some"]["cnr"], found["ldct"]["cnr"], rtol=0.01)
+    assert (found["ndct"]["contrast_retention"] == 1).all()
+    np.save(prediction, np.zeros((2, 4, 4), np.float32))
+    with pytest.raises(InputError, match=r"found shape \(2, 4, 4\)"):
+        write_lesion_bench([test], [prediction], table, protocol(), tmp_path / "bench")
+
+
+def test_patient_without_lesion_has_empty_tables_of_the_same_types(tmp_path):
+    test, prediction, table = write_case(tmp_path, [])
+    write_lesion_bench([test], [prediction], table, protocol(), tmp_path / "bench")
+    frame = pd.read_parquet(tmp_path / "bench/some/1/P1.parquet")
+    assert (len(frame), list(frame.columns), frame["cnr"].dtype) == (0, COLUMNS, float)

@@ -1,0 +1,202 @@
+"""Score files hold one right row per slice and protocol; summaries follow the stated rule."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ldct.common.errors import InputError
+from ldct.common.files import read_json, write_json
+from ldct.common.provenance import record_path
+from ldct.metrics.pixelwise import slice_scores
+from ldct.metrics.protocol import Protocol, SsimWindow
+from ldct.metrics.scores import score_predictions
+from ldct.table1.statistics import summarise
+
+ABDOMEN = Protocol(
+    "abdomen", (-160.0, 240.0), True, 1.0, SsimWindow("uniform", 7), "mean_of_slices"
+)
+WIDE = replace(ABDOMEN, name="wide", window=(-1024.0, 3071.0))
+POOLED = replace(ABDOMEN, averaging="pooled")
+SLICE_INDEX = [3, 7, 11]
+Z_MM = [-12.5, -8.5, -4.5]
+
+
+@pytest.fixture
+def case(tmp_path):
+    """A test-set folder of three slices and a prediction for it."""
+    rng = np.random.default_rng(0)
+    ndct = rng.normal(40, 60, (3, 40, 48)).astype(np.int16)
+    prediction = (ndct + rng.normal(0, 20, ndct.shape)).astype(np.float32)
+    folder = tmp_path / "test" / "L109"
+    folder.mkdir(parents=True)
+    np.save(folder / "full.npy", ndct)
+    write_json(
+        folder / "volume.json", {"patient": "L109", "slice_index": SLICE_INDEX, "z_mm": Z_MM}
+    )
+    np.save(tmp_path / "L109.npy", prediction)
+    return folder, tmp_path / "L109.npy", ndct, prediction
+
+
+def score(case, output, protocols=(ABDOMEN, WIDE), **options):
+    score_predictions(*case[:2], protocols, output, "drl", 7, **options)
+    return pd.read_parquet(output)
+
+
+def test_one_row_per_slice_and_protocol_with_the_metrics_of_that_slice(case, tmp_path):
+    _, _, ndct, prediction = case
+    scores = score(case, tmp_path / "scores.parquet", workers=3)
+    assert list(scores.columns) == [
+        "method", "seed", "patient", "slice_index", "z_mm", "protocol", "psnr", "ssim", "rmse_hu",
+    ]  # fmt: skip
+    assert list(scores["slice_index"]) == [3, 3, 7, 7, 11, 11]
+    assert list(scores["protocol"]) == ["abdomen", "wide"] * 3
+    for row in scores.itertuples():
+        number = SLICE_INDEX.index(row.slice_index)
+        protocol = {"abdomen": ABDOMEN, "wide": WIDE}[row.protocol]
+        expected = slice_scores(prediction[number], ndct[number], protocol)
+        assert (row.method, row.seed, row.patient, row.z_mm) == ("drl", 7, "L109", Z_MM[number])
+        assert {key: getattr(row, key) for key in expected} == expected
+
+
+def not_finite(value):
+    def change(prediction):
+        prediction[1, 5, 5] = value
+        return prediction
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        (not_finite(np.nan), ["slice 1", "slice_index 7", "z -8.5 mm", "1 NaN or infinite"]),
+        (not_finite(np.inf), ["slice 1", "slice_index 7", "NaN or infinite"]),
+        (lambda p: p[:2], ["(2, 40, 48)", "(3, 40, 48)", "predict this test set again"]),
+        (lambda p: p.astype(np.float64), ["float64", "float32"]),
+        (lambda p: p.astype(object), ["not a readable .npy array"]),
+    ],
+)
+def test_a_bad_prediction_is_refused_and_no_score_file_is_left(case, tmp_path, change, parts):
+    path = case[1]
+    np.save(path, change(case[3]), allow_pickle=True)
+    with pytest.raises(InputError) as caught:
+        score(case, tmp_path / "scores.parquet")
+    for part in [str(path), *parts]:
+        assert part in str(caught.value)
+    assert not list(tmp_path.glob("*scores*"))
+
+
+@pytest.mark.parametrize(
+    ("volume", "message"),
+    [
+        (None, r"volume\.json: not found"),
+        ({"slice_index": [1], "z_mm": [0.0]}, r"the 1 slices that volume\.json lists"),
+        ({"slice_index": [1, 2, 3]}, r"volume\.json: found no z_mm"),
+    ],
+)
+def test_a_test_set_that_is_not_as_described_is_refused(case, tmp_path, volume, message):
+    path = case[0] / "volume.json"
+    path.unlink()
+    if volume:
+        write_json(path, {"patient": "L109", **volume})
+    with pytest.raises(InputError, match=message):
+        score(case, tmp_path / "scores.parquet")
+
+
+def test_an_undefined_score_is_nan_with_its_reason_and_so_is_its_mean(case, tmp_path):
+    prediction = case[3].copy()
+    prediction[0] = 40
+    np.save(case[1], prediction)
+    own_range = replace(ABDOMEN, name="own_range", data_range="prediction")
+    score(case, tmp_path / "s.parquet", [ABDOMEN, own_range])
+    scores = pd.read_parquet(tmp_path / "s.parquet")
+    undefined = scores[scores["ssim"].isna()]
+    assert list(undefined["protocol"]) == ["own_range"]
+    assert scores[["psnr", "rmse_hu"]].notna().all(axis=None)
+    record = read_json(record_path(tmp_path / "s.parquet"))
+    names = {path.rsplit("/", 1)[-1] for path in record["inputs"]}
+    assert names == {"full.npy", "volume.json", "L109.npy"}
+    assert record["settings"]["protocols"][0]["window"] == [-160.0, 240.0]
+    [reason] = record["settings"]["undefined"]
+    assert f"slice_index {undefined['slice_index'].item()}" in reason
+    assert "constant" in reason
+    assert np.isnan(summarise(scores, own_range)["ssim"].item())
+    assert np.isfinite(summarise(scores, ABDOMEN)["ssim"].item())
+
+
+def rows(method, seed, psnr, patient="L109", protocol="abdomen"):
+    """Score rows of slices 0.. with given PSNR, and the RMSE that belongs to it."""
+    psnr = np.asarray(psnr, float)
+    return pd.DataFrame(
+        {
+            "method": method,
+            "seed": seed,
+            "patient": patient,
+            "slice_index": np.arange(len(psnr)),
+            "z_mm": np.arange(len(psnr), dtype=float),
+            "protocol": protocol,
+            "psnr": psnr,
+            "ssim": psnr / 100,
+            "rmse_hu": 400 * 10 ** (-psnr / 20),
+        }
+    )
+
+
+def test_summary_is_the_mean_over_slices_and_then_over_seeds():
+    scores = pd.concat(
+        [
+            rows("drl", 0, [28, 30]),
+            rows("drl", 1, [29, 33]),
+            rows("low_dose", 0, [25, 26]),
+            rows("drl", 0, [50, 60], protocol="wide"),
+        ]
+    )
+    summary = summarise(scores, ABDOMEN)
+    assert list(summary.index) == ["drl", "low_dose"]
+    drl = summary.loc["drl"]
+    assert drl["psnr"] == pytest.approx((29 + 31) / 2)
+    assert drl["psnr_std"] == pytest.approx(np.std([28.5, 31.5], ddof=1))
+    assert drl["psnr_std_seeds"] == pytest.approx(np.std([29, 31], ddof=1))
+    assert drl["ssim"] == pytest.approx(0.30)
+    assert (drl["n_slices"], drl["n_patients"], drl["n_seeds"], drl["seeds"]) == (2, 1, 2, "0 1")
+    assert np.isnan(summary.loc["low_dose", "psnr_std_seeds"])
+    assert summary.loc["low_dose", "protocol"] == "abdomen"
+    two_patients = pd.concat([rows("drl", 0, [30, 30, 30]), rows("drl", 0, [26], patient="L506")])
+    assert summarise(two_patients, ABDOMEN).loc["drl", "psnr"] == pytest.approx(29)
+
+
+def test_pooled_psnr_is_that_of_the_mean_squared_error():
+    scores = pd.concat([rows("drl", 0, [20, 40]), rows("drl", 1, [30, 30])])
+    summary = summarise(scores, POOLED)
+    first = -10 * np.log10((10**-2 + 10**-4) / 2)
+    assert summary.loc["drl", "psnr"] == pytest.approx((first + 30) / 2)
+    assert summary.loc["drl", "ssim"] == pytest.approx(0.30)
+    first_rmse = 400 * np.sqrt((10**-2 + 10**-4) / 2)
+    second_rmse = 400 * 10**-1.5
+    assert summary.loc["drl", "rmse_hu"] == pytest.approx((first_rmse + second_rmse) / 2)
+
+
+def test_an_identical_slice_makes_the_mean_infinite_and_the_pooled_value_finite(recwarn):
+    scores = rows("drl", 0, [30, np.inf])
+    mean, pooled = summarise(scores, ABDOMEN), summarise(scores, POOLED)
+    assert mean.loc["drl", "psnr"] == np.inf
+    assert np.isnan(mean.loc["drl", "psnr_std"])
+    assert pooled.loc["drl", "psnr"] == pytest.approx(30 + 10 * np.log10(2))
+    assert summarise(rows("drl", 0, [np.inf, np.inf]), POOLED).loc["drl", "psnr"] == np.inf
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("further", "protocol", "message"),
+    [
+        (("drl", 3, [28]), ABDOMEN, "method drl seed 3: found 1 slices, expected the same 2"),
+        (("low_dose", 0, [28]), ABDOMEN, "method low_dose seed 0: a slice is scored twice"),
+        (("drl", 3, [28]), WIDE, "wide not found; scored protocols: abdomen"),
+    ],
+)
+def test_means_that_compare_nothing_are_refused(further, protocol, message):
+    scores = pd.concat([rows("low_dose", 0, [25, 26]), rows(*further)])
+    with pytest.raises(InputError, match=message):
+        summarise(scores, protocol)

@@ -1,0 +1,230 @@
+"""Table I says what was measured, marks the right rows, and shows no number that was not run."""
+
+import re
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ldct.common.errors import InputError
+from ldct.common.files import read_yaml
+from ldct.metrics.protocol import Protocol, SsimWindow
+from ldct.table1.render import METRICS, render_table1
+from ldct.table1.statistics import metric_statistics, summarise
+
+PUBLISHED = read_yaml(Path(__file__).parents[2] / "config" / "published.yaml")
+MARGINS = {"psnr": 0.2, "ssim": 0.005}
+CONTEXT = {
+    "run": "demo-quick",
+    "dataset": "simulated quarter dose on LIDC-IDRI-0001",
+    "simulated": True,
+    "attribution": "CT images: LIDC-IDRI, CC BY 3.0.",
+    "budget": "quick (200 steps)",
+    "protocol": "window [-160, 240] HU",
+    "test_slices": "every 16th slice and every lesion slice",
+    "seeds": [0, 1],
+    "kept_tiles": 6123,
+    "published_protocol": True,
+    "note": "",
+}
+METHODS = [
+    {"id": "low_dose", "title": "Low Dose"},
+    {"id": "drl", "title": "DRL_50% & <b>|x|</b>"},
+    {"id": "proposed", "title": "Proposed"},
+    {"id": "bm3d", "title": "BM3D"},
+    {"id": "fc_aide", "title": "FC-AIDE", "missing": "training failed: NaN"},
+]
+TWO = [METHODS[0], METHODS[2]]
+ABDOMEN = Protocol(
+    "abdomen", (-160.0, 240.0), True, 1.0, SsimWindow("uniform", 7), "mean_of_slices"
+)
+
+
+def scores(seeds=(0, 1), patients=3, **psnr_and_ssim):
+    """Rows of 4 slices of each patient with given means."""
+    patient, index = (axis.ravel() for axis in np.indices((patients, 4)))
+    anatomy = np.linspace(-2, 2, 4 * patients)
+    frames = [
+        pd.DataFrame(
+            {
+                "method": method, "seed": seed, "patient": patient.astype(str),
+                "slice_index": index, "z_mm": 1.0 * index, "protocol": "abdomen",
+                "psnr": psnr + anatomy * (1 + number / 50),
+                "ssim": ssim + anatomy * (1 + number / 50) / 100, "rmse_hu": 20.0,
+            }
+        )
+        for number, (method, (psnr, ssim)) in enumerate(psnr_and_ssim.items())
+        for seed in seeds
+    ]  # fmt: skip
+    return pd.concat(frames)
+
+
+SCORES = scores(
+    low_dose=(25.5512, 0.8534), drl=(31.0, 0.9), proposed=(29.0, 0.85), bm3d=(28.9, 0.87)
+)
+
+
+def render(folder, scores=SCORES, methods=METHODS, **context):
+    summary = summarise(scores, ABDOMEN) if len(scores) else pd.DataFrame()
+    statistics = {
+        metric: metric_statistics(scores, ABDOMEN, metric, "low_dose")
+        for metric in (METRICS if len(scores) else ())
+    }
+    context = {**CONTEXT, **context}
+    csv, *texts = render_table1(summary, statistics, methods, PUBLISHED, MARGINS, context, folder)
+    return pd.read_csv(csv, index_col="method"), *(path.read_text("utf-8") for path in texts)
+
+
+def line_of(text, start):
+    (line,) = [line for line in text.splitlines() if line.startswith(start)]
+    return line
+
+
+def test_published_values_are_those_of_the_paper():
+    printed = {name: (row["psnr"], row["ssim"]) for name, row in PUBLISHED["rows"].items()}
+    assert printed == {
+        "low_dose": (25.4247, 0.8211),
+        "bm3d": (26.8496, 0.7122),
+        "fc_aide": (29.1620, 0.8804),
+        "drlp": (28.8069, 0.8436),
+        "ccnn_pl": (29.7232, 0.8799),
+        "proposed": (29.2404, 0.8816),
+    }
+    assert PUBLISHED["counts"] == {"training_tiles": 281660, "test_slices": 844}
+
+
+def test_paper_rows_stand_first_in_the_papers_order_and_ours_follow(tmp_path):
+    table, markdown, latex, html = render(tmp_path)
+    order = ["low_dose", "bm3d", "fc_aide", "drlp", "ccnn_pl", "proposed", "drl"]
+    assert list(table.index) == order
+    titles = ["Low Dose", "BM3D", "FC-AIDE", "DRLP", "CCNN-PL", "Proposed"]
+    for text, before in ((markdown, "\n| "), (latex, "\n"), (html, '<th scope="row">')):
+        starts = [text.index(before + title) for title in titles]
+        assert starts == sorted(starts)
+        assert starts[-1] < unescape(text).index("Not in the paper's table") < text.rindex("DRL")
+
+
+def test_csv_holds_full_precision_differences_and_what_it_belongs_to(tmp_path):
+    table = render(tmp_path)[0]
+    row = table.loc["low_dose"]
+    assert row["psnr"] == pytest.approx(25.5512) and row["psnr_std"] > 1
+    assert row["psnr_lower"] < 25.5512 < row["psnr_upper"]
+    assert row["psnr_difference"] == pytest.approx(25.5512 - 25.4247)
+    assert row["ssim_difference"] == pytest.approx(0.8534 - 0.8211)
+    assert (row["n_slices"], row["n_patients"], row["n_seeds"]) == (12, 3, 2)
+    assert (row["seeds"], row["protocol"]) == ("0 1", "abdomen")
+    assert row["dataset"] == CONTEXT["dataset"] and row["simulated"]
+    assert (row["kept_tiles"], row["published_tiles"]) == (6123, 281660)
+
+
+def test_the_best_of_the_papers_rows_is_bold_and_rows_near_it_are_marked(tmp_path):
+    table, markdown, latex, html = render(tmp_path)
+    assert table["psnr_mark"].dropna().to_dict() == {"bm3d": "near", "proposed": "best"}
+    assert table["ssim_mark"].dropna().to_dict() == {"bm3d": "best"}
+    assert table["published_psnr_mark"].dropna().to_dict() == {"ccnn_pl": "best"}
+    cells = line_of(markdown, "| Proposed").split(" | ")
+    assert re.fullmatch(r"\*\*29\.0000\*\* \\\[2\d\.\d\d, 3\d\.\d\d\\\] ± 0\.00", cells[1])
+    assert cells[3:6] == ["29.2404", "**0.8816**", "−0.2404"]
+    assert line_of(markdown, "| BM3D").split(" | ")[1].startswith(r"28.9000 \~ \[2")
+    assert r"\textbf{29.0000}" in line_of(latex, "Proposed")
+    assert r"28.9000\rlap{ \textasciitilde{}}" in line_of(latex, "BM3D")
+    assert "<b>29.0000</b>" in html and "<b>31.0000</b>" not in html
+    for text in (markdown, latex, html):
+        assert "within 0.2 dB or 0.005 (SSIM) of it" in text
+
+
+def test_one_patient_has_no_interval_and_one_seed_no_spread(tmp_path):
+    one = scores(seeds=[0], patients=1, low_dose=(25.0, 0.8), proposed=(29.0, 0.9))
+    table, markdown, *_ = render(tmp_path, one, TWO, seeds=[0])
+    assert table[["psnr_lower", "ssim_upper"]].isna().all(axis=None)
+    assert line_of(markdown, "| Proposed").split(" | ")[1:3] == ["**29.0000**", "**0.9000**"]
+    assert "4 slices of 1 patient (no interval)" in markdown
+    alone = render(tmp_path, scores(low_dose=(25.0, 0.8)), METHODS[:1])[0]
+    assert alone["psnr_mark"].isna().all()  # one row is no best
+    assert "±" not in markdown and "nothing is said of other trainings" in markdown
+
+
+def test_spread_over_seeds_is_shown_where_there_are_several(tmp_path):
+    shifted = scores(low_dose=(25.0, 0.8), proposed=(29.0, 0.9))
+    shifted.loc[(shifted["method"] == "proposed") & (shifted["seed"] == 1), "psnr"] += 1
+    _, markdown, *_ = render(tmp_path, shifted, TWO)
+    assert "29.5000" in line_of(markdown, "| Proposed")
+    assert " ± 0.71 |" in line_of(markdown, "| Proposed")
+    assert "± their standard deviation" in markdown
+
+
+def test_a_table_under_another_protocol_compares_with_no_published_value(tmp_path):
+    table, markdown, latex, html = render(
+        tmp_path, published_protocol=False, note="Not the networks' window."
+    )
+    assert table["psnr_mark"].isna().all() and table["published_psnr_mark"].notna().any()
+    assert line_of(markdown, "| Proposed").count("|") == 6
+    assert r"\begin{tabular}{lrrrr}" in latex
+    for text in map(unescape, (markdown, latex, html)):
+        assert "Not the networks' window." in text and "no differences are given" in text
+        assert "29.2404" in text and "within 0.2" not in text
+
+
+def test_a_method_without_scores_shows_its_reason_and_no_number(tmp_path):
+    stale = scores(fc_aide=(99.0, 0.99))
+    with_stale_scores = pd.concat([SCORES[SCORES["method"] != "bm3d"], stale])
+    table, markdown, latex, html = render(tmp_path, with_stale_scores)
+    reasons = {
+        "bm3d": "no scores in this run",
+        "fc_aide": "training failed: NaN",
+        "drlp": "not part of this run",
+        "ccnn_pl": "not part of this run",
+    }
+    missing = table[table["status"] == "not run"]
+    assert missing["reason"].to_dict() == reasons
+    assert missing[["psnr", "ssim", "psnr_difference", "psnr_lower"]].isna().all(axis=None)
+    for text in (markdown, latex, html):
+        assert "99.0" not in text
+        assert all(reason in text for reason in reasons.values())
+    assert line_of(markdown, "| FC-AIDE").split(" | ")[1:3] == ["not run (b)"] * 2
+
+
+def test_text_from_outside_is_escaped_and_html_needs_nothing_from_outside(tmp_path):
+    _, markdown, latex, html = render(
+        tmp_path, dataset="<script>alert(1)</script> 50% of $x_1$ \\input{a}"
+    )
+    assert "<script" not in html and "&lt;script&gt;" in html
+    assert "<script" not in markdown and "\\|x\\|" in markdown
+    assert r"50\% of \$x\_1\$ \textbackslash{}input\{a\}" in latex
+    assert r"DRL\_50\% \& \textless{}b\textgreater{}\textbar{}x" in latex
+    assert not re.search(r"(src|href)=|@import|url\(", html)
+
+
+def test_the_page_says_what_the_numbers_belong_to(tmp_path):
+    _, *texts = render(tmp_path)
+    for text in map(unescape, texts):
+        for part in (
+            "simulated quarter dose on LIDC-IDRI-0001; quarter dose simulated by this suite",
+            "12 slices of 3 patients (brackets: 95",
+            "every 16th slice and every lesion slice; the paper: 844 slices",
+            "quick (200 steps)",
+            "6,123; the paper: 281,660",
+            "240",
+            "Seeds: 0, 1",
+            "of other data: no replication of the AAPM number",
+            "CC BY 3.0",
+        ):
+            assert part in text
+    _, *texts = render(tmp_path, simulated=False, dataset="AAPM")
+    for text in map(unescape, texts):
+        assert "quarter dose of the data set" in text and "no replication" not in text
+
+
+def test_infinite_psnr_is_printed_as_such(tmp_path):
+    perfect = scores(low_dose=(25.0, 0.8), proposed=(np.inf, 1.0))
+    _, markdown, latex, _ = render(tmp_path, perfect, TWO)
+    assert "| **∞** |" in line_of(markdown, "| Proposed")
+    assert r"$\infty$" in line_of(latex, "Proposed")
+
+
+def test_a_run_without_scores_has_no_table(tmp_path):
+    with pytest.raises(InputError, match="no method has scores"):
+        render(tmp_path, SCORES.iloc[:0])
+    assert not list(tmp_path.iterdir())

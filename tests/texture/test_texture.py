@@ -1,0 +1,155 @@
+"""Texture of whole images: same squares for all, blur and patterns told apart, table, figures."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import ndimage
+
+from ldct.common.errors import InputError
+from ldct.texture.figures import draw_curves, draw_spectra
+from ldct.texture.files import COLUMNS, write_references, write_texture
+from ldct.texture.measure import MEASURES, choose_squares, halves_distance, measure_texture
+from ldct.texture.regions import soft_tissue_squares, spread_out
+from ldct.texture.summary import summarise_texture
+from ldct.texture.table import write_texture_tables
+
+SLICES, SIZE, PIXEL_MM = 4, 144, (0.7, 0.7)
+PNG, PDF = b"\x89PNG\r\n\x1a\n", b"%PDF-"
+ROWS = [
+    ("ndct", "NDCT", "reference"),
+    ("ldct", "LDCT", "reference"),
+    ("patterned", "Patterned | odd_name", "network"),
+    ("oracle", "Oracle", "control"),
+]
+
+
+def ndct() -> np.ndarray:
+    """Bodies of soft tissue in air, with correlated noise; the last slice is air alone."""
+    rng = np.random.default_rng(0)
+    noise = ndimage.gaussian_filter(rng.standard_normal((SLICES, SIZE, SIZE)), (0, 0.8, 0.8))
+    image = np.full(noise.shape, -1000.0)
+    image[:-1, 16:-16, 16:-16] = 60
+    image[:-1, 62:82, 16:-16] += 40  # an edge of anatomy
+    return np.rint(image + 12 * noise / noise.std()).astype(np.int16)
+
+
+NDCT = ndct()
+SQUARES = choose_squares({"P1": NDCT})
+CHECKERBOARD = (-1.0) ** np.indices((SIZE, SIZE)).sum(axis=0)
+
+
+def measured(image: np.ndarray) -> pd.DataFrame:
+    """Measures of the slices with tissue."""
+    return measure_texture(image, NDCT, SQUARES, 32, PIXEL_MM)[0].iloc[:-1]
+
+
+@pytest.fixture
+def test_set(tmp_path):
+    folder = tmp_path / "test/P1"
+    folder.mkdir(parents=True)
+    np.save(folder / "full.npy", NDCT)
+    noise = np.random.default_rng(9).normal(0, 20, NDCT.shape)
+    np.save(folder / "quarter.npy", (NDCT + noise).astype(np.int16))
+    z_mm = [0.0, 8.0, 16.0, 24.0]
+    volume = {"patient": "P1", "slice_index": [0, 8, 16, 24], "z_mm": z_mm}
+    (folder / "volume.json").write_text(json.dumps(volume | {"pixel_mm": PIXEL_MM}))
+    return folder
+
+
+def test_squares_are_flat_soft_tissue_and_overlap_by_half_at_most():
+    assert set(SQUARES["side"]) == {32}
+    assert set(SQUARES["row"]) == set(range(SLICES - 1))
+    assert (SQUARES[["top", "left"]] % 8 == 0).all(axis=None)
+    for _, own in SQUARES.groupby("row"):
+        corners = own[["top", "left"]].to_numpy()
+        gaps = np.abs(corners[:, None] - corners[None]).max(axis=2)
+        assert gaps[~np.eye(len(own), dtype=bool)].min() >= 16
+    for square in SQUARES.itertuples():
+        patch = NDCT[square.row, square.top : square.top + 32, square.left : square.left + 32]
+        assert patch.min() > -100
+    spreads = soft_tissue_squares(NDCT, 32, 8)[:, 3]
+    assert SQUARES["spread_hu"].max() <= np.quantile(spreads, 0.5)
+
+
+def test_spreading_out_keeps_the_flattest():
+    squares = np.array([[0, 0, 0, 5.0], [0, 8, 0, 1.0], [0, 40, 0, 3.0], [1, 8, 0, 9.0]])
+    np.testing.assert_array_equal(spread_out(squares, 32), squares[1:])
+
+
+def test_small_images_get_smaller_squares_and_none_where_there_is_no_tissue():
+    image = np.full((3, 64, 64), -1000.0)
+    empty = choose_squares({"P1": image})
+    assert empty.empty
+    frame, arrays = measure_texture(image, image, empty, 16, PIXEL_MM)
+    assert frame[MEASURES].isna().all(axis=None)
+    assert frame["reason"].str.contains("squares of soft tissue").all()
+    assert np.isnan(arrays["power"]).all()
+    image[:, 12:52, 12:52] = 50
+    assert set(choose_squares({"P1": image})["side"]) == {16}
+
+
+def test_ndct_is_its_own_texture():
+    frame, arrays = measure_texture(NDCT, NDCT, SQUARES, 32, PIXEL_MM)
+    inside, air = frame.iloc[:-1], frame.iloc[-1]
+    assert (inside["texture_distance"] == 0).all() and (inside["noise_ratio"] == 1).all()
+    assert inside["noise_std_hu"].to_numpy() == pytest.approx(12, rel=0.25)
+    assert inside["lattice_ratio"].to_numpy() == pytest.approx(1, abs=0.3)
+    assert np.isnan(air["noise_std_hu"]) and "squares" in air["reason"] and air["n_squares"] == 0
+    assert arrays["power"].shape == (32, 32) and len(arrays["radial"]) == SLICES - 1
+
+
+def test_blur_moves_power_to_low_frequencies_and_amplitude_alone_is_no_distance():
+    soft = measured(ndimage.gaussian_filter(NDCT.astype(float), (0, 1, 1)))
+    assert (soft["noise_ratio"] < 0.9).all()
+    assert (soft["mean_frequency"] < measured(NDCT)["mean_frequency"]).all()
+    assert (soft["texture_distance"] > 0.02).all()
+    twice = measured(2.0 * NDCT)
+    assert twice["texture_distance"].to_numpy() == pytest.approx(0, abs=1e-9)
+    assert twice["noise_ratio"].to_numpy() == pytest.approx(2)
+
+
+def test_halves_of_one_texture_are_near():
+    halves = halves_distance(NDCT, SQUARES, 32, PIXEL_MM)
+    blurred = measured(ndimage.gaussian_filter(NDCT.astype(float), (0, 2, 2)))
+    assert len(halves) == SLICES - 1
+    assert np.mean(halves) < 0.5 * blurred["texture_distance"].mean()
+
+
+def test_files_table_and_figures_show_the_pattern(test_set, tmp_path):
+    output = tmp_path / "texture"
+    write_references([test_set], output)
+    for name, image in (("patterned", NDCT + 3 * CHECKERBOARD), ("oracle", NDCT)):
+        np.save(tmp_path / f"{name}.npy", image.astype(np.float32))
+        target = output / name / "fixed/P1.parquet"
+        squares = output / "squares.parquet"
+        write_texture(tmp_path / f"{name}.npy", test_set, squares, target, name, 0)
+    frame = pd.read_parquet(output / "patterned/fixed/P1.parquet")
+    assert list(frame.columns) == COLUMNS
+    assert list(frame["slice_index"]) == [0, 8, 16, 24]
+    facts = json.loads((output / "squares.json").read_text())
+    assert facts["side_px"] == 32 and facts["n_squares"] > 9
+
+    files = sorted(output.glob("*/fixed/*.parquet"))
+    summary = summarise_texture(files, ROWS)
+    credit, folder = "Credit: nobody.", tmp_path / "tables"
+    write_texture_tables(summary, facts, "dose of a box", credit, folder, files)
+    table = pd.read_csv(folder / "texture.csv").set_index("method")
+    assert table.loc["patterned", "lattice_ratio"] > 5 * table.loc["ndct", "lattice_ratio"]
+    assert table.loc["patterned", "noise_std_hu"] == pytest.approx(frame["noise_std_hu"].mean())
+    for suffix in ("md", "html"):
+        text = (folder / f"texture.{suffix}").read_text()
+        for word in ("NDCT", "Oracle", "odd", "Controls", "dose of a box", "pooling", credit):
+            assert word in text, (suffix, word)
+    for path in draw_curves(summary, "a box", tmp_path / "a"):
+        assert path.read_bytes().startswith(PNG if path.suffix == ".png" else PDF)
+    assert len(draw_spectra(summary, "a box", tmp_path / "b")) == 2
+
+
+def test_prediction_of_another_shape_is_refused(test_set, tmp_path):
+    SQUARES.to_parquet(tmp_path / "squares.parquet")
+    short, output = tmp_path / "short.npy", tmp_path / "x.parquet"
+    np.save(short, NDCT[:2].astype(np.float32))
+    with pytest.raises(InputError, match=r"short\.npy: found shape \(2, 144, 144\)"):
+        write_texture(short, test_set, tmp_path / "squares.parquet", output, "short", 0)

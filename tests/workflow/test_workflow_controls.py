@@ -1,0 +1,59 @@
+"""Controls and image quality in the real workflow, on the tiny look-alike."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from workflow_runs import METHODS
+
+from ldct.metrics.tissues import tissue_columns
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
+CONTROLS = ["control_oracle", "control_blur", "control_blur_noise"]
+CONTROLS += ["control_shift_20", "control_shuffled"]
+LEARNED = ["drl", "lsgan", "drl_drl", "proposed"]
+
+
+def run(folder):
+    return folder / "results/tiny"
+
+
+def measured(folder, method: str) -> pd.DataFrame:
+    seed = "0" if method in LEARNED else "fixed"
+    return pd.read_parquet(run(folder) / f"image_quality/{method}/{seed}/L903.parquet")
+
+
+def test_every_method_and_control_is_measured(finished_run):
+    slices = len(np.load(run(finished_run) / "test/L903/full.npy"))
+    for method in [*METHODS, *CONTROLS]:
+        frame = measured(finished_run, method)
+        assert len(frame) == slices
+        assert set(frame["method"]) == {method}
+        assert frame["vif"].notna().all() and frame["gmsd"].notna().all()
+        assert set(frame["blind_tissues"]) == {"air lung bone" if method in LEARNED else ""}
+        assert set(tissue_columns()) <= set(frame.columns)
+
+
+def test_table_of_controls_is_that_of_the_scores(finished_run):
+    folder = run(finished_run) / "tables"
+    table = pd.read_csv(folder / "controls.csv").set_index(["metric", "method"])["value"]
+    assert table["psnr", "control_oracle"] == np.inf and table["gmsd", "control_oracle"] == 0
+    assert table["ssim", "control_shuffled"] < table["ssim", "low_dose"]
+    bias = [table["soft_tissue_bias_hu", name] for name in ("control_shift_20", "low_dose")]
+    assert bias[0] - bias[1] == pytest.approx(20, abs=1e-3)
+    assert not {"lpips", "texture_distance"} & set(table.index.get_level_values(0))
+    for suffix in ("md", "html"):
+        text = (folder / f"controls.{suffix}").read_text(encoding="utf-8")
+        assert "Δ Gaussian blur + noise" in text and "synthetic AAPM look-alike" in text
+
+
+def test_table_of_metrics_has_every_method_and_no_control(finished_run):
+    folder = run(finished_run) / "tables"
+    table = pd.read_csv(folder / "metrics.csv")
+    assert list(dict.fromkeys(table["method"])) == METHODS
+    assert {"psnr", "ssim", "rmse_hu", "vif", "gmsd", "soft_tissue_bias_hu"} <= set(table["metric"])
+    ours = table.set_index(["method", "metric"]).loc[("drl", "vif")]
+    assert ours["estimate"] == pytest.approx(measured(finished_run, "drl")["vif"].mean())
+    for suffix in ("md", "html"):
+        text = (folder / f"metrics.{suffix}").read_text(encoding="utf-8")
+        assert "Proposed" in text and "VIF" in text and "synthetic AAPM look-alike" in text
+        assert "Gaussian blur" not in text

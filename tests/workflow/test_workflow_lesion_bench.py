@@ -1,0 +1,100 @@
+"""Lesion bench and detectability in a finished run."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from workflow_runs import METHODS, edit_yaml, plans
+
+from ldct.detectability.detection import COLUMNS as DISC_COLUMNS
+from ldct.detectability.observers import FEWEST_PLACES
+from ldct.lesions.bench import COLUMNS as LESION_COLUMNS
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
+PATIENT = "L903"
+
+
+@pytest.fixture
+def results(finished_run: Path) -> Path:
+    return finished_run / "results/tiny"
+
+
+def test_every_method_and_control_has_a_row_for_each_lesion_slice(results):
+    controls = {path.name for path in (results / "predictions").glob("control_*")}
+    paths = list((results / "lesion_bench").glob(f"*/*/{PATIENT}.parquet"))
+    assert {path.parts[-3] for path in paths} == {*METHODS, *controls, "ndct", "ldct"}
+    for path in paths:
+        frame = pd.read_parquet(path)
+        assert list(frame.columns) == LESION_COLUMNS
+        # The look-alike's lesion lies in its three middle slices, which are in the test set.
+        assert len(frame) == 3
+        assert np.isfinite(frame["contrast_hu"]).all()
+        assert np.isfinite(frame["crop_psnr"]).all() or path.parts[-3] in ("ndct", "control_oracle")
+
+
+def test_lesion_of_the_lookalike_has_its_contrast(results):
+    frame = pd.read_parquet(results / f"lesion_bench/ndct/fixed/{PATIENT}.parquet")
+    # -10 HU in tissue of 40 HU.
+    assert frame["contrast_hu"].mean() == pytest.approx(-50, abs=12)
+    assert (frame["contrast_retention"] == 1).all()
+    shift = pd.read_parquet(results / f"lesion_bench/control_shift_20/fixed/{PATIENT}.parquet")
+    low = pd.read_parquet(results / f"lesion_bench/ldct/fixed/{PATIENT}.parquet")
+    np.testing.assert_allclose(shift["contrast_hu"], low["contrast_hu"], atol=1)
+
+
+def test_discs_are_a_test_set_that_every_method_denoised(results):
+    discs = json.loads((results / "test/discs/discs.json").read_text())
+    assert discs["problem"] is None
+    assert discs["patient"] == PATIENT
+    for table in ("scores", "lesion_bench"):
+        assert not list((results / table).rglob("discs.parquet"))
+    shape = np.load(results / "test/discs/full.npy", mmap_mode="r").shape
+    assert shape[0] == len(discs["crops"]) == 3 * len(discs["sites"])
+    predicted = list((results / "predictions").rglob("discs.npy"))
+    assert {path.parts[-3] for path in predicted} >= set(METHODS)
+    for path in predicted:
+        assert np.load(path, mmap_mode="r").shape == shape
+
+
+def test_few_places_have_rows_without_values_and_no_failure(results):
+    """A look-alike of 128 pixels has room for few crops: too few for the observer."""
+    frames = [pd.read_parquet(path) for path in (results / "detectability").rglob("*.parquet")]
+    assert len(frames) >= len(METHODS) + 2
+    for frame in frames:
+        assert list(frame.columns) == DISC_COLUMNS
+        assert frame.loc[frame["n_signals"] < FEWEST_PLACES, "d_prime"].isna().all()
+        known = frame[frame["d_prime"].notna()]
+        assert (known["lower"] <= known["d_prime"]).all()
+
+
+@pytest.mark.parametrize(
+    ("table", "figure"), [("lesions", "lesion_bench"), ("detectability", "detectability")]
+)
+def test_tables_and_figures_say_that_the_dose_is_simulated(results, table, figure):
+    assert len(pd.read_csv(results / f"tables/{table}.csv"))
+    for suffix in (".md", ".html"):
+        text = (results / "tables" / (table + suffix)).read_text(encoding="utf-8")
+        assert "simulated" in text
+    for suffix in (".png", ".pdf"):
+        assert (results / "figures" / (figure + suffix)).stat().st_size > 1000
+        assert (results / "figures" / f"{figure}{suffix}.provenance.json").is_file()
+
+
+def test_without_the_key_no_discs_are_made(copy_of_run):
+    folder = copy_of_run()
+    edit_yaml(folder / "small.yaml", detectability=None)
+    jobs = plans(folder)
+    assert "measure_lesions" in jobs
+    assert not [job for job in jobs if "disc" in job or "detectability" in job]
+
+
+def test_new_discs_are_inserted_and_denoised_again_and_nothing_else(copy_of_run):
+    folder = copy_of_run()
+    settings = {"contrast_hu": 15, "diameters_mm": [9], "locations": 2, "crop": 32}
+    edit_yaml(folder / "small.yaml", detectability=settings)
+    pending = {job for job, runs in plans(folder).items() if runs}
+    assert {"insert_discs", "measure_detectability", "draw_detectability"} <= pending
+    kept = ("train", "score", "select_test_slices", "measure_lesions", "table1")
+    assert not [job for job in pending if job.startswith(kept) or job.endswith(PATIENT)]

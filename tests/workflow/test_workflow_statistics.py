@@ -1,0 +1,69 @@
+"""Table I and the differences of a finished run, under every protocol."""
+
+import pandas as pd
+import pytest
+import yaml
+from workflow_runs import METHODS, pending
+
+from ldct.statistics.uncertainty import mean_interval
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
+METRICS = ("psnr", "ssim", "rmse_hu")
+
+
+@pytest.fixture
+def tables(finished_run):
+    return finished_run / "results/tiny/tables"
+
+
+@pytest.fixture
+def protocols(finished_run):
+    settings = yaml.safe_load((finished_run / "results/tiny/config.yaml").read_text())
+    return settings["protocol_names"]
+
+
+def test_every_protocol_has_its_table_with_records_and_its_differences(tables, protocols):
+    differences = pd.read_csv(tables / "differences.csv")
+    assert len(differences) == len(protocols) * len(METRICS) * (len(METHODS) - 1)
+    assert set(differences["protocol"]) == set(protocols) and len(protocols) > 1
+    assert set(differences["reference"]) == {"proposed"}
+    assert differences[["lower", "p_holm"]].isna().all(axis=None)  # one patient
+    outputs = [tables / "differences.csv"]
+    for name in protocols:
+        folder = tables if name == protocols[0] else tables / name
+        outputs += [folder / f"table1.{suffix}" for suffix in ("csv", "md", "tex", "html")]
+        table = pd.read_csv(folder / "table1.csv").set_index("method")
+        assert set(table.loc[METHODS, "protocol"]) == {name}
+        own = differences[(differences["protocol"] == name) & (differences["metric"] == "psnr")]
+        for row in own.itertuples():
+            gain = table.loc[row.method, "psnr"] - table.loc["proposed", "psnr"]
+            assert row.estimate == pytest.approx(gain, nan_ok=True)
+    for output in outputs:
+        assert output.with_name(output.name + ".provenance.json").is_file(), output
+
+
+def test_means_are_those_of_the_score_files(finished_run, tables, protocols):
+    table = pd.read_csv(tables / "table1.csv").set_index("method")
+    for method, seed in (("low_dose", "fixed"), ("proposed", "0")):
+        (path,) = (finished_run / f"results/tiny/scores/{method}/{seed}").glob("*.parquet")
+        scores = pd.read_parquet(path)
+        found = mean_interval(scores[scores["protocol"] == protocols[0]], "psnr")
+        assert table.loc[method, "psnr"] == pytest.approx(found.estimate)
+        assert table.loc[method, "psnr_std"] == pytest.approx(found.sd)
+    assert "of 1 patient (no interval)" in (tables / "table1.md").read_text(encoding="utf-8")
+
+
+def test_tables_that_look_beyond_the_networks_window_say_so(tables):
+    text = (tables / "full_range/table1.md").read_text(encoding="utf-8")
+    assert "outside that window, where their output means nothing" in text
+    assert "outside that window" not in (tables / "table1.md").read_text(encoding="utf-8")
+
+
+def test_another_reference_remakes_the_tables_alone(copy_of_run):
+    folder = copy_of_run()
+    (folder / "other.yaml").write_text(
+        yaml.safe_dump({"statistics": {"reference": "drl"}}), encoding="utf-8"
+    )
+    found = pending(folder, "other.yaml")
+    assert "table1" in found
+    assert not {job for job in found if job.startswith(("train", "denoise", "score"))}

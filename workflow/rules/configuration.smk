@@ -1,0 +1,18 @@
+"""The resolved configuration of the run."""
+
+
+rule save_configuration:
+    output:
+        f"{RUN}/config.yaml",
+    log:
+        f"{LOGS}/save_configuration.log",
+    benchmark:
+        f"{RUN}/benchmarks/save_configuration.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        settings=as_json({**SETTINGS, "call": config_arguments()}),
+    message:
+        "Saving the resolved configuration"
+    shell:
+        "python -m ldct --log {log} save-config --settings {params.settings:q} --output {output}"

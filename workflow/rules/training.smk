@@ -1,0 +1,44 @@
+"""Each stage is trained once for each seed."""
+
+
+rule train:
+    """One stage, once per seed, however many methods use it."""
+    input:
+        tiles=f"{DATA}/tiles.npy",
+        volumes=TRAIN_FILES,
+        upstream=upstream_of,
+        perceptual=lambda wildcards: perceptual_weights(wildcards.model),
+        protocol=SETTINGS["validation_protocol_file"] or [],
+        code=code_of_training,
+    output:
+        weights=f"{RUN}/models/{{model}}/{{seed}}/weights.safetensors",
+        history=f"{RUN}/models/{{model}}/{{seed}}/history.csv",
+        record=f"{RUN}/models/{{model}}/{{seed}}/training.json",
+    log:
+        f"{LOGS}/train/{{model}}/{{seed}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/train/{{model}}/{{seed}}.tsv"
+    # Trainings stand at the head of the longest chains: start them before BM3D.
+    priority: 5
+    conda:
+        ENVIRONMENT
+    threads: SETTINGS["engine"]["processes"]
+    resources:
+        **training_resources(),
+        mem_mb=training_memory_mb,
+    params:
+        stage=stage_of,
+        upstream=levels_upstream,
+        volumes=TRAIN_FOLDERS,
+        options=training_options(),
+        processes=processes_of_training(),
+        perceptual=perceptual_option,
+        folder=subpath(output.weights, parent=True),
+    message:
+        "Training {wildcards.model}, seed {wildcards.seed}"
+    shell:
+        "{resources.start} --log {log} train --stage {params.stage:q} --upstream {params.upstream:q}"
+        " --upstream-weights {input.upstream} {params.perceptual} --volumes {params.volumes} --tiles {input.tiles}"
+        " --seed {wildcards.seed} {params.options} --checkpoint-every {resources.checkpoint_every}"
+        " --workers {resources.workers} --volumes-on-device {resources.volumes_on_device}"
+        f"{DEVICE} --output {{params.folder}}"
