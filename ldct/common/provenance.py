@@ -5,17 +5,19 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from ldct import __version__
 from ldct.common.files import atomic_path, sha256_of_file, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RECORD_SUFFIX = ".provenance.json"
 PACKAGES = ("numpy", "scipy", "scikit-image", "torch", "numba", "pydicom", "bm3d", "snakemake")
@@ -69,6 +71,20 @@ def write_record(
     )
 
 
+@contextmanager
+def recorded(
+    outputs: Sequence[str | Path], inputs: Iterable[str | Path], settings: Mapping[str, Any]
+) -> Iterator[None]:
+    """Time the block that makes `outputs`, then write the record of each; nothing where it fails.
+
+    inputs, settings : as for `write_record`.
+    """
+    started = time.perf_counter()
+    yield
+    for output in outputs:
+        write_record(output, inputs=inputs, settings=settings, started=started)
+
+
 def _describe(path: Path) -> dict[str, Any]:
     if path.is_dir():
         return {"folder": True}
@@ -108,7 +124,7 @@ def _peak_memory_mb() -> float:
 
 
 def write_table(
-    frame: pd.DataFrame,
+    frame: "pd.DataFrame",
     path: Path,
     inputs: Sequence[Path],
     settings: Mapping[str, Any],
