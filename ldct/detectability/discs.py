@@ -1,10 +1,10 @@
 """Low-contrast discs in real background: the images behind the detectability of a signal known
 exactly.
 
-A disc is inserted into the full-dose slice, then the quarter dose is simulated
-(`ldct.data.dose`). Its line integrals are chords of a circle, added to those of the slice; its
-image is their filtered back-projection, so that its edge is as sharp as the scanner's
-reconstruction and no sharper. With and without disc the same noise is drawn: the mean difference of the two is then the signal as a
+A disc is inserted into the full-dose slice, then the quarter dose is simulated (`ldct.data.dose`).
+Its line integrals are chords of a circle, added to those of the slice; its image is their filtered
+back-projection, so that its edge is as sharp as the scanner's reconstruction and no sharper. With
+and without disc the same noise is drawn: the mean difference of the two is then the signal as a
 method shows it, hardly blurred by noise (common random numbers).
 """
 
