@@ -54,6 +54,15 @@ def json_list(text: str) -> list[Any]:
     return _json(text, list, "a JSON list")
 
 
+def add_measuring(parser: ArgumentParser) -> None:
+    """Add the options of verbs that measure one prediction of one patient."""
+    parser.add_argument("--test-folder", type=Path, required=True)
+    parser.add_argument("--prediction", type=Path, required=True)
+    parser.add_argument("--method", required=True)
+    parser.add_argument("--seed", type=seed_argument, required=True, help=SEED_HELP)
+    parser.add_argument("--output", type=Path, required=True, help="parquet file")
+
+
 def add_report(parser: ArgumentParser) -> None:
     """Add the options of verbs that draw a table and a figure from measured values."""
     parser.add_argument("--measured", type=Path, nargs="+", required=True, help="parquet files")

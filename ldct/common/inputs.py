@@ -25,6 +25,21 @@ def open_array(path: str | Path) -> np.ndarray:
         raise InputError(f"{path}: not a readable .npy array ({error}); make it again") from None
 
 
+def open_prediction(path: str | Path, test_folder: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """A prediction and the NDCT of its test-set folder, [slice, row, column], as `open_array`.
+
+    Raises InputError where their shapes differ.
+    """
+    reference = Path(test_folder) / "full.npy"
+    prediction, ndct = open_array(path), open_array(reference)
+    if prediction.shape != ndct.shape:
+        raise InputError(
+            f"{path}: found shape {prediction.shape}, expected {ndct.shape} as in {reference}; "
+            "predict this test set again"
+        )
+    return prediction, ndct
+
+
 def read_mapping(path: str | Path, *keys: str) -> dict[str, Any]:
     """A JSON file with a mapping that has at least `keys`. InputError where it is none."""
     try:
@@ -71,4 +86,6 @@ def read_frames(paths: Sequence[str | Path], columns: Sequence[str] = ()) -> "pd
     """Rows of all parquet tables, one below the other. InputError as for `read_frame`."""
     import pandas as pd
 
-    return pd.concat([read_frame(path, columns) for path in paths], ignore_index=True)
+    frames = [read_frame(path, columns) for path in paths]
+    # Tables without rows would change the types of columns.
+    return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from ldct.common.errors import InputError
-from ldct.metrics.table import head_of
 from ldct.rendering.numbers import number, signed, write_tables
 from ldct.rendering.page import PlainTable
 from ldct.runs.formulas import formula_of
@@ -97,7 +96,7 @@ def write_controls(
         cells += [
             signed(means.get(name, np.nan) - means[low_dose], formula.digits) for name in changed
         ]
-        rows.append([head_of(formula), *cells])
+        rows.append([formula.head, *cells])
     heads = [titles[name] for name in (low_dose, *absolute)]
     heads += [f"Δ {titles[name]}" for name in changed]
     notes = [

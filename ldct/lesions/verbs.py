@@ -47,13 +47,13 @@ def run_draw_lesion_bench(options: argparse.Namespace) -> None:
     """Render the table and the figure of the lesion bench."""
     import time
 
+    from ldct.common.inputs import read_frames
     from ldct.lesions.figure import draw_lesion_bench
     from ldct.lesions.table import lesion_notes, lesion_summary, write_lesion_table
     from ldct.metrics.protocol import load_protocol
-    from ldct.rendering.numbers import read_tables
 
     started = time.perf_counter()
-    frame = read_tables(options.measured, ("method", "seed", "patient", "lesion"))
+    frame = read_frames(options.measured, ("method", "seed", "patient", "lesion"))
     titles, confidence = dict(options.titles), options.statistics.get("confidence", 0.95)
     values = lesion_summary(frame, titles, confidence)
     protocol = load_protocol(options.protocol)

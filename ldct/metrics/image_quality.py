@@ -8,92 +8,65 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ldct.common.errors import InputError
-from ldct.common.files import atomic_path
-from ldct.common.inputs import open_array, read_volume_info
+from ldct.common.inputs import open_prediction, read_volume_info
 from ldct.common.progress import track
-from ldct.common.provenance import write_record
+from ldct.common.provenance import write_table
+from ldct.metrics.columns import IMAGE_QUALITY
 from ldct.metrics.full_reference import gmsd, import_image_metrics, vif
 from ldct.metrics.protocol import Protocol
-from ldct.metrics.tissues import TISSUES, blind_tissues, tissue_columns, tissue_fidelity
+from ldct.metrics.scores import KEYS, finite_slice
+from ldct.metrics.tissues import TISSUES, blind_tissues, tissue_fidelity
 
-KEYS = ["method", "seed", "patient", "slice_index", "z_mm", "protocol"]
-FULL_REFERENCE = ["vif", "gmsd", "lpips"]
 BLIND = "blind_tissues"
 
 
 def measure_predictions(
-    test_folder: str | Path,
-    prediction_path: str | Path,
+    test_folder: Path,
+    prediction_path: Path,
     protocol: Protocol,
-    output_parquet: str | Path,
+    output_parquet: Path,
     method: str,
     seed: int,
     *,
     network_input: tuple[tuple[float, float], bool] | None = None,
     lpips_network: str | None = None,
-    lpips_weights: str | Path | None = None,
+    lpips_weights: Path | None = None,
 ) -> None:
     """Measure one patient's predictions and write one row per slice, with a provenance record.
 
-    test_folder : folder with `full.npy` (int16 HU) and `volume.json`.
-    prediction_path : .npy, float32 HU, same shape and order as `full.npy`.
+    test_folder, prediction_path : as for `score_predictions`.
     protocol : VIF, GMSD and LPIPS see its window; the tissue measures see HU as they are.
     network_input : (window, clip) of a learned method, whose output means nothing outside a
         clipped window: the tissues concerned stand in the column `blind_tissues`, with a space
         between. None for methods that see all HU.
     lpips_network, lpips_weights : "alex" or "vgg" and its file; None leaves the column NaN.
-    Columns: method, seed, patient, slice_index, z_mm, protocol, vif, gmsd, lpips, for each tissue
-    <tissue>_bias_hu, <tissue>_slope, <tissue>_std_hu, and blind_tissues.
-    NaN where a measure cannot be taken (docs/metrics.md). Raises InputError where shapes differ, a
-    value is not finite, or torchmetrics is not installed.
+    Columns: KEYS, IMAGE_QUALITY and blind_tissues; NaN where a measure cannot be taken
+    (docs/metrics.md). Raises InputError where shapes differ, a value is not finite, or torchmetrics
+    is not installed.
     """
     import torch
 
     started = time.perf_counter()
     import_image_metrics()  # a missing package is said before a slice is measured
     torch.set_num_threads(1)  # threads would add up in another order
-    test_folder, prediction_path = Path(test_folder), Path(prediction_path)
     volume = read_volume_info(test_folder)
-    ndct, prediction = open_array(test_folder / "full.npy"), open_array(prediction_path)
-    if prediction.shape != ndct.shape:
-        raise InputError(
-            f"{prediction_path}: found shape {prediction.shape}, expected {ndct.shape} as in the "
-            "test set's full.npy; predict this test set again"
-        )
-    metric = None
+    prediction, ndct = open_prediction(prediction_path, test_folder)
+    metric, inputs = None, [test_folder / "full.npy", test_folder / "volume.json", prediction_path]
     if lpips_network is not None:
         from ldct.metrics.lpips import Lpips
 
         metric = Lpips(lpips_network, lpips_weights)
+        inputs.append(lpips_weights)
     rows = []
     for row in track(range(len(ndct)), f"image quality {method} {volume['patient']}", len(ndct)):
-        image = np.asarray(prediction[row])
-        if not np.isfinite(image).all():
-            raise InputError(
-                f"{prediction_path}: slice {row}: found NaN or infinite values, expected finite HU"
-            )
+        image = finite_slice(prediction, row, volume, prediction_path)
         rows.append(slice_measures(image, np.asarray(ndct[row]), protocol, metric))
+    settings = {"method": method, "seed": seed, "protocol": asdict(protocol)}
+    settings[BLIND] = " ".join(blind_tissues(*network_input)) if network_input else ""
     place = {key: volume[key] for key in ("patient", "slice_index", "z_mm")}
-    place |= {"method": method, "seed": seed, "protocol": protocol.name}
-    place[BLIND] = " ".join(blind_tissues(*network_input)) if network_input else ""
-    columns = [*KEYS, *FULL_REFERENCE, *tissue_columns(), BLIND]
-    with atomic_path(output_parquet) as temporary:
-        pd.DataFrame(rows).assign(**place)[columns].to_parquet(temporary, index=False)
-    weights = [] if metric is None else [Path(lpips_weights)]
-    write_record(
-        output_parquet,
-        inputs=[test_folder / "full.npy", test_folder / "volume.json", prediction_path, *weights],
-        settings={
-            "method": method,
-            "seed": seed,
-            "protocol": asdict(protocol),
-            "lpips": lpips_network,
-            "tissues_hu": TISSUES,
-            BLIND: place[BLIND],
-        },
-        started=started,
-    )
+    frame = pd.DataFrame(rows).assign(**place, **settings | {"protocol": protocol.name})
+    settings |= {"lpips": lpips_network, "tissues_hu": TISSUES}
+    write_table(frame[[*KEYS, *IMAGE_QUALITY, BLIND]], output_parquet, inputs, settings, started)
 
 
 def slice_measures(
@@ -101,7 +74,7 @@ def slice_measures(
 ) -> dict[str, float]:
     """All measures of one slice: vif, gmsd, lpips (NaN without a metric) and those of tissues.
 
-    prediction_hu, ndct_hu : (rows, columns), HU. lpips_metric : a `perceptual_metric.Lpips`.
+    prediction_hu, ndct_hu : (rows, columns), HU. lpips_metric : a `ldct.metrics.lpips.Lpips`.
     """
     ours, theirs = protocol.to_unit(prediction_hu), protocol.to_unit(ndct_hu)
     distance = float("nan")

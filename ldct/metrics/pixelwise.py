@@ -1,5 +1,7 @@
 """PSNR, SSIM and RMSE of one slice under a protocol; the numbers are scikit-image's in float64."""
 
+from typing import Any
+
 import numpy as np
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 
@@ -85,15 +87,7 @@ def _unit_pair(
             f"prediction has shape {np.shape(prediction_hu)} and NDCT {np.shape(ndct_hu)}; "
             "expected two equal (rows, columns) shapes"
         )
-    return _to_unit(prediction_hu, protocol), _to_unit(ndct_hu, protocol)
-
-
-def _to_unit(hu: np.ndarray, protocol: Protocol) -> np.ndarray:
-    unit = np.empty(hu.shape)
-    for top in range(0, len(hu), BAND_ROWS):
-        band = np.s_[top : top + BAND_ROWS]
-        unit[band] = protocol.to_unit(hu[band])
-    return unit
+    return protocol.to_unit(prediction_hu), protocol.to_unit(ndct_hu)
 
 
 def _psnr(prediction: np.ndarray, ndct: np.ndarray, protocol: Protocol) -> float:
@@ -117,7 +111,12 @@ def _ssim(prediction: np.ndarray, ndct: np.ndarray, protocol: Protocol) -> float
         data_range = float(np.ptp(prediction))
         if data_range == 0:
             return float("nan")
-    options = {"data_range": data_range, **_window_options(protocol)}
+    options: dict[str, Any] = {"data_range": data_range}
+    if protocol.ssim.kind == "uniform":
+        options["win_size"] = side
+    else:
+        sigma = protocol.ssim.extent
+        options |= {"gaussian_weights": True, "sigma": sigma, "use_sample_covariance": False}
     inner_rows = len(ndct) - (side - 1)
     total = 0.0
     for top in range(0, inner_rows, BAND_ROWS):
@@ -127,13 +126,3 @@ def _ssim(prediction: np.ndarray, ndct: np.ndarray, protocol: Protocol) -> float
         band = np.s_[top : top + inner + side - 1]
         total += inner * structural_similarity(ndct[band], prediction[band], **options)
     return float(total / inner_rows)
-
-
-def _window_options(protocol: Protocol) -> dict:
-    if protocol.ssim.kind == "uniform":
-        return {"win_size": protocol.ssim.side}
-    return {
-        "gaussian_weights": True,
-        "sigma": protocol.ssim.extent,
-        "use_sample_covariance": False,
-    }

@@ -1,7 +1,7 @@
-"""From predictions to scores: one row per slice and protocol, then one row per method."""
+"""From a prediction to scores: one row per slice and protocol; the mean over slices."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -11,22 +11,22 @@ import numpy as np
 import pandas as pd
 
 from ldct.common.errors import InputError
-from ldct.common.files import atomic_path
-from ldct.common.inputs import open_array, read_volume_info
+from ldct.common.inputs import open_prediction, read_volume_info
 from ldct.common.progress import track
-from ldct.common.provenance import write_record
+from ldct.common.provenance import write_table
+from ldct.metrics.columns import SCORES
 from ldct.metrics.pixelwise import slice_scores
 from ldct.metrics.protocol import Protocol
 
 KEYS = ["method", "seed", "patient", "slice_index", "z_mm", "protocol"]
-METRICS = ["psnr", "ssim", "rmse_hu"]
+METRICS = list(SCORES)
 
 
 def score_predictions(
-    test_folder: str | Path,
-    prediction_path: str | Path,
+    test_folder: Path,
+    prediction_path: Path,
     protocols: Sequence[Protocol],
-    output_parquet: str | Path,
+    output_parquet: Path,
     method: str,
     seed: int,
     workers: int = 1,
@@ -44,82 +44,78 @@ def score_predictions(
     where a value is NaN or infinite (naming the slice).
     """
     started = time.perf_counter()
-    test_folder, prediction_path = Path(test_folder), Path(prediction_path)
     volume = read_volume_info(test_folder)
-    ndct = open_array(test_folder / "full.npy")
-    _check_ndct(ndct, volume, test_folder)
-    prediction = open_array(prediction_path)
-    _check_prediction(prediction, ndct, prediction_path)
+    prediction, ndct = open_prediction(prediction_path, test_folder)
+    listed = len(volume["slice_index"])
+    if ndct.ndim != 3 or not len(ndct) == len(volume["z_mm"]) == listed:
+        raise InputError(
+            f"{test_folder / 'full.npy'}: found shape {ndct.shape}, expected [slice, row, column] "
+            f"with the {listed} slices that volume.json lists; make the test set again"
+        )
+    if prediction.dtype != np.float32:
+        raise InputError(
+            f"{prediction_path}: found {prediction.dtype} values, expected float32 HU; "
+            "let the method write float32"
+        )
+    place = {"method": method, "seed": seed, "patient": volume["patient"]}
 
     def rows_of_slice(row: int) -> list[dict[str, Any]]:
-        image = np.asarray(prediction[row])
-        where = _place_of_slice(row, volume, prediction_path)
-        _check_finite(image, where)
-        place = {
-            "method": method,
-            "seed": seed,
-            "patient": volume["patient"],
-            "slice_index": volume["slice_index"][row],
-            "z_mm": volume["z_mm"][row],
-        }
+        image = finite_slice(prediction, row, volume, prediction_path)
+        own = place | {key: volume[key][row] for key in ("slice_index", "z_mm")}
         try:
             return [
-                {**place, "protocol": protocol.name, **slice_scores(image, ndct[row], protocol)}
+                {**own, "protocol": protocol.name, **slice_scores(image, ndct[row], protocol)}
                 for protocol in protocols
             ]
         except InputError as error:
-            raise InputError(f"{where}: {error}") from None
+            raise InputError(f"{prediction_path}: slice {row}: {error}") from None
 
     with ThreadPoolExecutor(max_workers=workers) as pool:
         found = pool.map(rows_of_slice, range(len(ndct)))
         label = f"scores {method} {volume['patient']}"
         rows = [row for rows in track(found, label, len(ndct)) for row in rows]
-    with atomic_path(output_parquet) as temporary:
-        pd.DataFrame(rows, columns=KEYS + METRICS).to_parquet(temporary, index=False)
-    write_record(
-        output_parquet,
-        inputs=[test_folder / "full.npy", test_folder / "volume.json", prediction_path],
-        settings={
-            "method": method,
-            "seed": seed,
-            "protocols": [asdict(protocol) for protocol in protocols],
-            "undefined": _undefined(rows),
-        },
-        started=started,
-    )
-
-
-def _undefined(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Which scores are NaN, and why: the only cause is the range of a constant prediction."""
-    return [
-        f"{row['protocol']}, slice_index {row['slice_index']}: ssim is NaN: its range is that of "
-        "the prediction, and the prediction is constant within the window"
-        for row in rows
-        if np.isnan(row["ssim"])
-    ]
-
-
-def _summary_row(rows: pd.DataFrame, protocol: Protocol) -> dict[str, Any]:
-    by_seed = rows.groupby("seed")
-    per_seed = pd.DataFrame([mean_over_slices(own, protocol) for _, own in by_seed])
-    per_slice = rows.groupby(["patient", "slice_index"])[METRICS].mean()
-    seeds = sorted(rows["seed"].unique())
-    with np.errstate(invalid="ignore"):  # infinite PSNR has no standard deviation: NaN
-        spread = {f"{metric}_std": per_slice[metric].std() for metric in METRICS}
-        spread |= {f"{metric}_std_seeds": per_seed[metric].std() for metric in METRICS}
-    return {
-        "protocol": protocol.name,
-        **per_seed.mean(skipna=False).to_dict(),
-        **spread,
-        "n_slices": len(per_slice),
-        "n_patients": rows["patient"].nunique(),
-        "n_seeds": len(seeds),
-        "seeds": " ".join(map(str, seeds)),
+    settings = {
+        "method": method,
+        "seed": seed,
+        "protocols": [asdict(protocol) for protocol in protocols],
+        "undefined": [
+            f"{row['protocol']}, slice_index {row['slice_index']}: ssim is NaN: its range is that "
+            "of the prediction, and the prediction is constant within the window"
+            for row in rows
+            if np.isnan(row["ssim"])
+        ],
     }
+    inputs = [test_folder / "full.npy", test_folder / "volume.json", prediction_path]
+    frame = pd.DataFrame(rows, columns=KEYS + METRICS)
+    write_table(frame, output_parquet, inputs, settings, started)
+
+
+def finite_slice(
+    prediction: np.ndarray, row: int, volume: Mapping[str, Any], path: Path
+) -> np.ndarray:
+    """One slice of a prediction in memory, HU. InputError where a value is NaN or infinite.
+
+    volume, path : content of volume.json and the prediction's file, for the message.
+    """
+    image = np.asarray(prediction[row])
+    bad = np.count_nonzero(~np.isfinite(image))
+    if bad:
+        raise InputError(
+            f"{path}: slice {row} (slice_index {volume['slice_index'][row]}, "
+            f"z {volume['z_mm'][row]} mm): found {bad} NaN or infinite values, expected finite HU; "
+            "check that the method's training did not diverge, then predict again"
+        )
+    return image
 
 
 def mean_over_slices(rows: pd.DataFrame, protocol: Protocol) -> dict[str, float]:
-    """PSNR (dB), SSIM and RMSE (HU) of rows with these columns, averaged by the protocol's rule."""
+    """PSNR (dB), SSIM and RMSE (HU) of rows with these columns, averaged by the protocol's rule.
+
+    >>> from ldct import load_protocol
+    >>> rows = pd.DataFrame({"psnr": [20.0, 30.0], "ssim": [0.5, 0.7], "rmse_hu": [40.0, 12.65]})
+    >>> mean_over_slices(rows, load_protocol("config/protocols/abdomen.yaml"))["psnr"]
+    25.0
+    """
     means = rows[METRICS].mean(skipna=False).to_dict()
     if protocol.averaging == "mean_of_slices":
         return means
@@ -127,39 +123,3 @@ def mean_over_slices(rows: pd.DataFrame, protocol: Protocol) -> dict[str, float]
     peak = protocol.psnr_range * protocol.scaling.width
     with np.errstate(divide="ignore"):  # identical images: +inf
         return {**means, "psnr": float(20 * np.log10(np.divide(peak, pooled))), "rmse_hu": pooled}
-
-
-def _check_ndct(ndct: np.ndarray, volume: dict[str, Any], folder: Path) -> None:
-    listed = len(volume["slice_index"])
-    if ndct.ndim != 3 or len(ndct) != listed or len(volume["z_mm"]) != listed:
-        raise InputError(
-            f"{folder / 'full.npy'}: found shape {ndct.shape}, expected [slice, row, column] with "
-            f"the {listed} slices that volume.json lists; make the test set again"
-        )
-
-
-def _check_prediction(prediction: np.ndarray, ndct: np.ndarray, path: Path) -> None:
-    if prediction.shape != ndct.shape:
-        raise InputError(
-            f"{path}: found shape {prediction.shape}, expected {ndct.shape} as in the test set's "
-            "full.npy; predict this test set again"
-        )
-    if prediction.dtype != np.float32:
-        raise InputError(
-            f"{path}: found {prediction.dtype} values, expected float32 HU; "
-            "let the method write float32"
-        )
-
-
-def _place_of_slice(row: int, volume: dict[str, Any], path: Path) -> str:
-    index, z_mm = volume["slice_index"][row], volume["z_mm"][row]
-    return f"{path}: slice {row} (slice_index {index}, z {z_mm} mm)"
-
-
-def _check_finite(image: np.ndarray, where: str) -> None:
-    bad = int(np.count_nonzero(~np.isfinite(image)))
-    if bad:
-        raise InputError(
-            f"{where}: found {bad} NaN or infinite values, expected finite HU; "
-            "check that the method's training did not diverge, then predict again"
-        )

@@ -9,18 +9,9 @@ import pandas as pd
 from ldct.metrics.columns import COLUMNS, FULL_REFERENCE, IMAGE_QUALITY, SCORES
 from ldct.metrics.image_quality import without_blind_values
 from ldct.metrics.tissues import TISSUES
-from ldct.rendering.columns import Formula
-from ldct.rendering.numbers import bounds, number, write_tables
-from ldct.rendering.page import Cell, PlainTable
-from ldct.statistics.uncertainty import mean_interval, patients_text
-
-ARROWS = {"higher": " ↑", "lower": " ↓", "zero": " → 0", "one": " → 1", "none": ""}
-
-
-def head_of(formula: Formula) -> str:
-    """Head of a column: title, unit, and which values are good."""
-    unit = f" ({formula.unit})" if formula.unit else ""
-    return f"{formula.title}{unit}{ARROWS[formula.better]}"
+from ldct.rendering.numbers import cell, counted, write_tables
+from ldct.rendering.page import PlainTable
+from ldct.statistics.uncertainty import mean_interval
 
 
 def summarise_metrics(
@@ -58,20 +49,20 @@ def write_metrics(
     titles : method to title, in order. context : `note` (data and budget), `protocol` and `credit`
     in words.
     """
-    cells = {(row.method, row.metric): row for row in summary.itertuples()}
+    found = {(row.method, row.metric): row for row in summary.itertuples()}
     hidden = set(summary.loc[summary["estimate"].isna(), "metric"])
     shown = [metric for metric in summary["metric"].unique() if metric not in hidden]
     image = [metric for metric in SCORES | FULL_REFERENCE if metric in set(summary["metric"])]
-    tables = [_table("Whole image", image, cells, titles)]
+    tables = [_table("Whole image", image, found, titles)]
     for tissue, (lower, upper) in TISSUES.items():
         own = [metric for metric in shown if metric.startswith(f"{tissue}_")]
         name = tissue.replace("_", " ").capitalize()
         if own:
             title = f"{name}, {lower:g} to {upper:g} HU".replace("-", "−")
-            tables.append(_table(title, own, cells, titles))
+            tables.append(_table(title, own, found, titles))
     notes = [
         f"Mean over up to {summary['n_slices'].max()} slices of "
-        f"{patients_text(summary['n_patients'].max())}, with its "
+        f"{counted(summary['n_patients'].max(), 'patient')}, with its "
         f"{summary['confidence'].iloc[0]:.0%} interval over patients where there are three.",
         f"Whole image: {context['protocol']}. Tissues: HU as they are; those that some method does "
         "not see stand in the CSV alone.",
@@ -84,16 +75,12 @@ def write_metrics(
 def _table(
     title: str,
     metrics: Sequence[str],
-    cells: Mapping[tuple[str, str], Any],
+    found: Mapping[tuple[str, str], Any],
     titles: Mapping[str, str],
 ) -> PlainTable:
+    heads = ["Method", *(COLUMNS[metric].head for metric in metrics)]
     rows = [
-        [name, *(_cell(cells[method, metric], metric) for metric in metrics)]
+        [name, *(cell(found[method, metric], COLUMNS[metric].digits) for metric in metrics)]
         for method, name in titles.items()
     ]
-    return PlainTable(title, ["Method", *(head_of(COLUMNS[name]) for name in metrics)], rows)
-
-
-def _cell(row: Any, metric: str) -> Cell:
-    digits = COLUMNS[metric].digits
-    return Cell(number(row.estimate, digits), bounds(row.lower, row.upper, digits))
+    return PlainTable(title, heads, rows)

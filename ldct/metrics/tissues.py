@@ -23,7 +23,6 @@ TISSUES: dict[str, tuple[float, float]] = {
     "soft_tissue": SOFT_TISSUE_HU,
     "bone": (250.0, 2000.0),
 }
-MEASURES = ("bias_hu", "slope", "std_hu")
 SMOOTHING_PX = 2.0
 NEIGHBOURHOOD_PX = 5  # side of the square in which all smoothed pixels must be of the class
 FEWEST_PIXELS = 100
@@ -31,11 +30,6 @@ BLOCK_PX = 16
 FEWEST_PIXELS_OF_BLOCK = 64
 FEWEST_BLOCKS = 8
 SMALLEST_SPREAD_HU = 5.0  # of NDCT's block means: below it a slope is one of noise
-
-
-def tissue_columns() -> list[str]:
-    """Names of the measures, class by class: "air_bias_hu", "air_slope", "air_std_hu", ..."""
-    return [f"{tissue}_{measure}" for tissue in TISSUES for measure in MEASURES]
 
 
 def tissue_fidelity(prediction_hu: np.ndarray, ndct_hu: np.ndarray) -> dict[str, float]:

@@ -5,23 +5,23 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ldct.common.arguments import SEED_HELP, json_mapping, positive_integer, seed_argument
+from ldct.common.arguments import add_measuring, json_mapping, positive_integer
 from ldct.common.errors import InputError
-
-SETTINGS = json_mapping("statistics", "context", "titles")
-KEYS = ("method", "seed", "patient")
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the parser."""
+    score = verbs.add_parser("score", help="PSNR, SSIM and RMSE per slice of one prediction")
+    add_measuring(score)
+    score.add_argument("--protocols", type=Path, nargs="+", required=True)
+    score.add_argument("--workers", type=positive_integer, default=1)
+    score.set_defaults(run=run_score)
+
     measure = verbs.add_parser(
         "measure-image-quality", help="VIF, GMSD, LPIPS and HU fidelity per slice of one prediction"
     )
-    measure.add_argument("--test-folder", type=Path, required=True)
-    measure.add_argument("--prediction", type=Path, required=True)
+    add_measuring(measure)
     measure.add_argument("--protocol", type=Path, required=True)
-    measure.add_argument("--method", required=True)
-    measure.add_argument("--seed", type=seed_argument, required=True, help=SEED_HELP)
     measure.add_argument(
         "--network-input",
         type=json_mapping("window", "clip"),
@@ -29,26 +29,32 @@ def register(verbs: argparse._SubParsersAction) -> None:
     )
     measure.add_argument("--lpips", choices=("alex", "vgg"))
     measure.add_argument("--lpips-weights", type=Path, help="made by fetch-lpips-weights")
-    measure.add_argument("--output", type=Path, required=True)
     measure.set_defaults(run=run_measure)
 
     table = verbs.add_parser("metrics-table", help="all metrics of all methods with intervals")
     table.add_argument("--scores", type=Path, nargs="+", required=True)
     table.add_argument("--image-quality", type=Path, nargs="+", required=True)
     table.add_argument("--protocol", type=Path, required=True)
-    table.add_argument("--settings", type=SETTINGS, required=True, help="of the run, JSON")
+    settings = json_mapping("statistics", "context", "titles")
+    table.add_argument("--settings", type=settings, required=True, help="of the run, JSON")
     table.add_argument("--output", type=Path, required=True, help="folder")
     table.set_defaults(run=run_table)
 
-    score = verbs.add_parser("score", help="PSNR, SSIM and RMSE per slice of one prediction")
-    score.add_argument("--test-folder", type=Path, required=True)
-    score.add_argument("--prediction", type=Path, required=True)
-    score.add_argument("--protocols", type=Path, nargs="+", required=True)
-    score.add_argument("--method", required=True)
-    score.add_argument("--seed", type=seed_argument, required=True, help=SEED_HELP)
-    score.add_argument("--workers", type=positive_integer, default=1)
-    score.add_argument("--output", type=Path, required=True)
-    score.set_defaults(run=run_score)
+
+def run_score(options: argparse.Namespace) -> None:
+    """Score one prediction file."""
+    from ldct.metrics.protocol import load_protocols
+    from ldct.metrics.scores import score_predictions
+
+    score_predictions(
+        options.test_folder,
+        options.prediction,
+        load_protocols(options.protocols),
+        options.output,
+        options.method,
+        options.seed,
+        options.workers,
+    )
 
 
 def run_measure(options: argparse.Namespace) -> None:
@@ -99,7 +105,7 @@ def read_rows(paths: list[Path], protocol: str, columns: Iterable[str] = ()) -> 
     """
     from ldct.common.inputs import read_frames
 
-    rows = read_frames(paths, [*KEYS, *columns])
+    rows = read_frames(paths, ["method", "seed", "patient", *columns])
     if "protocol" not in rows:
         return rows
     own = rows[rows["protocol"] == protocol]
@@ -110,19 +116,3 @@ def read_rows(paths: list[Path], protocol: str, columns: Iterable[str] = ()) -> 
             "score under it first, or name the file of another protocol"
         )
     return own
-
-
-def run_score(options: argparse.Namespace) -> None:
-    """Score one prediction file."""
-    from ldct.metrics.protocol import load_protocols
-    from ldct.metrics.scores import score_predictions
-
-    score_predictions(
-        options.test_folder,
-        options.prediction,
-        load_protocols(options.protocols),
-        options.output,
-        options.method,
-        options.seed,
-        options.workers,
-    )

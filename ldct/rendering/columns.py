@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Better = Literal["higher", "lower", "zero", "one", "none"]
+ARROWS = {"higher": " ↑", "lower": " ↓", "zero": " → 0", "one": " → 1", "none": ""}
 
 
 @dataclass(frozen=True)
@@ -18,3 +19,9 @@ class Formula:
     digits: int
     better: Better
     text: str
+
+    @property
+    def head(self) -> str:
+        """Head of a column: title, unit, and which values are good."""
+        unit = f" ({self.unit})" if self.unit else ""
+        return f"{self.title}{unit}{ARROWS[self.better]}"

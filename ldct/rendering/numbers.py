@@ -1,25 +1,17 @@
 """Measured values as CSV, Markdown and HTML, with numbers written for people."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ldct.common.files import write_text
-from ldct.common.inputs import read_frame
-from ldct.common.provenance import write_record
-from ldct.rendering.page import PlainTable, to_html, to_markdown
+from ldct.common.provenance import recorded
+from ldct.rendering.page import Cell, PlainTable, to_html, to_markdown
 
 MISSING = "–"
-
-
-def read_tables(paths: Sequence[Path], columns: Sequence[str]) -> pd.DataFrame:
-    """All rows of parquet files with at least `columns`. InputError where a file is none."""
-    frames = [read_frame(path, columns) for path in paths]
-    # Tables without rows would change the types of columns.
-    return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
 
 
 def write_tables(
@@ -36,17 +28,16 @@ def write_tables(
     notes, intro : lines below and above the tables; empty ones are left out. inputs : files that
         the records name.
     """
-    started = time.perf_counter()
     intro, notes = ([line for line in lines if line] for lines in (intro, notes))
     texts = {
         "csv": values.to_csv(index=False),
         "md": to_markdown(title, intro, tables, notes),
         "html": to_html(title, intro, tables, notes),
     }
-    for suffix, text in texts.items():
-        path = stem.with_name(f"{stem.name}.{suffix}")
-        write_text(path, text)
-        write_record(path, inputs=inputs, settings={"notes": notes}, started=started)
+    paths = {stem.with_name(f"{stem.name}.{suffix}"): text for suffix, text in texts.items()}
+    with recorded(list(paths), inputs, {"notes": notes}):
+        for path, text in paths.items():
+            write_text(path, text)
 
 
 def number(value: float | None, digits: int) -> str:
@@ -56,6 +47,11 @@ def number(value: float | None, digits: int) -> str:
     # Adding zero to the rounded value turns −0 into 0.
     text = f"{round(value, digits) + 0:,.{digits}f}" if np.isfinite(value) else f"{value}"
     return text.replace("-", "−").replace("inf", "∞")
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 slice`, `1,200 slices`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def signed(value: float | None, digits: int) -> str:
@@ -75,6 +71,13 @@ def with_bounds(value: float, lower: float, upper: float, digits: int) -> str:
     """`value [lower, upper]`; the value alone where it or its bounds are missing."""
     interval = bounds(lower, upper, digits) if np.isfinite(value) else ""
     return f"{number(value, digits)} {interval}".rstrip()
+
+
+def cell(found: Any, digits: int) -> Cell:
+    """The cell of something with `estimate`, `lower` and `upper`; a dash where it is None."""
+    if found is None:
+        return Cell(MISSING)
+    return Cell(number(found.estimate, digits), bounds(found.lower, found.upper, digits))
 
 
 def p_text(p_value: float | None) -> str:

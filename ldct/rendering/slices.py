@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ldct.common.errors import InputError
-from ldct.common.inputs import open_array
+from ldct.common.inputs import open_array, open_prediction
 
 
 def predictions_by_patient(
@@ -47,15 +47,10 @@ def load_slice(
     """
     folder = Path(test_folder)
     paths = {"LDCT": folder / "quarter.npy", **predictions, "NDCT": folder / "full.npy"}
-    images = {title: open_array(path) for title, path in paths.items()}
-    expected = images["NDCT"].shape
-    for title, path in paths.items():
-        if images[title].shape != expected:
-            raise InputError(
-                f"{path}: found shape {images[title].shape}, expected {expected} as in "
-                f"{paths['NDCT']}; predict this test set again"
-            )
-    return {title: image[row].astype(np.float32) for title, image in images.items()}
+    return {
+        title: open_prediction(path, folder)[0][row].astype(np.float32)
+        for title, path in paths.items()
+    }
 
 
 def score_text(score: Mapping[str, float] | None) -> str:

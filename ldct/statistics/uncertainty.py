@@ -9,6 +9,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from ldct.common.errors import InputError
+from ldct.rendering.numbers import counted
 
 # Three patients are the fewest whose spread says anything of other patients.
 FEWEST_PATIENTS = 3
@@ -57,7 +58,7 @@ class Interval:
     @property
     def note(self) -> str:
         """The patients behind the number, and whether they give an interval, for captions."""
-        patients = patients_text(self.n_patients)
+        patients = counted(self.n_patients, "patient")
         return patients if np.isfinite(self.lower) else f"{patients}: no interval"
 
 
@@ -69,11 +70,6 @@ class PairedDifference:
     reference: str
     interval: Interval
     p_value: float
-
-
-def patients_text(count: int) -> str:
-    """A number of patients in words, for captions."""
-    return f"{count} patient{'' if count == 1 else 's'}"
 
 
 def mean_interval(

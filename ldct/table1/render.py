@@ -9,16 +9,8 @@ import pandas as pd
 
 from ldct.common.errors import InputError
 from ldct.common.files import write_text
-from ldct.rendering.numbers import bounds, number, signed
-from ldct.rendering.page import (
-    Cell,
-    PlainTable,
-    escape_markdown,
-    html_line,
-    html_page,
-    html_table,
-    markdown_table,
-)
+from ldct.rendering.numbers import bounds, counted, number, signed
+from ldct.rendering.page import Cell, PlainTable, to_html, to_markdown
 from ldct.table1.frame import DECIMALS, METRICS, table_frame
 from ldct.table1.markup import latex_table
 from ldct.table1.statistics import MetricStatistics
@@ -27,7 +19,6 @@ INTERVAL_DECIMALS = {"psnr": 2, "ssim": 3}
 SPREAD_DECIMALS = {"psnr": 2, "ssim": 4}
 TITLE = "Mean PSNR (dB) and SSIM for the test set"
 OTHER_ROWS = "Not in the paper's table"
-ABOUT = "About this run"
 
 
 def render_table1(
@@ -37,19 +28,17 @@ def render_table1(
     published: Mapping[str, Any],
     margins: Mapping[str, float],
     context: Mapping[str, Any],
-    output_dir: str | Path,
+    folder: Path,
 ) -> list[Path]:
-    """Write table1.csv, .md, .tex and .html into `output_dir`, each atomically.
+    """Write table1.csv, .md, .tex and .html into `folder`, each atomically.
 
-    summary : as `ldct.table1.statistics.summarise` returns it, indexed by method.
-    statistics : by metric ("psnr", "ssim"), of the same scores
-        (`ldct.table1.statistics.metric_statistics`).
+    summary : as `summarise` returns it, indexed by method. statistics : by metric ("psnr",
+        "ssim"), of the same scores.
     methods : ordered {"id", "title", "missing" (optional: why there is no value)}.
     published : content of config/published.yaml. margins : by metric (config/margins.yaml).
-    context : run, dataset (title), simulated (bool: quarter dose simulated by this suite),
-        attribution, budget, protocol, test_slices (texts), seeds (list), kept_tiles (int),
-        published_protocol (bool: the table gives differences from the published values), note (why
-        no row of ours may be marked; empty where they may).
+    context : of the resolved run: run, dataset, budget_text, test, seeds; kept_tiles (int);
+        protocol in words; published_protocol (bool: the table gives differences from the published
+        values); note (why no row of ours may be marked; empty where they may).
     Paper rows come first in the paper's order, whether run or not; other methods follow, set
     apart. Returns the four paths. Raises InputError for a summary without rows.
     """
@@ -61,33 +50,30 @@ def render_table1(
     confidence = next(iter(statistics["psnr"].intervals.values())).confidence
     table, reasons = _table(frame, context["published_protocol"])
     caption = _caption(frame, margins, confidence, context)
-    about = [
-        *_about(published, context),
-        *(f"{mark} not run: {why}." for why, mark in reasons.items()),
-    ]
-    about.append(f"{context['attribution']} Run: {context['run']}.")
+    about = [*_about(published, context), *(f"{mark} not run: {why}." for why, mark in reasons)]
+    dataset = context["dataset"]
+    about.append(f"{dataset.get('credit', dataset['title'] + '.')} Run: {context['run']}.")
+    values = frame.assign(
+        dataset=dataset["title"],
+        simulated=dataset["simulated"],
+        budget=context["budget_text"],
+        kept_tiles=context["kept_tiles"],
+        run=context["run"],
+        published_tiles=published["counts"]["training_tiles"],
+    )
     texts = {
-        "csv": _with_context(frame, published, context).to_csv(),
-        "md": _markdown(table, caption, about),
+        "csv": values.to_csv(),
+        "md": to_markdown("Table I", caption, [table], about),
         "tex": latex_table(table, f"{TITLE}. {' '.join(caption)}", about),
-        "html": _html(table, caption, about, context["run"]),
+        "html": to_html("Table I", caption, [table], about),
     }
-    paths = [Path(output_dir, f"table1.{suffix}") for suffix in texts]
-    for path, text in zip(paths, texts.values(), strict=True):
-        write_text(path, text)
-    return paths
+    for suffix, text in texts.items():
+        write_text(folder / f"table1.{suffix}", text)
+    return [folder / f"table1.{suffix}" for suffix in texts]
 
 
-def _with_context(
-    frame: pd.DataFrame, published: Mapping[str, Any], context: Mapping[str, Any]
-) -> pd.DataFrame:
-    """The frame with what is the same in all rows."""
-    same = {key: context[key] for key in ("dataset", "simulated", "budget", "kept_tiles", "run")}
-    return frame.assign(**same, published_tiles=published["counts"]["training_tiles"])
-
-
-def _table(frame: pd.DataFrame, compare: bool) -> tuple[PlainTable, dict[str, str]]:
-    """The printed table, and the mark of every reason why a method was not run."""
+def _table(frame: pd.DataFrame, compare: bool) -> tuple[PlainTable, list[tuple[str, str]]]:
+    """The printed table, and every reason why a method was not run with its mark."""
     found = dict.fromkeys(frame["reason"].dropna())
     reasons = {why: f"({ascii_lowercase[n % 26]})" for n, why in enumerate(found)}
     heads = ["Method", "PSNR", "SSIM", "PSNR, published", "SSIM, published"]
@@ -99,7 +85,8 @@ def _table(frame: pd.DataFrame, compare: bool) -> tuple[PlainTable, dict[str, st
         if compare:
             cells += [signed(row[f"{metric}_difference"], DECIMALS) for metric in METRICS]
         rows["" if row["in_paper"] else OTHER_ROWS].append([row["title"], *cells])
-    return PlainTable(TITLE, heads, {name: own for name, own in rows.items() if own}), reasons
+    groups = {name: own for name, own in rows.items() if own}
+    return PlainTable(TITLE, heads, groups), list(reasons.items())
 
 
 def _own_cell(row: Mapping[str, Any], metric: str, reasons: Mapping[str, str]) -> Cell:
@@ -126,7 +113,7 @@ def _caption(
 ) -> list[str]:
     """Two lines: what was measured, and how to read it."""
     slices, patients = (int(frame[key].max()) for key in ("n_slices", "n_patients"))
-    dose = "simulated by this suite" if context["simulated"] else "of the data set"
+    dose = "simulated by this suite" if context["dataset"]["simulated"] else "of the data set"
     interval = f"brackets: {confidence:.0%} interval over patients"
     if frame["psnr_lower"].isna().all():
         interval = "no interval"
@@ -135,8 +122,8 @@ def _caption(
         f"{margins['ssim']:g} (SSIM) of it."
     )
     return [
-        f"{context['dataset']}; quarter dose {dose}; {_count(slices, 'slice')} of "
-        f"{_count(patients, 'patient')} ({interval}); budget: {context['budget']}.",
+        f"{context['dataset']['title']}; quarter dose {dose}; {counted(slices, 'slice')} of "
+        f"{counted(patients, 'patient')} ({interval}); budget: {context['budget_text']}.",
         context["note"] or marks,
     ]
 
@@ -148,39 +135,19 @@ def _about(published: Mapping[str, Any], context: Mapping[str, Any]) -> list[str
         trainings = f"Seeds: {seeds}; values are means over them, ± their standard deviation."
     else:
         trainings = f"Seed: {seeds}; nothing is said of other trainings."
+    difference = "Difference: this run minus published"
+    if not context["published_protocol"]:
+        difference = "They are of the paper's protocol, not of this one: no differences are given"
+    elif context["dataset"]["simulated"]:
+        difference += ", of other data: no replication of the AAPM number"
+    test = context["test"]
+    chosen = "all slices"
+    if test != "all" and test["every"] > 1:
+        chosen = f"one slice in {test['every']} and every slice with an annotated lesion"
     return [
-        f"Test slices: {context['test_slices']}; the paper: {counts['test_slices']:,} slices.",
+        f"Test slices: {chosen}; the paper: {counts['test_slices']:,} slices.",
         f"Training tiles kept: {context['kept_tiles']:,}; the paper: {counts['training_tiles']:,}.",
         f"Protocol: {context['protocol']}.",
         trainings,
-        f"Published: {published['source']}, {published['place']}. {_difference_note(context)}",
+        f"Published: {published['source']}, {published['place']}. {difference}.",
     ]
-
-
-def _difference_note(context: Mapping[str, Any]) -> str:
-    if not context["published_protocol"]:
-        return "They are of the paper's protocol, not of this one: no differences are given."
-    if not context["simulated"]:
-        return "Difference: this run minus published."
-    return "Difference: this run minus published, of other data: no replication of the AAPM number."
-
-
-def _count(number_of: int, noun: str) -> str:
-    return f"{number_of:,} {noun}{'' if number_of == 1 else 's'}"
-
-
-def _markdown(table: PlainTable, caption: Sequence[str], about: Sequence[str]) -> str:
-    blocks = [
-        f"**Table I. {escape_markdown(TITLE)}.**",
-        *map(escape_markdown, caption),
-        markdown_table(table),
-        f"**{ABOUT}**",
-        "\n".join(f"- {escape_markdown(line)}" for line in about),
-    ]
-    return "\n\n".join(blocks) + "\n"
-
-
-def _html(table: PlainTable, caption: Sequence[str], about: Sequence[str], run: str) -> str:
-    body = [f"<h1>Table I. {TITLE}</h1>", *map(html_line, caption), html_table(table)]
-    body += [f"<h2>{ABOUT}</h2>", *map(html_line, about)]
-    return html_page(f"Table I – {run}", "\n".join(body))

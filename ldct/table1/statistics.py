@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ldct.common.errors import InputError
 from ldct.metrics.protocol import Protocol
-from ldct.metrics.scores import _summary_row
+from ldct.metrics.scores import METRICS, mean_over_slices
 from ldct.statistics.uncertainty import (
     MEAN,
     POOLED_PSNR,
@@ -100,6 +101,24 @@ def summarise(scores: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
         method: _summary_row(own, protocol) for method, own in rows.groupby("method", sort=False)
     }
     return pd.DataFrame.from_dict(table, orient="index").rename_axis("method")
+
+
+def _summary_row(rows: pd.DataFrame, protocol: Protocol) -> dict[str, Any]:
+    by_seed = rows.groupby("seed")
+    per_seed = pd.DataFrame([mean_over_slices(own, protocol) for _, own in by_seed])
+    per_slice = rows.groupby(["patient", "slice_index"])[METRICS].mean()
+    with np.errstate(invalid="ignore"):  # infinite PSNR has no standard deviation: NaN
+        spread = {f"{metric}_std": per_slice[metric].std() for metric in METRICS}
+        spread |= {f"{metric}_std_seeds": per_seed[metric].std() for metric in METRICS}
+    return {
+        "protocol": protocol.name,
+        **per_seed.mean(skipna=False).to_dict(),
+        **spread,
+        "n_slices": len(per_slice),
+        "n_patients": rows["patient"].nunique(),
+        "n_seeds": len(by_seed),
+        "seeds": " ".join(map(str, by_seed.groups)),
+    }
 
 
 def _check_same_slices(rows: pd.DataFrame) -> None:

@@ -24,7 +24,7 @@ def write_score_tables(
     margins: Mapping[str, float],
     settings: Mapping[str, Any],
     kept_tiles: int,
-    folder: str | Path,
+    folder: Path,
 ) -> list[Path]:
     """Write table1.* and differences.csv, and <protocol>/table1.* of further protocols.
 
@@ -35,7 +35,6 @@ def write_score_tables(
         scaling, statistics; `failed` (methods without scores, to message) after a failure.
     Returns the paths written.
     """
-    folder = Path(folder)
     options = STATISTICS | dict(settings.get("statistics") or {})
     summaries = [summarise(scores, protocol) for protocol in protocols]
     reference = choose_reference(summaries[0], options["reference"])
@@ -51,7 +50,8 @@ def write_score_tables(
         statistics[protocol.name] = found
         main = protocol is protocols[0]
         context = {
-            **_context(settings, kept_tiles),
+            **settings,
+            "kept_tiles": kept_tiles,
             "protocol": protocol.describe() if main else f"{protocol.name}: {protocol.describe()}",
             "published_protocol": main,
             "note": window_note(protocol, settings),
@@ -132,30 +132,3 @@ def methods_of_table(
         if name in reasons:
             rows[-1]["missing"] = reasons[name]
     return rows
-
-
-def describe_test(test: str | Mapping[str, int]) -> str:
-    """The rule by which test slices were chosen."""
-    if test == "all" or test["every"] == 1:
-        return "all slices"
-    return f"one slice in {test['every']} and every slice with an annotated lesion"
-
-
-def attribution(dataset: Mapping[str, Any]) -> str:
-    """The credit of a data set, or its title where it asks for none."""
-    return dataset.get("credit", dataset["title"] + ".")
-
-
-def _context(settings: Mapping[str, Any], kept_tiles: int) -> dict[str, Any]:
-    """What the captions of all tables share."""
-    dataset = settings["dataset"]
-    return {
-        "run": settings["run"],
-        "dataset": dataset["title"],
-        "simulated": dataset["simulated"],
-        "attribution": attribution(dataset),
-        "budget": settings["budget_text"],
-        "test_slices": describe_test(settings["test"]),
-        "seeds": settings["seeds"],
-        "kept_tiles": kept_tiles,
-    }

@@ -1,4 +1,4 @@
-"""Verbs that score predictions and render Table I."""
+"""Verb that renders Table I from scores."""
 
 import argparse
 from pathlib import Path
@@ -7,30 +7,23 @@ from ldct.common.arguments import json_mapping
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
-    """Add the verbs to the parser."""
-
+    """Add the verb to the parser."""
     table = verbs.add_parser("table1", help="Table I beside the published values, and differences")
     table.add_argument("--scores", type=Path, nargs="+", required=True)
     table.add_argument("--tiles", type=Path, required=True)
     table.add_argument("--protocols", type=Path, nargs="+", required=True, help="main one first")
     table.add_argument("--published", type=Path, required=True)
     table.add_argument("--margins", type=Path, required=True)
-    table.add_argument(
-        "--settings",
-        type=json_mapping("run", "dataset", "methods"),
-        required=True,
-        help="of the run, JSON",
-    )
+    settings = json_mapping("run", "dataset", "methods")
+    table.add_argument("--settings", type=settings, required=True, help="of the run, JSON")
     table.add_argument("--output", type=Path, required=True, help="folder")
     table.set_defaults(run=run_table1)
 
 
 def run_table1(options: argparse.Namespace) -> None:
     """Table I and differences from the reference, under every protocol."""
-    import time
-
-    from ldct.common import provenance
     from ldct.common.inputs import read_frames
+    from ldct.common.provenance import recorded
     from ldct.configuration.margins import read_margins
     from ldct.configuration.published import read_published
     from ldct.data.tiles import read_tiles
@@ -38,23 +31,17 @@ def run_table1(options: argparse.Namespace) -> None:
     from ldct.metrics.scores import KEYS, METRICS
     from ldct.table1.tables import write_score_tables
 
-    started = time.perf_counter()
-    settings = options.settings
-    written = write_score_tables(
-        read_frames(options.scores, [*KEYS, *METRICS]),
-        load_protocols(options.protocols),
-        read_published(options.published, "source", "place", "counts"),
-        read_margins(options.margins),
-        settings,
-        len(read_tiles(options.tiles)),
-        options.output,
-    )
     inputs = [*options.scores, options.tiles, *options.protocols]
     inputs += [options.published, options.margins]
-    for path in written:
-        provenance.write_record(
-            path,
-            inputs=inputs,
-            settings={key: value for key, value in settings.items() if key != "cards"},
-            started=started,
+    settings = {key: value for key, value in options.settings.items() if key != "cards"}
+    written: list[Path] = []
+    with recorded(written, inputs, settings):
+        written += write_score_tables(
+            read_frames(options.scores, [*KEYS, *METRICS]),
+            load_protocols(options.protocols),
+            read_published(options.published, "source", "place", "counts"),
+            read_margins(options.margins),
+            options.settings,
+            len(read_tiles(options.tiles)),
+            options.output,
         )

@@ -6,10 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from ldct.metrics.table import head_of
-from ldct.rendering.numbers import MISSING, bounds, number, write_tables
+from ldct.rendering.numbers import cell, write_tables
 from ldct.rendering.page import Cell, PlainTable
-from ldct.statistics.uncertainty import Interval
 from ldct.texture.columns import TEXTURE
 from ldct.texture.measure import MEASURES
 from ldct.texture.summary import MethodTexture, TextureSummary
@@ -37,9 +35,12 @@ def write_texture_tables(
     values = pd.DataFrame([_values(found) for found in summary.methods])
     groups: dict[str, list[list[str | Cell]]] = {}
     for found in summary.methods:
-        row = [found.title, *(_cell(found.intervals.get(name), name) for name in COLUMNS)]
+        row = [
+            found.title,
+            *(cell(found.intervals.get(key), column.digits) for key, column in COLUMNS.items()),
+        ]
         groups.setdefault(GROUPS.get(found.kind, "Methods"), []).append(row)
-    heads = ["Image", *map(head_of, COLUMNS.values())]
+    heads = ["Image", *(column.head for column in COLUMNS.values())]
     table = PlainTable("Mean over slices", heads, groups)
     notes = [*_notes(summary, facts), f"Data: {context}.", credit]
     write_tables(folder / "texture", "Texture of flat soft tissue", [table], values, notes, inputs)
@@ -56,13 +57,6 @@ def _values(found: MethodTexture) -> dict[str, Any]:
     counted = next(iter(found.intervals.values()), None)
     parts = ("confidence", "n_patients", "n_slices", "n_seeds")
     return row | {part: getattr(counted, part, None) for part in parts}
-
-
-def _cell(interval: Interval | None, name: str) -> Cell:
-    if interval is None:
-        return Cell(MISSING)
-    digits = COLUMNS[name].digits
-    return Cell(number(interval.estimate, digits), bounds(interval.lower, interval.upper, digits))
 
 
 def _notes(summary: TextureSummary, facts: Mapping[str, Any]) -> list[str]:

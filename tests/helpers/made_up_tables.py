@@ -14,8 +14,8 @@ from ldct.common.files import write_json
 from ldct.detectability import detection as disc_detection
 from ldct.lesions import bench as lesion_bench
 from ldct.metrics import image_quality, scores
+from ldct.metrics.columns import IMAGE_QUALITY
 from ldct.metrics.protocol import load_protocol
-from ldct.metrics.tissues import tissue_columns
 from ldct.runs.formulas import FORMULAS
 from ldct.texture import files as texture_files
 
@@ -67,7 +67,7 @@ def score_rows(method, seed, generator) -> pd.DataFrame:
 
 
 def quality_rows(method, seed, generator) -> pd.DataFrame:
-    names = [*image_quality.FULL_REFERENCE, *tissue_columns()]
+    names = list(IMAGE_QUALITY)
     blind = {image_quality.BLIND: BLIND_TO if method == "drl" else ""}
     rows = place(method, seed, protocol=MAIN.name, **blind)
     return pd.concat([rows, numbers(names, generator, SLICES)], axis=1).assign(lpips=np.nan)

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ldct.metrics.columns import COLUMNS
 from ldct.metrics.image_quality import BLIND
 from ldct.metrics.table import summarise_metrics, write_metrics
-from ldct.metrics.tissues import tissue_columns
 
 CONTEXT = {"note": "made-up data", "protocol": "no window", "credit": "Thanks."}
 
@@ -22,7 +22,7 @@ def rows() -> pd.DataFrame:
         for patient in ("L1", "L2", "L3")
         for index in range(4)
     ]
-    names = ["psnr", "ssim", "rmse_hu", "vif", "gmsd", *tissue_columns()]
+    names = list(COLUMNS)
     values = pd.DataFrame(rng.normal(1, 0.1, (len(keys), len(names))), columns=names)
     return pd.DataFrame(keys).join(values).assign(lpips=np.nan, protocol="abdomen")
 

@@ -3,15 +3,12 @@
 import pytest
 
 from ldct.lesions import measures as lesion_measures
-from ldct.metrics import image_quality, scores
-from ldct.metrics.tissues import TISSUES, tissue_columns
+from ldct.metrics.tissues import TISSUES
 from ldct.runs.formulas import FORMULAS, formula_of
 from ldct.runs.tables import BOUNDS_OF_DISCS
 from ldct.texture import measure as texture
 
 COLUMNS = {
-    "scores": scores.METRICS,
-    "image_quality": [*image_quality.FULL_REFERENCE, *tissue_columns()],
     "texture": ["n_squares", *texture.MEASURES],
     "lesion_bench": [*lesion_measures.MEASURES, *lesion_measures.FURTHER[:2]],
     "detectability": list(BOUNDS_OF_DISCS),

@@ -18,12 +18,14 @@ PUBLISHED = read_yaml(Path(__file__).parents[2] / "config" / "published.yaml")
 MARGINS = {"psnr": 0.2, "ssim": 0.005}
 CONTEXT = {
     "run": "demo-quick",
-    "dataset": "simulated quarter dose on LIDC-IDRI-0001",
-    "simulated": True,
-    "attribution": "CT images: LIDC-IDRI, CC BY 3.0.",
-    "budget": "quick (200 steps)",
+    "dataset": {
+        "title": "simulated quarter dose on LIDC-IDRI-0001",
+        "simulated": True,
+        "credit": "CT images: LIDC-IDRI, CC BY 3.0.",
+    },
+    "budget_text": "quick (200 steps)",
     "protocol": "window [-160, 240] HU",
-    "test_slices": "every 16th slice and every lesion slice",
+    "test": {"every": 16},
     "seeds": [0, 1],
     "kept_tiles": 6123,
     "published_protocol": True,
@@ -115,7 +117,7 @@ def test_csv_holds_full_precision_differences_and_what_it_belongs_to(tmp_path):
     assert row["ssim_difference"] == pytest.approx(0.8534 - 0.8211)
     assert (row["n_slices"], row["n_patients"], row["n_seeds"]) == (12, 3, 2)
     assert (row["seeds"], row["protocol"]) == ("0 1", "abdomen")
-    assert row["dataset"] == CONTEXT["dataset"] and row["simulated"]
+    assert row["dataset"] == CONTEXT["dataset"]["title"] and row["simulated"]
     assert (row["kept_tiles"], row["published_tiles"]) == (6123, 281660)
 
 
@@ -188,7 +190,8 @@ def test_a_method_without_scores_shows_its_reason_and_no_number(tmp_path):
 
 def test_text_from_outside_is_escaped_and_html_needs_nothing_from_outside(tmp_path):
     _, markdown, latex, html = render(
-        tmp_path, dataset="<script>alert(1)</script> 50% of $x_1$ \\input{a}"
+        tmp_path,
+        dataset={"title": "<script>alert(1)</script> 50% of $x_1$ \\input{a}", "simulated": True},
     )
     assert "<script" not in html and "&lt;script&gt;" in html
     assert "<script" not in markdown and "\\|x\\|" in markdown
@@ -203,7 +206,7 @@ def test_the_page_says_what_the_numbers_belong_to(tmp_path):
         for part in (
             "simulated quarter dose on LIDC-IDRI-0001; quarter dose simulated by this suite",
             "12 slices of 3 patients (brackets: 95",
-            "every 16th slice and every lesion slice; the paper: 844 slices",
+            "one slice in 16 and every slice with an annotated lesion; the paper: 844 slices",
             "quick (200 steps)",
             "6,123; the paper: 281,660",
             "240",
@@ -212,7 +215,7 @@ def test_the_page_says_what_the_numbers_belong_to(tmp_path):
             "CC BY 3.0",
         ):
             assert part in text
-    _, *texts = render(tmp_path, simulated=False, dataset="AAPM")
+    _, *texts = render(tmp_path, dataset={"title": "AAPM", "simulated": False})
     for text in map(unescape, texts):
         assert "quarter dose of the data set" in text and "no replication" not in text
 

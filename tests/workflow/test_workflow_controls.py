@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from workflow_runs import METHODS
 
-from ldct.metrics.tissues import tissue_columns
+from ldct.metrics.columns import IMAGE_QUALITY
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
 CONTROLS = ["control_oracle", "control_blur", "control_blur_noise"]
@@ -30,7 +30,7 @@ def test_every_method_and_control_is_measured(finished_run):
         assert set(frame["method"]) == {method}
         assert frame["vif"].notna().all() and frame["gmsd"].notna().all()
         assert set(frame["blind_tissues"]) == {"air lung bone" if method in LEARNED else ""}
-        assert set(tissue_columns()) <= set(frame.columns)
+        assert set(IMAGE_QUALITY) <= set(frame.columns)
 
 
 def test_table_of_controls_is_that_of_the_scores(finished_run):
