@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
 from ldct.rendering import figure_style as fs
+from ldct.rendering.dot_rows import say_nothing_measured
 from ldct.texture.summary import MethodTexture, TextureSummary
 
 COLOURS = (fs.BLUE, fs.VERMILION, fs.GREEN, fs.PURPLE, fs.ORANGE, fs.SKY)
@@ -19,7 +20,6 @@ REFERENCE_LINES = {
 DECADES = 4.5
 COLUMNS_OF_SPECTRA = 4
 HEIGHT_IN = 3.2
-NOT_MEASURED = "no slice has enough squares\nof soft tissue"
 
 
 def draw_curves(summary: TextureSummary, context: str, stem: Path) -> list[Path]:
@@ -42,8 +42,7 @@ def draw_curves(summary: TextureSummary, context: str, stem: Path) -> list[Path]
             axes.set_xlim(0, None)
             axes.grid(lw=0.3, color="0.88")
         else:
-            axes.set(xticks=[], yticks=[])
-            axes.text(0.5, 0.5, NOT_MEASURED, ha="center", transform=axes.transAxes)
+            say_nothing_measured(axes)
         figure.legend(
             loc="outside right upper", frameon=False, fontsize=fs.SMALL_PT, handlelength=3
         )

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ldct.texture.columns import TEXTURE
 from ldct.texture.noise_power import describe_spectrum, noise_power, radial_profile, shape_distance
 from ldct.texture.regions import soft_tissue_squares, spread_out
 
@@ -17,7 +18,7 @@ STRIDE_PX = 8
 FLAT_SHARE = 0.5
 # A spectrum from fewer squares is mostly chance: the slice is left out.
 FEWEST_SQUARES, FEWEST_SLICES = 3, 2
-MEASURES = ["noise_std_hu", "mean_frequency", "lattice_ratio", "texture_distance", "noise_ratio"]
+MEASURES = [name for name in TEXTURE if name != "n_squares"]
 FEW = f"fewer than {FEWEST_SQUARES} flat squares of soft tissue in the slice"
 
 
@@ -62,15 +63,11 @@ def measure_texture(
     weights = counts.to_numpy()[rows]
     spectra = np.array(list(own.values())).reshape(-1, side, side)
     frequency, radial = radial_profile(spectra, pixel_mm)
-    return frame, {
-        "row": rows,
-        "n_squares": weights,
-        "frequency": frequency,
-        "radial": radial,
-        "power": np.average(spectra, axis=0, weights=weights)
-        if own
-        else np.full((side, side), np.nan),
-    }
+    power = np.full((side, side), np.nan)
+    if own:
+        power = np.average(spectra, axis=0, weights=weights)
+    arrays = {"row": rows, "n_squares": weights, "frequency": frequency}
+    return frame, arrays | {"radial": radial, "power": power}
 
 
 def slice_spectra(

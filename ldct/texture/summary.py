@@ -42,8 +42,8 @@ class TextureSummary:
 
 def summarise_texture(
     files: Sequence[Path],
-    rows: Sequence[tuple[str, str, str]],
-    options: Mapping[str, Any] | None = None,
+    rows: Sequence[Sequence[str]],
+    options: Mapping[str, Any],
 ) -> TextureSummary:
     """Collect what `write_texture` wrote for every method, seed and patient of a run.
 
@@ -57,8 +57,7 @@ def summarise_texture(
         for name, _, _ in rows
     }
     methods = [
-        _method(*row, frame[frame["method"] == row[0]], spectra[row[0]], options or {})
-        for row in rows
+        _method(*row, frame[frame["method"] == row[0]], spectra[row[0]], options) for row in rows
     ]
     n_slices = sum(len(own["row"]) for own in spectra["ndct"])
     return TextureSummary(methods, int(spectra["ndct"][0]["side"]), n_slices)
@@ -77,15 +76,12 @@ def _method(
         for name in MEASURES
         if frame[name].notna().any()
     }
-    frequency = spectra[0]["frequency"]
+    frequency, power = spectra[0]["frequency"], spectra[0]["power"]
+    radial = np.full(len(frequency), np.nan)
     measured = [own for own in spectra if len(own["row"])]
-    if not measured:
-        nothing = np.full(len(frequency), np.nan)
-        return MethodTexture(
-            method, title, kind, intervals, spectra[0]["power"], frequency, nothing
-        )
-    power = np.mean([own["power"] for own in measured], axis=0)
-    radial = np.mean([_radial_of(own, frequency) for own in measured], axis=0)
+    if measured:
+        power = np.mean([own["power"] for own in measured], axis=0)
+        radial = np.mean([_radial_of(own, frequency) for own in measured], axis=0)
     return MethodTexture(method, title, kind, intervals, power, frequency, radial)
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ldct.common.arguments import SEED_HELP, json_list, json_mapping, seed_argument
+from ldct.common.arguments import add_measuring, json_list, json_mapping
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
@@ -16,13 +16,9 @@ def register(verbs: argparse._SubParsersAction) -> None:
     squares.add_argument("--output", type=Path, required=True, help="folder")
     squares.set_defaults(run=run_texture_references)
 
-    measure = verbs.add_parser("texture", help="noise power of one prediction")
-    measure.add_argument("--test-folder", type=Path, required=True)
-    measure.add_argument("--prediction", type=Path, required=True)
+    measure = verbs.add_parser("texture", help="noise power of one prediction; an .npz beside it")
+    add_measuring(measure)
     measure.add_argument("--squares", type=Path, required=True)
-    measure.add_argument("--method", required=True)
-    measure.add_argument("--seed", type=seed_argument, required=True, help=SEED_HELP)
-    measure.add_argument("--output", type=Path, required=True, help="parquet; .npz goes beside it")
     measure.set_defaults(run=run_texture)
 
     report = verbs.add_parser("texture-report", help="table and figures of the texture lab")
@@ -62,22 +58,18 @@ def run_texture(options: argparse.Namespace) -> None:
 
 def run_texture_report(options: argparse.Namespace) -> None:
     """Write tables/texture.{csv,md,html} and the figures."""
-    import time
-
-    from ldct.common import provenance
     from ldct.common.inputs import read_mapping
+    from ldct.common.provenance import recorded
     from ldct.texture.figures import draw_curves, draw_spectra
     from ldct.texture.summary import summarise_texture
     from ldct.texture.table import write_texture_tables
 
-    started = time.perf_counter()
-    rows = [tuple(row) for row in options.rows]
-    summary = summarise_texture(options.measured, rows, options.statistics)
-    facts = read_mapping(options.facts, "side_px", "n_squares")
     inputs = [*options.measured, options.facts]
-    write_texture_tables(summary, facts, options.note, options.credit, options.tables, inputs)
-    written = draw_curves(summary, options.note, options.figures / "texture_nps")
-    written += draw_spectra(summary, options.note, options.figures / "texture_spectra")
     settings = {"rows": options.rows, "statistics": options.statistics, "note": options.note}
-    for path in written:
-        provenance.write_record(path, inputs=inputs, settings=settings, started=started)
+    written: list[Path] = []
+    with recorded(written, inputs, settings):
+        summary = summarise_texture(options.measured, options.rows, options.statistics)
+        facts = read_mapping(options.facts, "side_px", "n_squares")
+        write_texture_tables(summary, facts, options.note, options.credit, options.tables, inputs)
+        written += draw_curves(summary, options.note, options.figures / "texture_nps")
+        written += draw_spectra(summary, options.note, options.figures / "texture_spectra")

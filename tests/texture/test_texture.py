@@ -132,7 +132,7 @@ def test_files_table_and_figures_show_the_pattern(test_set, tmp_path):
     assert facts["side_px"] == 32 and facts["n_squares"] > 9
 
     files = sorted(output.glob("*/fixed/*.parquet"))
-    summary = summarise_texture(files, ROWS)
+    summary = summarise_texture(files, ROWS, {})
     credit, folder = "Credit: nobody.", tmp_path / "tables"
     write_texture_tables(summary, facts, "dose of a box", credit, folder, files)
     table = pd.read_csv(folder / "texture.csv").set_index("method")
