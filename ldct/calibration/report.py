@@ -1,6 +1,5 @@
 """The settings nearest to a published Low Dose row: a page, a table and a protocol file."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,7 @@ import pandas as pd
 
 from ldct.calibration.solve import SCALES, Grid
 from ldct.common.files import write_text
-from ldct.common.provenance import write_record
+from ldct.common.provenance import recorded
 from ldct.metrics.protocol import protocol_text
 from ldct.rendering.numbers import number, write_tables
 from ldct.rendering.page import PlainTable
@@ -37,7 +36,6 @@ def write_calibration(
         are printed; `data`, what was scored. protocol : path of the protocol file; its stem is the
         protocol's name. inputs : files for the provenance records.
     """
-    started = time.perf_counter()
     table = PlainTable(
         f"The {min(SHOWN, len(settings))} nearest of {len(settings)} settings",
         HEADS,
@@ -54,15 +52,15 @@ def write_calibration(
     write_tables(protocol.with_name("calibration"), title, [table], settings, notes, inputs)
     best = settings.iloc[0]
     comment = [
-        SIMULATED if simulated else "",
+        *([SIMULATED] if simulated else []),
         f"Written by `python -m ldct calibrate` for {words['row']}.",
         f"Nearest of {len(settings)} settings on {words['data']}:",
         f"PSNR {best['psnr']:.4f} dB, SSIM {best['ssim']:.4f}, distance {best['distance']:.2f}; "
         f"{(settings['rank'] == 1).sum() - 1} others have equal numbers.",
     ]
     winner = replace(grid.protocols[best.name], name=protocol.stem)
-    write_text(protocol, protocol_text(winner, "\n".join(filter(None, comment))))
-    write_record(protocol, inputs=inputs, settings=dict(words), started=started)
+    with recorded([protocol], inputs, words):
+        write_text(protocol, protocol_text(winner, comment))
 
 
 def ruled_out(settings: pd.DataFrame) -> str:

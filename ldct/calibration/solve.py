@@ -69,7 +69,7 @@ def load_pairs(folders: Sequence[Path]) -> tuple[list[Pair], list[str]]:
     for folder in folders:
         volume = load_volume(folder)
         patient = volume.info["patient"]
-        if patient == DISCS or (folder / "discs.json").exists():
+        if patient == DISCS:
             raise InputError(
                 f"calibration: {folder}: found crops with inserted discs, expected the slices of a "
                 "patient; leave this folder out: name the patients' folders instead of "

@@ -9,7 +9,6 @@ A control's folder holds `denoise.py` with
 `index` is the slice wanted. Unlike a method, a control may look at NDCT and at other slices.
 """
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,45 +16,29 @@ from typing import Any
 import numpy as np
 
 from ldct.common.files import atomic_path
-from ldct.common.inputs import open_array, read_mapping
+from ldct.common.inputs import open_prediction, read_mapping
 from ldct.common.progress import track
-from ldct.common.provenance import write_record
+from ldct.common.provenance import recorded
 from ldct.denoising.classical import checked_slice, load_denoiser
 
 
 def denoise_control(
-    method_folder: str | Path,
-    parameters_json: str | Path,
-    test_folder: str | Path,
-    output_npy: str | Path,
+    method_folder: Path, parameters_json: Path, test_folder: Path, output_npy: Path
 ) -> None:
     """Write one control's prediction for every slice of a test-set folder, float32 HU.
 
     Raises InputError where the control returns another shape or a value that is not finite.
     """
-    started = time.perf_counter()
-    method_folder, test_folder = Path(method_folder), Path(test_folder)
     module = load_denoiser(method_folder)
     parameters = read_mapping(parameters_json)
-    low_dose = open_array(test_folder / "quarter.npy")
-    ndct = open_array(test_folder / "full.npy")
-    with atomic_path(output_npy) as temporary:
+    low_dose, ndct = open_prediction(test_folder / "quarter.npy", test_folder)
+    inputs = [method_folder / "denoise.py", parameters_json]
+    inputs += [test_folder / "quarter.npy", test_folder / "full.npy"]
+    with recorded([output_npy], inputs, parameters), atomic_path(output_npy) as temporary:
         output = np.lib.format.open_memmap(temporary, "w+", dtype=np.float32, shape=ndct.shape)
         for index in track(range(len(ndct)), method_folder.name, len(ndct)):
             output[index] = control_slice(module, low_dose, ndct, index, parameters)
         output.flush()
-        del output
-    write_record(
-        output_npy,
-        inputs=[
-            method_folder / "denoise.py",
-            Path(parameters_json),
-            test_folder / "quarter.npy",
-            test_folder / "full.npy",
-        ],
-        settings=parameters,
-        started=started,
-    )
 
 
 def control_slice(

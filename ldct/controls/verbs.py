@@ -1,13 +1,13 @@
 """Verbs: control methods: predictions that show what a metric rewards and what it misses."""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ldct.common.arguments import json_list, json_mapping
 from ldct.common.errors import InputError
-
-SETTINGS = json_mapping("titles", "note", "credit")
-TABLES = ("scores", "image_quality", "texture", "lesion_bench", "detectability")
+from ldct.common.run_files import TABLES
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
@@ -33,7 +33,8 @@ def register(verbs: argparse._SubParsersAction) -> None:
         option = f"--{name.replace('_', '-')}"
         table.add_argument(option, dest=name, type=Path, nargs="*", default=[])
     table.add_argument("--protocol", type=Path, required=True)
-    table.add_argument("--settings", type=SETTINGS, required=True, help="of the run, JSON")
+    settings = json_mapping("titles", "note", "credit")
+    table.add_argument("--settings", type=settings, required=True, help="of the run, JSON")
     table.add_argument("--output", type=Path, required=True, help="folder")
     table.set_defaults(run=run_table)
 
@@ -42,10 +43,7 @@ def run_tune(options: argparse.Namespace) -> None:
     """Write the parameters of all controls."""
     from ldct.denoising.classical import tune_classical
 
-    _check_one_each(options, "settings", "outputs")
-    for folder, settings, output in zip(
-        options.controls, options.settings, options.outputs, strict=True
-    ):
+    for folder, settings, output in _one_each(options, "settings", "outputs"):
         tune_classical(folder, settings, options.volumes, output)
 
 
@@ -53,19 +51,18 @@ def run_denoise(options: argparse.Namespace) -> None:
     """Write the predictions of all controls for one patient."""
     from ldct.controls.predict import denoise_control
 
-    _check_one_each(options, "parameters", "outputs")
-    for folder, parameters, output in zip(
-        options.controls, options.parameters, options.outputs, strict=True
-    ):
+    for folder, parameters, output in _one_each(options, "parameters", "outputs"):
         denoise_control(folder, parameters, options.test_folder, output)
 
 
-def _check_one_each(options: argparse.Namespace, *names: str) -> None:
-    wanted = len(options.controls)
-    for name in names:
-        found = len(getattr(options, name))
-        if found != wanted:
-            raise InputError(f"--{name}: found {found} for {wanted} controls; expected one each")
+def _one_each(options: argparse.Namespace, *names: str) -> Iterator[tuple[Any, ...]]:
+    lists = [options.controls, *(getattr(options, name) for name in names)]
+    if len(set(map(len, lists))) > 1:
+        raise InputError(
+            f"--controls, --{', --'.join(names)}: found {', '.join(str(len(own)) for own in lists)}"
+            " of them; expected one each for every control"
+        )
+    return zip(*lists, strict=True)
 
 
 def run_table(options: argparse.Namespace) -> None:

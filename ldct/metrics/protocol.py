@@ -147,7 +147,7 @@ def load_protocols(paths: Sequence[str | Path]) -> list[Protocol]:
     return [protocol for _, protocol in found.values()]
 
 
-def protocol_text(protocol: Protocol, comment: str) -> str:
+def protocol_text(protocol: Protocol, comment: Sequence[str]) -> str:
     """The protocol as a file that `load_protocol` reads, under comment lines.
 
     comment : lines of text, without "#".
@@ -163,7 +163,7 @@ def protocol_text(protocol: Protocol, comment: str) -> str:
         "ssim": ssim,
         "averaging": protocol.averaging,
     }
-    lines = [f"# {line}".rstrip() for line in comment.splitlines()]
+    lines = [f"# {line}" for line in comment]
     return "\n".join([*lines, yaml.safe_dump(content, sort_keys=False, default_flow_style=None)])
 
 

@@ -107,6 +107,6 @@ def test_ssim_may_have_a_range_of_its_own(tmp_path):
 def test_a_protocol_written_as_text_is_read_back(tmp_path, window, ssim_range):
     protocol = Protocol("own", (-2000.0, 3000.0), False, 0.5, window, "pooled", ssim_range)
     path = tmp_path / "own.yaml"
-    path.write_text(protocol_text(protocol, "first line\nkey: no YAML"))
+    path.write_text(protocol_text(protocol, ["first line", "key: no YAML"]))
     assert load_protocol(path) == protocol
     assert path.read_text().startswith("# first line\n# key: no YAML\n")
