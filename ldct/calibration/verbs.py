@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ldct.common.arguments import positive_integer
 from ldct.common.errors import InputError
-from ldct.data.verbs import VOLUME_FILES
+from ldct.common.run_files import VOLUME_FILES
 
 GRID = Path(__file__).resolve().parents[2] / "config" / "calibration" / "default.yaml"
 
