@@ -141,8 +141,9 @@ def test_one_patient_has_no_interval_and_one_seed_no_spread(tmp_path):
     one = scores(seeds=[0], patients=1, low_dose=(25.0, 0.8), proposed=(29.0, 0.9))
     table, markdown, *_ = render(tmp_path, one, TWO, seeds=[0])
     assert table[["psnr_lower", "ssim_upper"]].isna().all(axis=None)
-    assert line_of(markdown, "| Proposed").split(" | ")[1:3] == ["**29.0000**", "**0.9000**"]
-    assert "4 slices of 1 patient (no interval)" in markdown
+    sd = table.loc["proposed", "psnr_std"]
+    assert line_of(markdown, "| Proposed").split(" | ")[1] == f"**29.0000** SD {sd:.2f}"
+    assert "4 slices of 1 patient (no interval; SD: over slices)" in markdown
     alone = render(tmp_path, scores(low_dose=(25.0, 0.8)), METHODS[:1])[0]
     assert alone["psnr_mark"].isna().all()  # one row is no best
     assert "±" not in markdown and "nothing is said of other trainings" in markdown
