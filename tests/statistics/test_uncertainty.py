@@ -38,13 +38,13 @@ def test_patient_intervals_cover_the_mean_of_the_population():
     """Slices of a patient share its level: an interval over slices would hold far too little."""
     rng = np.random.default_rng(2021)
     held = naive = 0
-    for _ in range(150):
+    for _ in range(60):
         values = 30 + rng.normal(0, 1, (1, 5, 1)) + rng.normal(0, 0.5, (1, 5, 12))
         interval = mean_interval(rows(values), "psnr")
         held += interval.lower <= 30 <= interval.upper
         naive += abs(values.mean() - 30) <= 1.96 * stats.sem(values.ravel())
-    assert 0.9 <= held / 150 <= 0.99
-    assert naive / 150 < 0.7
+    assert 0.88 <= held / 60 <= 1
+    assert naive / 60 < 0.7
 
 
 def test_the_interval_is_that_of_a_t_test_over_patients():
@@ -102,7 +102,7 @@ def test_pooled_averages_are_taken_within_patients_and_seeds(averaging):
 
 
 @given(st.integers(0, 10**6), st.floats(-0.5, 0.5), st.sampled_from([0.8, 0.95]))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_a_difference_turns_round_and_its_p_value_belongs_to_its_interval(seed, shift, confidence):
     rng = np.random.default_rng(seed)
     frame = pd.concat(
