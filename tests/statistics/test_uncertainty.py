@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up_scores import score_rows as rows
 from scipy import stats
 
 from ldct.common.errors import InputError
@@ -16,22 +17,6 @@ from ldct.statistics.uncertainty import (
     mean_interval,
     paired_difference,
 )
-
-
-def rows(values, method="drl", value="psnr"):
-    """Score rows of an array [seed, patient, slice]."""
-    values = np.asarray(values, float)
-    seed, patient, index = np.indices(values.shape)
-    return pd.DataFrame(
-        {
-            "method": method,
-            "seed": seed.ravel(),
-            "patient": [f"L{number}" for number in patient.ravel()],
-            "slice_index": index.ravel(),
-            "z_mm": index.ravel() * 1.0,
-            value: values.ravel(),
-        }
-    )
 
 
 def test_patient_intervals_cover_the_mean_of_the_population():
@@ -189,8 +174,8 @@ def test_frames_that_mean_nothing_are_refused():
         mean_interval(pd.concat([frame, rows([[[1.0]]], "b")]), "psnr")
     with pytest.raises(InputError, match="found rows of protocols abdomen, wide"):
         mean_interval(frame.assign(protocol=["abdomen", "wide", "wide"]), "psnr")
-    with pytest.raises(InputError, match="ssim: column ssim not found"):
-        mean_interval(frame, "ssim")
+    with pytest.raises(InputError, match="vif: column vif not found"):
+        mean_interval(frame, "vif")
     with pytest.raises(InputError, match="no rows of method bm3d; found drl"):
         paired_difference(frame, "psnr", "drl", "bm3d")
 

@@ -2,19 +2,19 @@
 
 import re
 from html import unescape
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_scores import ABDOMEN, score_rows
+from repository_files import REPOSITORY
 
 from ldct.common.errors import InputError
 from ldct.common.files import read_yaml
-from ldct.metrics.protocol import Protocol, SsimWindow
 from ldct.table1.render import METRICS, render_table1
 from ldct.table1.statistics import metric_statistics, summarise
 
-PUBLISHED = read_yaml(Path(__file__).parents[2] / "config" / "published.yaml")
+PUBLISHED = read_yaml(REPOSITORY / "config/published.yaml")
 MARGINS = {"psnr": 0.2, "ssim": 0.005}
 CONTEXT = {
     "run": "demo-quick",
@@ -39,28 +39,16 @@ METHODS = [
     {"id": "fc_aide", "title": "FC-AIDE", "missing": "training failed: NaN"},
 ]
 TWO = [METHODS[0], METHODS[2]]
-ABDOMEN = Protocol(
-    "abdomen", (-160.0, 240.0), True, 1.0, SsimWindow("uniform", 7), "mean_of_slices"
-)
 
 
-def scores(seeds=(0, 1), patients=3, **psnr_and_ssim):
+def scores(seeds=2, patients=3, **psnr_and_ssim):
     """Rows of 4 slices of each patient with given means."""
-    patient, index = (axis.ravel() for axis in np.indices((patients, 4)))
-    anatomy = np.linspace(-2, 2, 4 * patients)
-    frames = [
-        pd.DataFrame(
-            {
-                "method": method, "seed": seed, "patient": patient.astype(str),
-                "slice_index": index, "z_mm": 1.0 * index, "protocol": "abdomen",
-                "psnr": psnr + anatomy * (1 + number / 50),
-                "ssim": ssim + anatomy * (1 + number / 50) / 100, "rmse_hu": 20.0,
-            }
-        )
+    anatomy = np.linspace(-2, 2, 4 * patients).reshape(patients, 4) + np.zeros((seeds, 1, 1))
+    return pd.concat(
+        score_rows(psnr + own, method, ssim=ssim + own / 100)
         for number, (method, (psnr, ssim)) in enumerate(psnr_and_ssim.items())
-        for seed in seeds
-    ]  # fmt: skip
-    return pd.concat(frames)
+        for own in [anatomy * (1 + number / 50)]
+    )
 
 
 SCORES = scores(
@@ -143,7 +131,7 @@ def test_the_best_of_the_papers_rows_is_bold_and_rows_near_it_are_marked(page):
 
 
 def test_one_patient_has_no_interval_and_one_seed_no_spread(tmp_path):
-    one = scores(seeds=[0], patients=1, low_dose=(25.0, 0.8), proposed=(np.inf, 1.0))
+    one = scores(seeds=1, patients=1, low_dose=(25.0, 0.8), proposed=(np.inf, 1.0))
     table, markdown, latex, _ = render(tmp_path, one, TWO, seeds=[0])
     assert table[["psnr_lower", "ssim_upper"]].isna().all(axis=None)
     assert line_of(markdown, "| Proposed").split(" | ")[1:3] == ["**∞**", "**1.0000**"]
