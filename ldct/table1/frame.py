@@ -60,6 +60,9 @@ def best_and_near(values: Mapping[str, float], margin: float) -> dict[str, str]:
     """Name to "best" for the highest value and to "near" for those within `margin` of it.
 
     Values without a number (NaN) have no place; equal values share one.
+
+    >>> best_and_near({"a": 29.0, "b": 29.3, "c": 29.15}, 0.2)
+    {'b': 'best', 'c': 'near'}
     """
     known = pd.Series(values, dtype=float).dropna()
     near = known.index[known >= known.max() - margin]

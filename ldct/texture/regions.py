@@ -39,6 +39,9 @@ def soft_tissue_squares(ndct_hu: np.ndarray, side: int, stride: int) -> np.ndarr
     ndct_hu : [slice, row, column], HU. side : of the squares. stride : distance of their corners.
     Both in pixels. Returns [square, 4]: slice, first row, first column, and standard deviation of
     the smoothed pixels in HU; in the order of the slices.
+
+    >>> soft_tissue_squares(np.full((1, 32, 32), 60), side=16, stride=16)[:, :3].tolist()
+    [[0.0, 0.0, 0.0], [0.0, 0.0, 16.0], [0.0, 16.0, 0.0], [0.0, 16.0, 16.0]]
     """
     found = [
         _squares_of_slice(index, np.asarray(image, dtype=np.float64), side, stride)

@@ -1,28 +1,26 @@
 """PSNR, SSIM, RMSE against written-out formulas and against scikit-image on whole slices."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up_scores import ABDOMEN, WIDE
+from repository_files import REPOSITORY
 from scipy.ndimage import convolve, gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from ldct.common.errors import InputError
 from ldct.metrics.pixelwise import crop_scores, psnr, rmse_hu, slice_scores, ssim
-from ldct.metrics.protocol import Protocol, SsimWindow, load_protocol
+from ldct.metrics.protocol import SsimWindow, load_protocol
 
-SHIPPED = Path(__file__).parents[2] / "config" / "protocols"
-ABDOMEN = Protocol(
-    "abdomen", (-160.0, 240.0), True, 1.0, SsimWindow("uniform", 7), "mean_of_slices"
-)
+SHIPPED = REPOSITORY / "config/protocols"
 GAUSSIAN = replace(ABDOMEN, name="gaussian", ssim=SsimWindow("gaussian", 1.5))
-WIDE = replace(ABDOMEN, name="wide", window=(-1024.0, 3071.0), clip=False)
+UNCLIPPED = replace(WIDE, name="unclipped", clip=False)
 TWO = replace(ABDOMEN, name="range_two", data_range=2.0, ssim=SsimWindow("uniform", 11))
-PROTOCOLS = [ABDOMEN, GAUSSIAN, WIDE, TWO]
+PROTOCOLS = [ABDOMEN, GAUSSIAN, UNCLIPPED, TWO]
 TOLERANCE = 1e-6
 
 
