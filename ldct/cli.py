@@ -119,7 +119,7 @@ def _open_log(path: Path) -> TextIO:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m ldct", description="Benchmark of low-dose CT denoising: single steps."
+        prog="ldct", description="Benchmark of low-dose CT denoising: single steps."
     )
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--log", type=Path, help="also write all messages to this file")

@@ -65,7 +65,7 @@ def run_draw_lesion_bench(options: argparse.Namespace) -> None:
 
 def run_draw_lesion_panels(options: argparse.Namespace) -> None:
     """Draw a panel for every lesion slice of the test set, and an index of them."""
-    from ldct.data.folders import atomic_folder
+    from ldct.common.files import atomic_folder
     from ldct.lesions.panels import render_lesion_panels
     from ldct.metrics.protocol import load_protocol
 

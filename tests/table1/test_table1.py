@@ -134,9 +134,11 @@ def test_one_patient_has_no_interval_and_one_seed_no_spread(tmp_path):
     one = scores(seeds=1, patients=1, low_dose=(25.0, 0.8), proposed=(np.inf, 1.0))
     table, markdown, latex, _ = render(tmp_path, one, TWO, seeds=[0])
     assert table[["psnr_lower", "ssim_upper"]].isna().all(axis=None)
-    assert line_of(markdown, "| Proposed").split(" | ")[1:3] == ["**∞**", "**1.0000**"]
+    assert line_of(markdown, "| Proposed").split(" | ")[1] == "**∞**"
     assert r"$\infty$" in line_of(latex, "Proposed")
-    assert "4 slices of 1 patient (no interval)" in markdown
+    sd = table.loc["low_dose", "psnr_std"]
+    assert line_of(markdown, "| Low Dose").split(" | ")[1] == f"25.0000 SD {sd:.2f}"
+    assert "4 slices of 1 patient (no interval; SD: over slices)" in markdown
     assert "±" not in markdown and "nothing is said of other trainings" in markdown
 
 
