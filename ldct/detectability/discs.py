@@ -27,8 +27,8 @@ from ldct.data.dose.simulate import (
     noise_std,
     slice_generator,
 )
+from ldct.metrics.tissues import SOFT_TISSUE_HU
 
-SOFT_TISSUE_HU = (0.0, 150.0)  # with contrast medium, organs reach 150 HU
 SMOOTHING_MM = 3.0
 FLAT_DIAMETERS = 3.0  # side of the flat square around the largest disc, in its diameters
 LARGEST_STRUCTURE_HU = 10.0

@@ -76,29 +76,6 @@ def slice_scores(
     }
 
 
-def crop_scores(
-    prediction_hu: np.ndarray,
-    ndct_hu: np.ndarray,
-    protocol: Protocol,
-    roi: tuple[int, int, int, int],
-) -> dict[str, float]:
-    """All three metrics of a rectangular region of one slice, as if the region were the image.
-
-    prediction_hu, ndct_hu : (rows, columns), HU of the whole slice.
-    roi : first row, end row, first column, end column (ends exclusive), inside the slice.
-    Raises InputError where the region leaves the slice or is smaller than the SSIM window.
-    """
-    top, bottom, left, right = roi
-    rows, columns = np.shape(ndct_hu)
-    if not (0 <= top < bottom <= rows and 0 <= left < right <= columns):
-        raise InputError(
-            f"region rows {top}:{bottom}, columns {left}:{right}: "
-            f"expected a region inside the slice of {rows}x{columns} pixels"
-        )
-    region = np.s_[top:bottom, left:right]
-    return slice_scores(prediction_hu[region], ndct_hu[region], protocol)
-
-
 def _unit_pair(
     prediction_hu: np.ndarray, ndct_hu: np.ndarray, protocol: Protocol
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -4,15 +4,13 @@ import numpy as np
 from scipy import ndimage
 
 from ldct.metrics.tissues import SOFT_TISSUE_HU
+from ldct.rendering.slices import Roi
 
 SMOOTHING_PX = 4.0
 STRIDE_PX = 4
 
-# First row, end row, first column, end column (ends exclusive).
-Region = tuple[int, int, int, int]
 
-
-def flattest_soft_tissue(ndct_hu: np.ndarray, side: int) -> tuple[int, Region] | None:
+def flattest_soft_tissue(ndct_hu: np.ndarray, side: int) -> tuple[int, Roi] | None:
     """The square of soft tissue with the least structure in a stack of NDCT slices.
 
     Of all squares that `soft_tissue_squares` finds with corners 4 px apart, the one with the
