@@ -12,19 +12,27 @@ from pathlib import Path
 import pytest
 from workflow_runs import copy_checkout, snakemake, write_inputs
 
+from ldct.common.held_files import alone_in
+
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """Folder of a checkout with a complete run, results/tiny. Read it; change only copies of it.
 
-    `first_output.txt` holds what snakemake printed.
+    Made once for all test processes. `first_output.txt` holds what snakemake printed.
     """
-    folder = copy_checkout(tmp_path_factory.mktemp("finished") / "checkout")
-    write_inputs(folder)
-    outcome = snakemake(folder, "--cores", "2")
-    (folder / "first_output.txt").write_text(outcome.stdout, encoding="utf-8")
-    if outcome.returncode != 0:
-        pytest.fail(f"the workflow failed:\n{outcome.stdout[-3000:]}", pytrace=False)
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "finished_run"
+    printed, status = folder / "first_output.txt", folder / "status.txt"
+    with alone_in(folder):
+        if not status.is_file():
+            copy_checkout(folder)
+            write_inputs(folder)
+            outcome = snakemake(folder, "--cores", "2")
+            printed.write_text(outcome.stdout, encoding="utf-8")
+            status.write_text(str(outcome.returncode), encoding="utf-8")
+    if status.read_text(encoding="utf-8") != "0":
+        pytest.fail(f"the workflow failed:\n{printed.read_text()[-3000:]}", pytrace=False)
     return folder
 
 

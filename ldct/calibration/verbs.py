@@ -5,9 +5,10 @@ from pathlib import Path
 
 from ldct.common.arguments import positive_integer
 from ldct.common.errors import InputError
+from ldct.common.files import REPOSITORY
 from ldct.common.run_files import VOLUME_FILES
 
-GRID = Path(__file__).resolve().parents[2] / "config" / "calibration" / "default.yaml"
+GRID = REPOSITORY / "config/calibration/default.yaml"
 
 
 def register(verbs: argparse._SubParsersAction) -> None:

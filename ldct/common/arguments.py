@@ -63,15 +63,16 @@ def add_measuring(parser: ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, help="parquet file")
 
 
-def add_report(parser: ArgumentParser) -> None:
-    """Add the options of verbs that draw a table and a figure from measured values."""
+def add_report(parser: ArgumentParser, figure: bool = True) -> None:
+    """Add the options of verbs that draw a table, and a figure, from measured values."""
     parser.add_argument("--measured", type=Path, nargs="+", required=True, help="parquet files")
     parser.add_argument("--titles", type=json_list, required=True, help="[[method, title], ...]")
     parser.add_argument("--statistics", type=json_mapping(), default={}, help="of intervals, JSON")
     parser.add_argument("--note", required=True, help="data, dose and budget in words")
     parser.add_argument("--credit", default="", help="whom to credit for the data")
     parser.add_argument("--tables", type=Path, required=True, help="path without suffix")
-    parser.add_argument("--figure", type=Path, required=True, help="path without suffix")
+    if figure:
+        parser.add_argument("--figure", type=Path, required=True, help="path without suffix")
 
 
 def _whole_number(text: str, lowest: int) -> int:

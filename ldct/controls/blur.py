@@ -40,6 +40,10 @@ def fine_noise_hu(image_hu: np.ndarray, ndct_hu: np.ndarray) -> float:
     image_hu, ndct_hu : (rows, columns). Soft tissue is where the smoothed NDCT lies between 0 and
     150 HU, 4 px and more from anything else; a slice without any is taken whole. From the median
     of absolute values, which edges and vessels hardly move.
+
+    >>> noise = np.random.default_rng(0).normal(0, 10, (256, 256))
+    >>> round(fine_noise_hu(60 + noise, np.full((256, 256), 60)))
+    10
     """
     image = np.asarray(image_hu, dtype=np.float32)
     smooth_ndct = blur(ndct_hu, SMOOTHING_PX)

@@ -56,7 +56,7 @@ def stage_users(settings: Mapping[str, Any]) -> dict[str, list[str]]:
 def stage_cost(
     run: Path, model: str, settings: Mapping[str, Any], users: Sequence[str]
 ) -> dict[str, Any]:
-    """Time and memory of a stage's trainings, mean over seeds, and what it costs to apply."""
+    """Time and memory of a stage's trainings, mean over seeds."""
     seeds = next(settings["method_seeds"][name] for name in users)
     jobs = [training_job(run, model, seed) for seed in seeds]
     recipe = settings["models"][model]["recipe"]
@@ -72,27 +72,9 @@ def stage_cost(
         "tiles_per_second": tiles / seconds if tiles and seconds else None,
         "device": jobs[0]["device"],
         "restarts": sum(job["restarts"] for job in jobs),
-        **stage_inference(run, model, settings, users),
         "seeds": len(jobs),
         "used_by": list(users),
     }
-
-
-def stage_inference(
-    run: Path, model: str, settings: Mapping[str, Any], users: Sequence[str]
-) -> dict[str, Any]:
-    """A stage's part of the predictions of the methods that apply it, mean over all of them.
-
-    What a stage sees is what its upstream stages make, the same in each of these methods.
-    Predictions of older runs, and of methods that adapt the network to each slice, do not tell it.
-    """
-    parts = [
-        job["levels"][settings["chains"][name].index(model)]
-        for name in users
-        for job in inference_jobs(run, name, settings)
-        if job["levels"]
-    ]
-    return {key: mean([part[key] for part in parts]) for key in PER_SLICE}
 
 
 def training_job(run: Path, model: str, seed: str) -> dict[str, Any]:
@@ -152,8 +134,7 @@ def inference_job(run: Path, name: str, seed: str, patient: str) -> dict[str, An
     """What the record and the benchmark file of one prediction say.
 
     An external program writes no record: its benchmark file is read, where its rule puts that as
-    the suite's rules do, and its time is that on the clock. `levels` : the same times of each
-    level of a chain; empty where the record does not tell.
+    the suite's rules do, and its time is that on the clock.
     """
     record = read_record(run / "predictions" / name / seed / f"{patient}.npy")
     benchmark = read_benchmark(run / "benchmarks/denoise" / name / seed / f"{patient}.tsv")
@@ -164,12 +145,8 @@ def inference_job(run: Path, name: str, seed: str, patient: str) -> dict[str, An
     processor = first_number(spent.get("cpu_seconds"), record.get("cpu_seconds"), clock)
     device = str(about.get("device", "cpu"))
     on_cpu = device.startswith("cpu")
-    clocks = spent.get("level_seconds", [])
-    processors = spent.get("level_cpu_seconds", clocks)
-    levels = zip(processors if on_cpu else clocks, clocks, strict=True)
     return {
         **per_slice(processor if on_cpu else clock, clock, slices),
-        "levels": [per_slice(*level, slices) for level in levels],
         "peak_memory_mb": largest(benchmark.get("max_rss"), record.get("peak_memory_mb")),
         "peak_gpu_memory_mb": about.get("peak_gpu_memory_mb"),
         "device": device,

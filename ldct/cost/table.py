@@ -16,8 +16,7 @@ NOTES = (
     "Peak memory: of the job, PyTorch included; it varies by some percent from run to run. GPU "
     "peak: of PyTorch's allocator alone.",
     "Inference: processor time of one core on a CPU, wall time on a GPU; of programs that are no "
-    "networks with the start of Python (a few seconds in all). Of a stage: its network's part of "
-    "the predictions, without scaling and copying of slices.",
+    "networks with the start of Python (a few seconds in all).",
 )
 
 
@@ -61,7 +60,6 @@ STAGE_COLUMNS: Columns = {
     "tiles_per_second": ("Tiles per second", significant),
     "peak_memory_mb": ("Peak (MiB)", whole),
     "peak_gpu_memory_mb": ("GPU peak (MiB)", whole),
-    "inference_seconds_per_slice": ("Inference per slice (s)", significant),
     "device": ("Device", str),
     "restarts": ("Resumed", str),
     "used_by": ("Part of", ", ".join),

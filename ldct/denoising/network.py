@@ -18,7 +18,6 @@ from ldct.common.files import atomic_path
 from ldct.common.progress import track
 from ldct.common.scaling import Scaling
 from ldct.data.volumes import load_volume
-from ldct.denoising.level_times import level_times
 from ldct.denoising.tiling import ALIGNMENT, apply_tiled, margin_of
 from ldct.devices.choice import autocast, device_record, free_memory, give_back_memory, is_gpu
 from ldct.devices.engine import Engine, engine_settings
@@ -227,9 +226,8 @@ def denoise_with_networks(
     )
     with new_prediction(output, quarter.shape) as prediction:
         begun = time.perf_counter(), time.process_time()
-        with level_times(levels, device) as times:
-            denoise_slices(quarter, levels, scaling, device, plan, prediction)
-        spent = {**inference_record(begun, len(quarter)), **times.record()}
+        denoise_slices(quarter, levels, scaling, device, plan, prediction)
+        spent = inference_record(begun, len(quarter))
     provenance.write_record(
         output,
         inputs=[test_folder / "volume.json", test_folder / "quarter.npy", *weights],

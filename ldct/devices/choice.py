@@ -3,7 +3,6 @@
 import ctypes
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -17,7 +16,6 @@ from ldct.devices.slots import Slot, held_slots, lock_folder
 
 MEBI = 2**20
 # Of work on one device: an event in a GPU's queue, or clock and processor time.
-Mark = torch.cuda.Event | tuple[float, float]
 
 
 def is_gpu(device: torch.device) -> bool:
@@ -91,23 +89,6 @@ def own_random_numbers(device: torch.device) -> Iterator[None]:
 def autocast(device: torch.device, on: bool, **more: bool) -> torch.autocast:
     """Networks in bf16 where `on`, else in the type of their weights."""
     return torch.autocast(device.type, torch.bfloat16, enabled=on, **more)
-
-
-def mark(device: torch.device) -> Mark:
-    """This moment of work on a device; on a GPU an event in its queue, which nothing waits for."""
-    if not is_gpu(device):
-        return time.perf_counter(), time.process_time()
-    event = torch.cuda.Event(enable_timing=True)
-    event.record()
-    return event
-
-
-def seconds_between(begun: Mark, ended: Mark) -> tuple[float, float | None]:
-    """Seconds on the clock and of the processor; on a GPU on its own clock, and None."""
-    if isinstance(begun, tuple):
-        return ended[0] - begun[0], ended[1] - begun[1]
-    ended.synchronize()
-    return begun.elapsed_time(ended) / 1000, None
 
 
 @contextmanager

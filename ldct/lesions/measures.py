@@ -15,7 +15,7 @@ from ldct.lesions.masks import EdgeMap, LesionMasks, edge_map, lesion_masks
 from ldct.lesions.places import lesion_roi
 from ldct.metrics.pixelwise import slice_scores
 from ldct.metrics.protocol import Protocol
-from ldct.texture.regions import Region
+from ldct.rendering.slices import Roi
 
 MEASURES = ["crop_psnr", "crop_ssim", "contrast_retention", "cnr", "edge_width_mm", "noise_std_hu"]
 # Further columns: what the measures were made from, and why one is missing.
@@ -37,7 +37,7 @@ class LesionView:
     that all images are measured at the same edges. in_window : where NDCT lies in the window.
     """
 
-    roi: Region
+    roi: Roi
     ndct_hu: np.ndarray
     masks: LesionMasks | str
     edge: EdgeMap | str
@@ -173,7 +173,7 @@ def _crop_quality(view: LesionView, crop: np.ndarray, protocol: Protocol) -> dic
     return {"crop_psnr": scores["psnr"], "crop_ssim": scores["ssim"]}
 
 
-def _crop(image_hu: np.ndarray, roi: Region) -> np.ndarray:
+def _crop(image_hu: np.ndarray, roi: Roi) -> np.ndarray:
     top, bottom, left, right = roi
     return np.asarray(image_hu[top:bottom, left:right], np.float64)
 

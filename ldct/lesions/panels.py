@@ -17,7 +17,7 @@ from ldct.common.progress import track
 from ldct.common.provenance import write_record
 from ldct.data.lesions import read_lesions
 from ldct.lesions.places import lesion_centre, lesion_roi, lesion_rows
-from ldct.metrics.pixelwise import crop_scores
+from ldct.metrics.pixelwise import slice_scores
 from ldct.metrics.protocol import Protocol
 from ldct.rendering import figure_style as fs
 from ldct.rendering.page import html_line, html_page
@@ -67,8 +67,8 @@ def render_lesion_panels(
         region = np.s_[roi[0] : roi[1], roi[2] : roi[3]]
         crops = {title: image[region] for title, image in images.items()}
         scores = {
-            title: crop_scores(image, images["NDCT"], protocol, roi)
-            for title, image in images.items()
+            title: slice_scores(image, crops["NDCT"], protocol)
+            for title, image in crops.items()
             if title != "NDCT"
         }
         index = info["slice_index"][row]

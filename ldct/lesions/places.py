@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ldct.data.lesions import nearest_slice, read_lesions
-from ldct.texture.regions import Region
+from ldct.rendering.slices import Roi
 
 MIN_CROP_PX = 64
 CROP_DIAMETERS = 3.0
@@ -28,9 +28,7 @@ def lesion_rows(lesions: pd.DataFrame, info: Mapping[str, Any]) -> list[tuple[di
     return [(lesion, row) for lesion, row in found if row is not None]
 
 
-def lesion_roi(
-    lesion: Mapping[str, Any], info: Mapping[str, Any], shape: tuple[int, int]
-) -> Region:
+def lesion_roi(lesion: Mapping[str, Any], info: Mapping[str, Any], shape: tuple[int, int]) -> Roi:
     """Square around a lesion as (top, bottom, left, right): the larger of 64 px and 3 diameters.
 
     Moved inside the image where the lesion is near its edge, and cut to a smaller image.

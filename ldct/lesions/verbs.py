@@ -1,4 +1,4 @@
-"""Verbs: annotated lesions: measures, table, figure, and a panel for each."""
+"""Verbs: annotated lesions: measures, table, and a panel for each."""
 
 import argparse
 from pathlib import Path
@@ -19,8 +19,8 @@ def register(verbs: argparse._SubParsersAction) -> None:
     bench.add_argument("--output", type=Path, required=True, help="folder")
     bench.set_defaults(run=run_lesion_bench)
 
-    report = verbs.add_parser("draw-lesion-bench", help="table and figure of the lesions")
-    add_report(report)
+    report = verbs.add_parser("draw-lesion-bench", help="table of the lesions")
+    add_report(report, figure=False)
     report.add_argument("--protocol", type=Path, required=True)
     report.add_argument("--scaling", type=SCALING, required=True, help="of networks")
     report.set_defaults(run=run_draw_lesion_bench)
@@ -44,23 +44,17 @@ def run_lesion_bench(options: argparse.Namespace) -> None:
 
 
 def run_draw_lesion_bench(options: argparse.Namespace) -> None:
-    """Render the table and the figure of the lesion bench."""
-    import time
-
+    """Render the table of the lesion bench."""
     from ldct.common.inputs import read_frames
-    from ldct.lesions.figure import draw_lesion_bench
     from ldct.lesions.table import lesion_notes, lesion_summary, write_lesion_table
     from ldct.metrics.protocol import load_protocol
 
-    started = time.perf_counter()
     frame = read_frames(options.measured, ("method", "seed", "patient", "lesion"))
     titles, confidence = dict(options.titles), options.statistics.get("confidence", 0.95)
     values = lesion_summary(frame, titles, confidence)
     protocol = load_protocol(options.protocol)
     notes = lesion_notes(frame, values, protocol, options.scaling, options.note, confidence)
     write_lesion_table(values, titles, [*notes, options.credit], options.tables, options.measured)
-    record = {"inputs": [*options.measured, options.protocol], "settings": {"notes": notes}}
-    draw_lesion_bench(frame, titles, notes, options.figure, **record, started=started)
 
 
 def run_draw_lesion_panels(options: argparse.Namespace) -> None:

@@ -35,6 +35,10 @@ def vif(prediction_unit: np.ndarray, ndct_unit: np.ndarray) -> float:
     1 for equal images; above 1 is possible (contrast raised without noise). Blind to a constant
     shift. NaN where a side is shorter than 41 pixels or NDCT is constant.
     Source: Sheikh and Bovik, IEEE TIP 15:430-444, 2006 (pixel domain: their public code).
+
+    >>> stripes = np.indices((48, 48))[0] % 8 / 8
+    >>> round(vif(0.5 * stripes, stripes), 2)
+    0.82
     """
     import torch
 
@@ -57,6 +61,10 @@ def gmsd(prediction_unit: np.ndarray, ndct_unit: np.ndarray) -> float:
     goes on as it ends (the authors pad with zeros, which makes an edge of any shift). Blind to a
     constant shift. NaN where a side is shorter than 4 pixels.
     Source: Xue, Zhang, Mou, Bovik, IEEE TIP 23:684-695, 2014; no library at hand has it.
+
+    >>> edge = np.indices((8, 8))[0] // 4
+    >>> round(gmsd(0.1 * edge, edge), 3)
+    0.4
     """
     if min(ndct_unit.shape) < GMSD_SMALLEST_SIDE:
         return float("nan")

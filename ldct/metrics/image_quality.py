@@ -3,7 +3,6 @@
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,41 +52,23 @@ def measure_predictions(
     prediction, ndct = open_prediction(prediction_path, test_folder)
     metric, inputs = None, [test_folder / "full.npy", test_folder / "volume.json", prediction_path]
     if lpips_network is not None:
-        from ldct.metrics.lpips import Lpips
+        from ldct.metrics.lpips import Lpips, lpips
 
         metric = Lpips(lpips_network, lpips_weights)
         inputs.append(lpips_weights)
     rows = []
     for row in track(range(len(ndct)), f"image quality {method} {volume['patient']}", len(ndct)):
-        image = finite_slice(prediction, row, volume, prediction_path)
-        rows.append(slice_measures(image, np.asarray(ndct[row]), protocol, metric))
+        image, truth = finite_slice(prediction, row, volume, prediction_path), np.asarray(ndct[row])
+        pair = protocol.to_unit(image), protocol.to_unit(truth)
+        distance = lpips(metric, *pair) if metric else np.nan
+        values = {"vif": vif(*pair), "gmsd": gmsd(*pair), "lpips": distance}
+        rows.append(values | tissue_fidelity(image, truth))
     settings = {"method": method, "seed": seed, "protocol": asdict(protocol)}
     settings[BLIND] = " ".join(blind_tissues(*network_input)) if network_input else ""
     place = {key: volume[key] for key in ("patient", "slice_index", "z_mm")}
     frame = pd.DataFrame(rows).assign(**place, **settings | {"protocol": protocol.name})
     settings |= {"lpips": lpips_network, "tissues_hu": TISSUES}
     write_table(frame[[*KEYS, *IMAGE_QUALITY, BLIND]], output_parquet, inputs, settings, started)
-
-
-def slice_measures(
-    prediction_hu: np.ndarray, ndct_hu: np.ndarray, protocol: Protocol, lpips_metric: Any = None
-) -> dict[str, float]:
-    """All measures of one slice: vif, gmsd, lpips (NaN without a metric) and those of tissues.
-
-    prediction_hu, ndct_hu : (rows, columns), HU. lpips_metric : a `ldct.metrics.lpips.Lpips`.
-    """
-    ours, theirs = protocol.to_unit(prediction_hu), protocol.to_unit(ndct_hu)
-    distance = float("nan")
-    if lpips_metric is not None:
-        from ldct.metrics.lpips import lpips
-
-        distance = lpips(lpips_metric, ours, theirs)
-    return {
-        "vif": vif(ours, theirs),
-        "gmsd": gmsd(ours, theirs),
-        "lpips": distance,
-        **tissue_fidelity(prediction_hu, ndct_hu),
-    }
 
 
 def without_blind_values(frame: pd.DataFrame) -> pd.DataFrame:

@@ -18,6 +18,11 @@ def psnr(prediction_hu: np.ndarray, ndct_hu: np.ndarray, protocol: Protocol) -> 
     prediction_hu, ndct_hu : (rows, columns), HU.
     Identical images (after the protocol's clipping) give +inf; no cap is put in its place, and a
     mean that contains it is +inf too. Raises InputError where shapes differ.
+
+    >>> from ldct import load_protocol
+    >>> abdomen = load_protocol("config/protocols/abdomen.yaml")
+    >>> round(psnr(np.full((8, 8), 40), np.zeros((8, 8)), abdomen), 6)
+    20.0
     """
     return _psnr(*_unit_pair(prediction_hu, ndct_hu, protocol), protocol)
 
@@ -29,6 +34,11 @@ def ssim(prediction_hu: np.ndarray, ndct_hu: np.ndarray, protocol: Protocol) -> 
     does not fit (scikit-image; Wang et al. 2004). NaN where the protocol takes the range of the
     prediction and the prediction is constant: SSIM then divides zero by zero. Raises InputError
     where shapes differ, or where the image is smaller than the SSIM window.
+
+    >>> from ldct import load_protocol
+    >>> abdomen = load_protocol("config/protocols/abdomen.yaml")
+    >>> round(ssim(np.full((8, 8), 40), np.zeros((8, 8)), abdomen), 4)
+    0.9756
     """
     return _ssim(*_unit_pair(prediction_hu, ndct_hu, protocol), protocol)
 
@@ -37,6 +47,11 @@ def rmse_hu(prediction_hu: np.ndarray, ndct_hu: np.ndarray, protocol: Protocol) 
     """Root mean squared error in HU of one slice, clipped to the window where the protocol clips.
 
     prediction_hu, ndct_hu : (rows, columns), HU. Raises InputError where shapes differ.
+
+    >>> from ldct import load_protocol
+    >>> abdomen = load_protocol("config/protocols/abdomen.yaml")
+    >>> round(rmse_hu(np.full((8, 8), 40), np.zeros((8, 8)), abdomen), 6)
+    40.0
     """
     return _rmse_hu(*_unit_pair(prediction_hu, ndct_hu, protocol), protocol)
 
@@ -47,6 +62,11 @@ def slice_scores(
     """All three metrics of one slice, scaled once: {"psnr": dB, "ssim": 1, "rmse_hu": HU}.
 
     prediction_hu, ndct_hu : (rows, columns), HU. Raises InputError as `psnr` and `ssim` do.
+
+    >>> from ldct import load_protocol
+    >>> abdomen = load_protocol("config/protocols/abdomen.yaml")
+    >>> slice_scores(np.zeros((8, 8)), np.zeros((8, 8)), abdomen)
+    {'psnr': inf, 'ssim': 1.0, 'rmse_hu': 0.0}
     """
     pair = _unit_pair(prediction_hu, ndct_hu, protocol)
     return {
@@ -54,29 +74,6 @@ def slice_scores(
         "ssim": _ssim(*pair, protocol),
         "rmse_hu": _rmse_hu(*pair, protocol),
     }
-
-
-def crop_scores(
-    prediction_hu: np.ndarray,
-    ndct_hu: np.ndarray,
-    protocol: Protocol,
-    roi: tuple[int, int, int, int],
-) -> dict[str, float]:
-    """All three metrics of a rectangular region of one slice, as if the region were the image.
-
-    prediction_hu, ndct_hu : (rows, columns), HU of the whole slice.
-    roi : first row, end row, first column, end column (ends exclusive), inside the slice.
-    Raises InputError where the region leaves the slice or is smaller than the SSIM window.
-    """
-    top, bottom, left, right = roi
-    rows, columns = np.shape(ndct_hu)
-    if not (0 <= top < bottom <= rows and 0 <= left < right <= columns):
-        raise InputError(
-            f"region rows {top}:{bottom}, columns {left}:{right}: "
-            f"expected a region inside the slice of {rows}x{columns} pixels"
-        )
-    region = np.s_[top:bottom, left:right]
-    return slice_scores(prediction_hu[region], ndct_hu[region], protocol)
 
 
 def _unit_pair(

@@ -41,6 +41,10 @@ def tissue_fidelity(prediction_hu: np.ndarray, ndct_hu: np.ndarray) -> dict[str,
     the tissue's pixels in blocks of 16 x 16 (those with 64 pixels of it or more); 1 where contrast
     is kept, below 1 where it is flattened. NaN where a tissue has fewer than 100 pixels in the
     slice, for the slope also below 8 blocks or where their NDCT spreads less than 5 HU.
+
+    >>> ndct = np.full((64, 64), 60)
+    >>> tissue_fidelity(ndct + 3, ndct)["soft_tissue_bias_hu"]
+    3.0
     """
     prediction = np.asarray(prediction_hu, dtype=np.float32)
     ndct = np.asarray(ndct_hu, dtype=np.float32)
@@ -69,7 +73,11 @@ def _tissue_pixels(ndct_hu: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def blind_tissues(window: Sequence[float], clip: bool) -> list[str]:
-    """Tissues that a network does not see whole, its input being clipped to `window` (HU)."""
+    """Tissues that a network does not see whole, its input being clipped to `window` (HU).
+
+    >>> blind_tissues((-160, 240), clip=True)
+    ['air', 'lung', 'bone']
+    """
     if not clip:
         return []
     lower, upper = window

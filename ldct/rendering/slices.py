@@ -8,6 +8,8 @@ import numpy as np
 from ldct.common.errors import InputError
 from ldct.common.inputs import open_array, open_prediction
 
+Roi = tuple[int, int, int, int]  # first row, end row, first column, end column (exclusive)
+
 
 def predictions_by_patient(
     predictions: list[Path], titles: list[tuple[str, str]]
@@ -28,14 +30,11 @@ def predictions_by_patient(
     return found
 
 
-def central_region(folder: Path) -> tuple[Path, int, tuple[int, int, int, int]]:
+def central_region(folder: Path) -> tuple[Path, int, Roi]:
     """The folder, its middle slice, and the middle quarter of it (top, bottom, left, right)."""
     slices, rows, columns = open_array(folder / "full.npy").shape
     top, left = (rows - rows // 4) // 2, (columns - columns // 4) // 2
     return folder, slices // 2, (top, top + rows // 4, left, left + columns // 4)
-
-
-Roi = tuple[int, int, int, int]  # first row, end row, first column, end column
 
 
 def load_slice(

@@ -10,12 +10,6 @@ from ldct.table1.statistics import MetricStatistics
 METRICS = ("psnr", "ssim")
 DECIMALS = 4  # as the paper prints; the best is judged on what is printed
 COUNTS = ["n_slices", "n_patients", "n_seeds"]
-SCORES = [
-    *(f"{metric}{end}" for metric in (*METRICS, "rmse_hu") for end in ("", "_std", "_std_seeds")),
-    *COUNTS,
-    "seeds",
-    "protocol",
-]
 
 
 def table_frame(
@@ -44,7 +38,7 @@ def table_frame(
     frame.loc[silent, "reason"] = "no scores in this run"
     frame["status"] = frame["reason"].isna().map({True: "scored", False: "not run"})
     scored = frame.index[frame["reason"].isna()]
-    frame = frame.join(summary.loc[scored, SCORES]).astype(dict.fromkeys(COUNTS, "Int64"))
+    frame = frame.join(summary.loc[scored]).astype(dict.fromkeys(COUNTS, "Int64"))
     for metric in METRICS:
         frame[f"published_{metric}"] = printed[metric].reindex(names)
         frame[f"{metric}_difference"] = frame[metric] - frame[f"published_{metric}"]
@@ -60,6 +54,9 @@ def best_and_near(values: Mapping[str, float], margin: float) -> dict[str, str]:
     """Name to "best" for the highest value and to "near" for those within `margin` of it.
 
     Values without a number (NaN) have no place; equal values share one.
+
+    >>> best_and_near({"a": 29.0, "b": 29.3, "c": 29.15}, 0.2)
+    {'b': 'best', 'c': 'near'}
     """
     known = pd.Series(values, dtype=float).dropna()
     near = known.index[known >= known.max() - margin]

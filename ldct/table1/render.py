@@ -90,10 +90,12 @@ def _table(frame: pd.DataFrame, compare: bool) -> tuple[PlainTable, list[tuple[s
 
 
 def _own_cell(row: Mapping[str, Any], metric: str, reasons: Mapping[str, str]) -> Cell:
-    """Mean; below it the interval over patients and the standard deviation over seeds."""
+    """Mean; below it the interval over patients, else the SD over slices; and that over seeds."""
     if row["reason"] in reasons:
         return Cell("not run", mark=reasons[row["reason"]])
     interval = bounds(row[f"{metric}_lower"], row[f"{metric}_upper"], INTERVAL_DECIMALS[metric])
+    if not interval and not pd.isna(row[f"{metric}_std"]):
+        interval = f"SD {number(row[f'{metric}_std'], SPREAD_DECIMALS[metric])}"
     spread = row[f"{metric}_std_seeds"]
     seeds = "" if pd.isna(spread) else f"± {number(spread, SPREAD_DECIMALS[metric])}"
     return _cell(row, metric, f"{interval} {seeds}".strip())
@@ -116,7 +118,7 @@ def _caption(
     dose = "simulated by this suite" if context["dataset"]["simulated"] else "of the data set"
     interval = f"brackets: {confidence:.0%} interval over patients"
     if frame["psnr_lower"].isna().all():
-        interval = "no interval"
+        interval = "no interval; SD: over slices"
     marks = (
         f"Bold: the best of the paper's rows; ~: within {margins['psnr']:g} dB or "
         f"{margins['ssim']:g} (SSIM) of it."

@@ -107,17 +107,18 @@ def _summary_row(rows: pd.DataFrame, protocol: Protocol) -> dict[str, Any]:
     by_seed = rows.groupby("seed")
     per_seed = pd.DataFrame([mean_over_slices(own, protocol) for _, own in by_seed])
     per_slice = rows.groupby(["patient", "slice_index"])[METRICS].mean()
+    found = {}
     with np.errstate(invalid="ignore"):  # infinite PSNR has no standard deviation: NaN
-        spread = {f"{metric}_std": per_slice[metric].std() for metric in METRICS}
-        spread |= {f"{metric}_std_seeds": per_seed[metric].std() for metric in METRICS}
-    return {
-        "protocol": protocol.name,
-        **per_seed.mean(skipna=False).to_dict(),
-        **spread,
+        for metric in METRICS:
+            found[metric] = per_seed[metric].mean(skipna=False)
+            found[f"{metric}_std"] = per_slice[metric].std()
+            found[f"{metric}_std_seeds"] = per_seed[metric].std()
+    return found | {
         "n_slices": len(per_slice),
         "n_patients": rows["patient"].nunique(),
         "n_seeds": len(by_seed),
         "seeds": " ".join(map(str, by_seed.groups)),
+        "protocol": protocol.name,
     }
 
 

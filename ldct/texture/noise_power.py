@@ -22,6 +22,10 @@ def noise_power(patches_hu: np.ndarray, pixel_mm: tuple[float, float]) -> np.nda
 
     patches_hu : [patch, row, column], HU. pixel_mm : row and column spacing.
     Returns [patch, row frequency, column frequency]; frequencies as `frequencies` gives them.
+
+    >>> noise = np.random.default_rng(0).normal(0, 10, (500, 16, 16))
+    >>> round(float(noise_power(noise, (0.5, 0.5)).mean()))  # 10² HU² · 0.5² mm²
+    25
     """
     patches = np.asarray(patches_hu, dtype=np.float64)
     rows, columns = patches.shape[1:]
@@ -33,7 +37,11 @@ def noise_power(patches_hu: np.ndarray, pixel_mm: tuple[float, float]) -> np.nda
 def frequencies(
     shape: tuple[int, int], pixel_mm: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column frequency of every bin of a spectrum, each [row, column], in 1/mm."""
+    """Row and column frequency of every bin of a spectrum, each [row, column], in 1/mm.
+
+    >>> frequencies((4, 4), (0.5, 0.5))[0][:, 0].tolist()
+    [-1.0, -0.5, 0.0, 0.5]
+    """
     axes = [
         np.fft.fftshift(np.fft.fftfreq(count, spacing))
         for count, spacing in zip(shape, pixel_mm, strict=True)
@@ -43,7 +51,12 @@ def frequencies(
 
 
 def detrend(patches_hu: np.ndarray) -> np.ndarray:
-    """Patches [patch, row, column] minus their least-squares polynomial of degree two."""
+    """Patches [patch, row, column] minus their least-squares polynomial of degree two.
+
+    >>> bowl = np.linspace(-1, 1, 16)[None, :, None] ** 2 + np.zeros((1, 16, 16))
+    >>> bool(np.abs(detrend(bowl)).max() < 1e-12)
+    True
+    """
     count, rows, columns = patches_hu.shape
     y, x = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
     terms = [
@@ -55,7 +68,11 @@ def detrend(patches_hu: np.ndarray) -> np.ndarray:
 
 
 def noise_variance(power: np.ndarray, pixel_mm: tuple[float, float]) -> float:
-    """Integral of a spectrum [row, column] in HU² mm² over all frequencies: variance in HU²."""
+    """Integral of a spectrum [row, column] in HU² mm² over all frequencies: variance in HU².
+
+    >>> noise_variance(np.full((16, 16), 25.0), (0.5, 0.5))
+    100.0
+    """
     rows, columns = power.shape
     return float(power.sum() / (rows * pixel_mm[0] * columns * pixel_mm[1]))
 
@@ -67,6 +84,10 @@ def radial_profile(
 
     power : [..., row, column]. Returns frequencies in 1/mm (from the first ring above zero to the
     lower of the two Nyquist frequencies) and the profile [..., ring] in the unit of `power`.
+
+    >>> frequency, profile = radial_profile(np.full((16, 16), 25.0), (0.5, 0.5))
+    >>> frequency.tolist(), round(float(profile.mean()), 6)
+    ([0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0], 25.0)
     """
     rows, columns = power.shape[-2:]
     width = 1 / min(rows * pixel_mm[0], columns * pixel_mm[1])
@@ -79,7 +100,11 @@ def radial_profile(
 
 
 def mean_frequency(frequency: np.ndarray, profile: np.ndarray) -> float:
-    """Average frequency of a radial profile, weighted by the profile (AAPM TG-233), in 1/mm."""
+    """Average frequency of a radial profile, weighted by the profile (AAPM TG-233), in 1/mm.
+
+    >>> mean_frequency(np.array([0.1, 0.2, 0.3]), np.array([1.0, 2.0, 1.0]))
+    0.2
+    """
     total = profile.sum()
     return float(frequency @ profile / total) if total > 0 else float("nan")
 
@@ -95,6 +120,9 @@ def lattice_ratio(power: np.ndarray, pixel_mm: tuple[float, float]) -> float:
 
     power : [row, column] as `noise_power` gives it, sides multiples of 16. A line of power along an
     axis (streaks, edges) raises the ratio too: compare with NDCT in the same places.
+
+    >>> lattice_ratio(np.full((16, 16), 25.0), (0.5, 0.5))
+    1.0
     """
     power = power + ROUNDING_VARIANCE_HU2 * pixel_mm[0] * pixel_mm[1]
     frequency, profile = radial_profile(power, pixel_mm)
@@ -113,6 +141,9 @@ def describe_spectrum(power: np.ndarray, pixel_mm: tuple[float, float]) -> dict[
     """The numbers of one spectrum [row, column]: noise_std_hu, mean_frequency and lattice_ratio.
 
     mean_frequency in 1/mm; NaN where there is no power.
+
+    >>> describe_spectrum(np.full((16, 16), 25.0), (0.5, 0.5))
+    {'noise_std_hu': 10.0, 'mean_frequency': 0.5625, 'lattice_ratio': 1.0}
     """
     return {
         "noise_std_hu": float(np.sqrt(noise_variance(power, pixel_mm))),
@@ -127,6 +158,10 @@ def shape_distance(frequency: np.ndarray, profile: np.ndarray, reference: np.nda
     The Wasserstein distance of the two profiles, each scaled to sum one: by how much power must be
     moved along the frequency axis, on average. Never less than the difference of the two mean
     frequencies; 0 for profiles that differ by a factor. NaN where a profile has no power.
+
+    >>> profile = np.array([1.0, 0.0, 0.0])
+    >>> shape_distance(np.array([0.1, 0.2, 0.3]), profile, profile[::-1])  # all of it moves by 0.2
+    0.2
     """
     totals = profile.sum(), reference.sum()
     if not min(totals) > 0:

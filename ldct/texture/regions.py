@@ -4,15 +4,13 @@ import numpy as np
 from scipy import ndimage
 
 from ldct.metrics.tissues import SOFT_TISSUE_HU
+from ldct.rendering.slices import Roi
 
 SMOOTHING_PX = 4.0
 STRIDE_PX = 4
 
-# First row, end row, first column, end column (ends exclusive).
-Region = tuple[int, int, int, int]
 
-
-def flattest_soft_tissue(ndct_hu: np.ndarray, side: int) -> tuple[int, Region] | None:
+def flattest_soft_tissue(ndct_hu: np.ndarray, side: int) -> tuple[int, Roi] | None:
     """The square of soft tissue with the least structure in a stack of NDCT slices.
 
     Of all squares that `soft_tissue_squares` finds with corners 4 px apart, the one with the
@@ -39,6 +37,9 @@ def soft_tissue_squares(ndct_hu: np.ndarray, side: int, stride: int) -> np.ndarr
     ndct_hu : [slice, row, column], HU. side : of the squares. stride : distance of their corners.
     Both in pixels. Returns [square, 4]: slice, first row, first column, and standard deviation of
     the smoothed pixels in HU; in the order of the slices.
+
+    >>> soft_tissue_squares(np.full((1, 32, 32), 60), side=16, stride=16)[:, :3].tolist()
+    [[0.0, 0.0, 0.0], [0.0, 0.0, 16.0], [0.0, 16.0, 0.0], [0.0, 16.0, 16.0]]
     """
     found = [
         _squares_of_slice(index, np.asarray(image, dtype=np.float64), side, stride)

@@ -141,13 +141,12 @@ def test_controls_have_cards_and_seeds_but_no_row_of_the_table():
     assert not set(CONTROLS) & set(run["cards"])
     assert all(run["method_seeds"][name] == [FIXED] for name in CONTROLS)
     assert all(run["folders"][name].endswith(f"methods/{name}") for name in CONTROLS)
-    assert resolve_run(DEFAULT | {"controls": []}, REPOSITORY)["control_cards"] == {}
 
 
 def test_a_control_is_no_method_and_a_method_no_control():
-    run = resolve_run(DEFAULT | {"methods": ["low_dose", "control_blur"]}, REPOSITORY)
+    names = {"methods": ["low_dose", "control_blur"], "controls": ["drl", "control_oracle"]}
+    run = resolve_run(DEFAULT | names, REPOSITORY)
     assert "name it under 'controls'" in run["broken"]["control_blur"]
-    run = resolve_run(DEFAULT | {"controls": ["drl", "control_oracle"]}, REPOSITORY)
     assert "name it under 'methods'" in run["broken"]["drl"]
     assert run["controls"] == ["control_oracle"]
     with pytest.raises(InputError, match="key 'controls': unknown method 'control_blurr'"):

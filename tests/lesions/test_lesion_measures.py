@@ -12,7 +12,7 @@ from ldct.common.files import write_json
 from ldct.data.lesions import write_lesions
 from ldct.lesions.bench import COLUMNS, write_lesion_bench
 from ldct.lesions.measures import FURTHER, MEASURES, lesion_view, measure_lesion
-from ldct.metrics.pixelwise import crop_scores
+from ldct.metrics.pixelwise import slice_scores
 from ldct.metrics.protocol import Protocol, SsimWindow
 
 SIZE = 160
@@ -126,7 +126,9 @@ def test_crop_scores_are_those_of_the_protocol():
     ndct = image_with_disc(noise_hu=8.0)
     image = ndct + np.random.default_rng(4).normal(0, 12, ndct.shape)
     view = lesion_view(ndct, lesion_at(80, 76, 20.0), info(), protocol())
-    expected = crop_scores(image, ndct, protocol(), view.roi)
+    top, bottom, left, right = view.roi
+    crop = np.s_[top:bottom, left:right]
+    expected = slice_scores(image[crop], ndct[crop], protocol())
     found = measured(image, ndct)
     assert found["crop_psnr"] == pytest.approx(expected["psnr"], rel=1e-9)
     assert found["crop_ssim"] == pytest.approx(expected["ssim"], rel=1e-9)

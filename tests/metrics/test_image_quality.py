@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_scores import ABDOMEN
 from repository_files import REPOSITORY
 
 from ldct.cli import main
@@ -13,11 +14,7 @@ from ldct.common.errors import InputError
 from ldct.metrics.columns import IMAGE_QUALITY
 from ldct.metrics.full_reference import gmsd, vif
 from ldct.metrics.image_quality import measure_predictions, without_blind_values
-from ldct.metrics.protocol import Protocol, SsimWindow
 from ldct.metrics.tissues import tissue_fidelity
-
-ABDOMEN = REPOSITORY / "config/protocols/abdomen.yaml"
-PROTOCOL = Protocol("abdomen", (-160, 240), True, 1.0, SsimWindow("uniform", 7), "mean_of_slices")
 
 
 @pytest.fixture
@@ -38,7 +35,7 @@ def files(tmp_path):
 def measure(folder, name="out.parquet", **options) -> pd.DataFrame:
     output = folder / name
     measure_predictions(
-        folder / "test", folder / "prediction.npy", PROTOCOL, output, "mine", 3, **options
+        folder / "test", folder / "prediction.npy", ABDOMEN, output, "mine", 3, **options
     )
     return pd.read_parquet(output)
 
@@ -89,7 +86,14 @@ def test_missing_torchmetrics_is_one_line_with_the_remedy(files, monkeypatch, ca
     folder, _, _ = files
     monkeypatch.setitem(sys.modules, "torchmetrics.functional.image", None)
     arguments = ["measure-image-quality", "--test-folder", folder / "test", "--method", "mine"]
-    arguments += ["--prediction", folder / "prediction.npy", "--protocol", ABDOMEN, "--seed", "0"]
+    arguments += [
+        "--prediction",
+        folder / "prediction.npy",
+        "--protocol",
+        REPOSITORY / "config/protocols/abdomen.yaml",
+        "--seed",
+        "0",
+    ]
     assert main([*map(str, arguments), "--output", str(folder / "out.parquet")]) == 1
     error = capsys.readouterr().err
     assert error.startswith("error: metric VIF")

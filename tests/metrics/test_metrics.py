@@ -1,28 +1,26 @@
 """PSNR, SSIM, RMSE against written-out formulas and against scikit-image on whole slices."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up_scores import ABDOMEN, WIDE
+from repository_files import REPOSITORY
 from scipy.ndimage import convolve, gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from ldct.common.errors import InputError
-from ldct.metrics.pixelwise import crop_scores, psnr, rmse_hu, slice_scores, ssim
-from ldct.metrics.protocol import Protocol, SsimWindow, load_protocol
+from ldct.metrics.pixelwise import psnr, rmse_hu, slice_scores, ssim
+from ldct.metrics.protocol import SsimWindow, load_protocol
 
-SHIPPED = Path(__file__).parents[2] / "config" / "protocols"
-ABDOMEN = Protocol(
-    "abdomen", (-160.0, 240.0), True, 1.0, SsimWindow("uniform", 7), "mean_of_slices"
-)
+SHIPPED = REPOSITORY / "config/protocols"
 GAUSSIAN = replace(ABDOMEN, name="gaussian", ssim=SsimWindow("gaussian", 1.5))
-WIDE = replace(ABDOMEN, name="wide", window=(-1024.0, 3071.0), clip=False)
+UNCLIPPED = replace(WIDE, name="unclipped", clip=False)
 TWO = replace(ABDOMEN, name="range_two", data_range=2.0, ssim=SsimWindow("uniform", 11))
-PROTOCOLS = [ABDOMEN, GAUSSIAN, WIDE, TWO]
+PROTOCOLS = [ABDOMEN, GAUSSIAN, UNCLIPPED, TWO]
 TOLERANCE = 1e-6
 
 
@@ -149,30 +147,9 @@ def test_identical_images_score_infinite_psnr_one_and_zero_without_a_warning(rec
     assert not recwarn.list
 
 
-def test_crop_scores_see_the_region_and_nothing_else():
-    rng = np.random.default_rng(2)
-    ndct = rng.normal(40, 60, (64, 64)).astype(np.int16)
-    prediction = (ndct + rng.normal(0, 20, ndct.shape)).astype(np.float32)
-    roi = (10, 30, 40, 64)
-    inside = slice_scores(prediction[10:30, 40:64], ndct[10:30, 40:64], ABDOMEN)
-    assert crop_scores(prediction, ndct, ABDOMEN, roi) == inside
-    prediction[:10] = 3000
-    assert crop_scores(prediction, ndct, ABDOMEN, roi) == inside
-
-
-@pytest.mark.parametrize(
-    ("roi", "part"),
-    [
-        ((0, 6, 0, 20), "6x20 pixels: smaller than the 7x7"),
-        ((20, 33, 0, 20), "inside the slice of 32x32"),
-        ((-1, 20, 0, 20), "inside the slice of 32x32"),
-        ((9, 9, 0, 20), "inside the slice of 32x32"),
-    ],
-)
-def test_a_region_that_does_not_fit_is_refused(roi, part):
-    image = np.zeros((32, 32), np.float32)
-    with pytest.raises(InputError, match=part):
-        crop_scores(image, image, ABDOMEN, roi)
+def test_an_image_smaller_than_the_ssim_window_is_refused():
+    with pytest.raises(InputError, match="6x20 pixels: smaller than the 7x7"):
+        slice_scores(np.zeros((6, 20)), np.zeros((6, 20)), ABDOMEN)
 
 
 @pytest.mark.parametrize("shape", [(32, 31), (1, 32, 32)])

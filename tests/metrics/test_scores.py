@@ -1,24 +1,18 @@
-"""Score files hold one right row per slice and protocol; summaries follow the stated rule."""
+"""Score files hold one right row per slice and protocol."""
 
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_scores import ABDOMEN, WIDE
 
 from ldct.common.errors import InputError
 from ldct.common.files import read_json, write_json
 from ldct.common.provenance import record_path
 from ldct.metrics.pixelwise import slice_scores
-from ldct.metrics.protocol import Protocol, SsimWindow
 from ldct.metrics.scores import score_predictions
-from ldct.table1.statistics import summarise
 
-ABDOMEN = Protocol(
-    "abdomen", (-160.0, 240.0), True, 1.0, SsimWindow("uniform", 7), "mean_of_slices"
-)
-WIDE = replace(ABDOMEN, name="wide", window=(-1024.0, 3071.0))
-POOLED = replace(ABDOMEN, averaging="pooled")
 SLICE_INDEX = [3, 7, 11]
 Z_MM = [-12.5, -8.5, -4.5]
 
@@ -105,7 +99,7 @@ def test_a_test_set_that_is_not_as_described_is_refused(case, tmp_path, volume, 
         score(case, tmp_path / "scores.parquet")
 
 
-def test_an_undefined_score_is_nan_with_its_reason_and_so_is_its_mean(case, tmp_path):
+def test_an_undefined_score_is_nan_with_its_reason(case, tmp_path):
     prediction = case[3].copy()
     prediction[0] = 40
     np.save(case[1], prediction)
@@ -122,81 +116,3 @@ def test_an_undefined_score_is_nan_with_its_reason_and_so_is_its_mean(case, tmp_
     [reason] = record["settings"]["undefined"]
     assert f"slice_index {undefined['slice_index'].item()}" in reason
     assert "constant" in reason
-    assert np.isnan(summarise(scores, own_range)["ssim"].item())
-    assert np.isfinite(summarise(scores, ABDOMEN)["ssim"].item())
-
-
-def rows(method, seed, psnr, patient="L109", protocol="abdomen"):
-    """Score rows of slices 0.. with given PSNR, and the RMSE that belongs to it."""
-    psnr = np.asarray(psnr, float)
-    return pd.DataFrame(
-        {
-            "method": method,
-            "seed": seed,
-            "patient": patient,
-            "slice_index": np.arange(len(psnr)),
-            "z_mm": np.arange(len(psnr), dtype=float),
-            "protocol": protocol,
-            "psnr": psnr,
-            "ssim": psnr / 100,
-            "rmse_hu": 400 * 10 ** (-psnr / 20),
-        }
-    )
-
-
-def test_summary_is_the_mean_over_slices_and_then_over_seeds():
-    scores = pd.concat(
-        [
-            rows("drl", 0, [28, 30]),
-            rows("drl", 1, [29, 33]),
-            rows("low_dose", 0, [25, 26]),
-            rows("drl", 0, [50, 60], protocol="wide"),
-        ]
-    )
-    summary = summarise(scores, ABDOMEN)
-    assert list(summary.index) == ["drl", "low_dose"]
-    drl = summary.loc["drl"]
-    assert drl["psnr"] == pytest.approx((29 + 31) / 2)
-    assert drl["psnr_std"] == pytest.approx(np.std([28.5, 31.5], ddof=1))
-    assert drl["psnr_std_seeds"] == pytest.approx(np.std([29, 31], ddof=1))
-    assert drl["ssim"] == pytest.approx(0.30)
-    assert (drl["n_slices"], drl["n_patients"], drl["n_seeds"], drl["seeds"]) == (2, 1, 2, "0 1")
-    assert np.isnan(summary.loc["low_dose", "psnr_std_seeds"])
-    assert summary.loc["low_dose", "protocol"] == "abdomen"
-    two_patients = pd.concat([rows("drl", 0, [30, 30, 30]), rows("drl", 0, [26], patient="L506")])
-    assert summarise(two_patients, ABDOMEN).loc["drl", "psnr"] == pytest.approx(29)
-
-
-def test_pooled_psnr_is_that_of_the_mean_squared_error():
-    scores = pd.concat([rows("drl", 0, [20, 40]), rows("drl", 1, [30, 30])])
-    summary = summarise(scores, POOLED)
-    first = -10 * np.log10((10**-2 + 10**-4) / 2)
-    assert summary.loc["drl", "psnr"] == pytest.approx((first + 30) / 2)
-    assert summary.loc["drl", "ssim"] == pytest.approx(0.30)
-    first_rmse = 400 * np.sqrt((10**-2 + 10**-4) / 2)
-    second_rmse = 400 * 10**-1.5
-    assert summary.loc["drl", "rmse_hu"] == pytest.approx((first_rmse + second_rmse) / 2)
-
-
-def test_an_identical_slice_makes_the_mean_infinite_and_the_pooled_value_finite(recwarn):
-    scores = rows("drl", 0, [30, np.inf])
-    mean, pooled = summarise(scores, ABDOMEN), summarise(scores, POOLED)
-    assert mean.loc["drl", "psnr"] == np.inf
-    assert np.isnan(mean.loc["drl", "psnr_std"])
-    assert pooled.loc["drl", "psnr"] == pytest.approx(30 + 10 * np.log10(2))
-    assert summarise(rows("drl", 0, [np.inf, np.inf]), POOLED).loc["drl", "psnr"] == np.inf
-    assert not recwarn.list
-
-
-@pytest.mark.parametrize(
-    ("further", "protocol", "message"),
-    [
-        (("drl", 3, [28]), ABDOMEN, "method drl seed 3: found 1 slices, expected the same 2"),
-        (("low_dose", 0, [28]), ABDOMEN, "method low_dose seed 0: a slice is scored twice"),
-        (("drl", 3, [28]), WIDE, "wide not found; scored protocols: abdomen"),
-    ],
-)
-def test_means_that_compare_nothing_are_refused(further, protocol, message):
-    scores = pd.concat([rows("low_dose", 0, [25, 26]), rows(*further)])
-    with pytest.raises(InputError, match=message):
-        summarise(scores, protocol)

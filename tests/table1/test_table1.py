@@ -2,19 +2,19 @@
 
 import re
 from html import unescape
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_scores import ABDOMEN, score_rows
+from repository_files import REPOSITORY
 
 from ldct.common.errors import InputError
 from ldct.common.files import read_yaml
-from ldct.metrics.protocol import Protocol, SsimWindow
 from ldct.table1.render import METRICS, render_table1
 from ldct.table1.statistics import metric_statistics, summarise
 
-PUBLISHED = read_yaml(Path(__file__).parents[2] / "config" / "published.yaml")
+PUBLISHED = read_yaml(REPOSITORY / "config/published.yaml")
 MARGINS = {"psnr": 0.2, "ssim": 0.005}
 CONTEXT = {
     "run": "demo-quick",
@@ -39,28 +39,16 @@ METHODS = [
     {"id": "fc_aide", "title": "FC-AIDE", "missing": "training failed: NaN"},
 ]
 TWO = [METHODS[0], METHODS[2]]
-ABDOMEN = Protocol(
-    "abdomen", (-160.0, 240.0), True, 1.0, SsimWindow("uniform", 7), "mean_of_slices"
-)
 
 
-def scores(seeds=(0, 1), patients=3, **psnr_and_ssim):
+def scores(seeds=2, patients=3, **psnr_and_ssim):
     """Rows of 4 slices of each patient with given means."""
-    patient, index = (axis.ravel() for axis in np.indices((patients, 4)))
-    anatomy = np.linspace(-2, 2, 4 * patients)
-    frames = [
-        pd.DataFrame(
-            {
-                "method": method, "seed": seed, "patient": patient.astype(str),
-                "slice_index": index, "z_mm": 1.0 * index, "protocol": "abdomen",
-                "psnr": psnr + anatomy * (1 + number / 50),
-                "ssim": ssim + anatomy * (1 + number / 50) / 100, "rmse_hu": 20.0,
-            }
-        )
+    anatomy = np.linspace(-2, 2, 4 * patients).reshape(patients, 4) + np.zeros((seeds, 1, 1))
+    return pd.concat(
+        score_rows(psnr + own, method, ssim=ssim + own / 100)
         for number, (method, (psnr, ssim)) in enumerate(psnr_and_ssim.items())
-        for seed in seeds
-    ]  # fmt: skip
-    return pd.concat(frames)
+        for own in [anatomy * (1 + number / 50)]
+    )
 
 
 SCORES = scores(
@@ -77,6 +65,12 @@ def render(folder, scores=SCORES, methods=METHODS, **context):
     context = {**CONTEXT, **context}
     csv, *texts = render_table1(summary, statistics, methods, PUBLISHED, MARGINS, context, folder)
     return pd.read_csv(csv, index_col="method"), *(path.read_text("utf-8") for path in texts)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """Table I of SCORES: the CSV as a frame, and the texts."""
+    return render(tmp_path_factory.mktemp("table1"))
 
 
 def line_of(text, start):
@@ -97,8 +91,8 @@ def test_published_values_are_those_of_the_paper():
     assert PUBLISHED["counts"] == {"training_tiles": 281660, "test_slices": 844}
 
 
-def test_paper_rows_stand_first_in_the_papers_order_and_ours_follow(tmp_path):
-    table, markdown, latex, html = render(tmp_path)
+def test_paper_rows_stand_first_in_the_papers_order_and_ours_follow(page):
+    table, markdown, latex, html = page
     order = ["low_dose", "bm3d", "fc_aide", "drlp", "ccnn_pl", "proposed", "drl"]
     assert list(table.index) == order
     titles = ["Low Dose", "BM3D", "FC-AIDE", "DRLP", "CCNN-PL", "Proposed"]
@@ -108,9 +102,8 @@ def test_paper_rows_stand_first_in_the_papers_order_and_ours_follow(tmp_path):
         assert starts[-1] < unescape(text).index("Not in the paper's table") < text.rindex("DRL")
 
 
-def test_csv_holds_full_precision_differences_and_what_it_belongs_to(tmp_path):
-    table = render(tmp_path)[0]
-    row = table.loc["low_dose"]
+def test_csv_holds_full_precision_differences_and_what_it_belongs_to(page):
+    row = page[0].loc["low_dose"]
     assert row["psnr"] == pytest.approx(25.5512) and row["psnr_std"] > 1
     assert row["psnr_lower"] < 25.5512 < row["psnr_upper"]
     assert row["psnr_difference"] == pytest.approx(25.5512 - 25.4247)
@@ -121,8 +114,8 @@ def test_csv_holds_full_precision_differences_and_what_it_belongs_to(tmp_path):
     assert (row["kept_tiles"], row["published_tiles"]) == (6123, 281660)
 
 
-def test_the_best_of_the_papers_rows_is_bold_and_rows_near_it_are_marked(tmp_path):
-    table, markdown, latex, html = render(tmp_path)
+def test_the_best_of_the_papers_rows_is_bold_and_rows_near_it_are_marked(page):
+    table, markdown, latex, html = page
     assert table["psnr_mark"].dropna().to_dict() == {"bm3d": "near", "proposed": "best"}
     assert table["ssim_mark"].dropna().to_dict() == {"bm3d": "best"}
     assert table["published_psnr_mark"].dropna().to_dict() == {"ccnn_pl": "best"}
@@ -138,23 +131,24 @@ def test_the_best_of_the_papers_rows_is_bold_and_rows_near_it_are_marked(tmp_pat
 
 
 def test_one_patient_has_no_interval_and_one_seed_no_spread(tmp_path):
-    one = scores(seeds=[0], patients=1, low_dose=(25.0, 0.8), proposed=(29.0, 0.9))
-    table, markdown, *_ = render(tmp_path, one, TWO, seeds=[0])
+    one = scores(seeds=1, patients=1, low_dose=(25.0, 0.8), proposed=(np.inf, 1.0))
+    table, markdown, latex, _ = render(tmp_path, one, TWO, seeds=[0])
     assert table[["psnr_lower", "ssim_upper"]].isna().all(axis=None)
-    assert line_of(markdown, "| Proposed").split(" | ")[1:3] == ["**29.0000**", "**0.9000**"]
-    assert "4 slices of 1 patient (no interval)" in markdown
-    alone = render(tmp_path, scores(low_dose=(25.0, 0.8)), METHODS[:1])[0]
-    assert alone["psnr_mark"].isna().all()  # one row is no best
+    assert line_of(markdown, "| Proposed").split(" | ")[1] == "**∞**"
+    assert re.search(r"25\.0000 SD \d\.\d\d", line_of(markdown, "| Low Dose"))
+    assert r"$\infty$" in line_of(latex, "Proposed")
+    assert "4 slices of 1 patient (no interval; SD: over slices)" in markdown
     assert "±" not in markdown and "nothing is said of other trainings" in markdown
 
 
 def test_spread_over_seeds_is_shown_where_there_are_several(tmp_path):
-    shifted = scores(low_dose=(25.0, 0.8), proposed=(29.0, 0.9))
-    shifted.loc[(shifted["method"] == "proposed") & (shifted["seed"] == 1), "psnr"] += 1
-    _, markdown, *_ = render(tmp_path, shifted, TWO)
-    assert "29.5000" in line_of(markdown, "| Proposed")
-    assert " ± 0.71 |" in line_of(markdown, "| Proposed")
+    alone = scores(low_dose=(25.0, 0.8))
+    alone.loc[alone["seed"] == 1, "psnr"] += 1
+    table, markdown, *_ = render(tmp_path, alone, METHODS[:1])
+    assert line_of(markdown, "| Low Dose").split(" | ")[1].startswith("25.5000 ")
+    assert " ± 0.71 |" in line_of(markdown, "| Low Dose")
     assert "± their standard deviation" in markdown
+    assert table["psnr_mark"].isna().all()  # one row is no best
 
 
 def test_a_table_under_another_protocol_compares_with_no_published_value(tmp_path):
@@ -200,9 +194,8 @@ def test_text_from_outside_is_escaped_and_html_needs_nothing_from_outside(tmp_pa
     assert not re.search(r"(src|href)=|@import|url\(", html)
 
 
-def test_the_page_says_what_the_numbers_belong_to(tmp_path):
-    _, *texts = render(tmp_path)
-    for text in map(unescape, texts):
+def test_the_page_says_what_the_numbers_belong_to(page, tmp_path):
+    for text in map(unescape, page[1:]):
         for part in (
             "simulated quarter dose on LIDC-IDRI-0001; quarter dose simulated by this suite",
             "12 slices of 3 patients (brackets: 95",
@@ -215,16 +208,10 @@ def test_the_page_says_what_the_numbers_belong_to(tmp_path):
             "CC BY 3.0",
         ):
             assert part in text
-    _, *texts = render(tmp_path, dataset={"title": "AAPM", "simulated": False})
+    _, *texts = render(tmp_path, dataset={"title": "AAPM", "simulated": False}, test="all")
     for text in map(unescape, texts):
         assert "quarter dose of the data set" in text and "no replication" not in text
-
-
-def test_infinite_psnr_is_printed_as_such(tmp_path):
-    perfect = scores(low_dose=(25.0, 0.8), proposed=(np.inf, 1.0))
-    _, markdown, latex, _ = render(tmp_path, perfect, TWO)
-    assert "| **∞** |" in line_of(markdown, "| Proposed")
-    assert r"$\infty$" in line_of(latex, "Proposed")
+        assert "Test slices: all slices" in text
 
 
 def test_a_run_without_scores_has_no_table(tmp_path):

@@ -1,6 +1,8 @@
 """The house: rooms in order, imports that point down, small folders and files."""
 
 import ast
+import importlib
+import importlib.util
 import re
 from pathlib import Path
 
@@ -41,6 +43,17 @@ def test_imports_point_down(file):
     if own in ROOMS:
         above = set(ROOMS[ROOMS.index(own) + 1 :])
         assert imported_rooms(file) & above == set()
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_what_is_imported_from_the_package_is_there(file):
+    """Verbs import when they run: a name that has moved would fail only then."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ldct."):
+            module = importlib.import_module(node.module)
+            for name in (alias.name for alias in node.names):
+                inside = hasattr(module, name)
+                assert inside or importlib.util.find_spec(f"{node.module}.{name}"), name
 
 
 def test_folders_and_files_are_small():

@@ -11,7 +11,7 @@ from workflow_runs import job_environment
 from ldct.common.files import read_json, read_yaml
 from ldct.explain.number import explain_number
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
+pytestmark = pytest.mark.end_to_end
 
 
 def ldct(folder, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ from workflow_runs import METHODS
 
 from ldct.metrics.columns import IMAGE_QUALITY
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
+pytestmark = pytest.mark.end_to_end
 CONTROLS = ["control_oracle", "control_blur", "control_blur_noise"]
 CONTROLS += ["control_shift_20", "control_shuffled"]
 LEARNED = ["drl", "lsgan", "drl_drl", "proposed"]

@@ -7,7 +7,7 @@ import pytest
 from test_workflow_end_to_end import LEARNED, MODELS, PATIENT
 from workflow_runs import METHODS, edit_yaml, pending, write_yaml
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
+pytestmark = pytest.mark.end_to_end
 
 
 def read(path):

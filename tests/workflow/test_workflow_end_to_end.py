@@ -11,7 +11,7 @@ import yaml
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from workflow_runs import CONFIG, IDENTIFYING, METHODS, snakemake
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
+pytestmark = pytest.mark.end_to_end
 PATIENT = "L903"
 LEARNED = ["drl", "lsgan", "drl_drl", "proposed"]
 MODELS = ["drl", "lsgan", "drl_drl_level2", "proposed_level2"]

@@ -11,7 +11,7 @@ from ldct.explain.number import explain_number
 from ldct.runs.formulas import formula_of
 from ldct.runs.tables import values_of
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
+pytestmark = pytest.mark.end_to_end
 RESULTS = "results/tiny"
 
 

@@ -12,7 +12,7 @@ from ldct.detectability.detection import COLUMNS as DISC_COLUMNS
 from ldct.detectability.observers import FEWEST_PLACES
 from ldct.lesions.bench import COLUMNS as LESION_COLUMNS
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
+pytestmark = pytest.mark.end_to_end
 PATIENT = "L903"
 
 

@@ -9,7 +9,7 @@ from workflow_runs import edit_yaml, snakemake
 
 from ldct.metrics.protocol import load_protocol
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
+pytestmark = pytest.mark.end_to_end
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from workflow_runs import METHODS, pending
 
 from ldct.statistics.uncertainty import mean_interval
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
+pytestmark = pytest.mark.end_to_end
 METRICS = ("psnr", "ssim", "rmse_hu")
 
 

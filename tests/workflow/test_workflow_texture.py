@@ -9,7 +9,7 @@ import pytest
 from ldct.texture.files import COLUMNS
 from ldct.texture.measure import MEASURES
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
+pytestmark = pytest.mark.end_to_end
 
 
 def test_every_measured_method_has_a_row_per_slice_and_its_spectra(finished_run):

@@ -5,7 +5,7 @@ from PIL import Image
 
 from ldct.common.files import read_json
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
+pytestmark = pytest.mark.end_to_end
 MODELS = ("drl", "lsgan", "drl_drl_level2", "proposed_level2")
 
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from workflow_runs import edit_yaml, pending, plans, write_yaml
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("finished_run")]
+pytestmark = pytest.mark.end_to_end
 LEARNED = ["drl", "lsgan", "drl_drl", "proposed"]
 MODELS = ["drl", "lsgan", "drl_drl_level2", "proposed_level2"]
 UNSEEDED = ["low_dose", "bm3d", "bm3d_psd"]

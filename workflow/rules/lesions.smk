@@ -1,4 +1,4 @@
-"""Annotated lesions: measures, table, figure, and a panel for each."""
+"""Annotated lesions: measures, table, and a panel for each."""
 
 # The identity method is the LDCT image, which stands beside the methods anyway.
 SHOWN = [name for name in METHODS if SETTINGS["cards"][name]["kind"] != "identity"]
@@ -52,14 +52,13 @@ rule measure_lesions:
 
 
 rule draw_lesion_bench:
-    """Lesion bench as table and figure."""
+    """Lesion bench as table."""
     input:
         measured=LESION_FILES,
         protocol=SETTINGS["protocol_file"],
         code=code_behind("draw-lesion-bench"),
     output:
         **table("lesions", "Lesions", "lesion_bench"),
-        **figure("lesion_bench", "Lesions"),
     log:
         f"{LOGS}/draw_lesion_bench.log",
     benchmark:
@@ -73,14 +72,13 @@ rule draw_lesion_bench:
         note=BENCH_NOTE,
         credit=CREDIT,
         tables=subpath(output.csv, strip_suffix=".csv"),
-        figure=subpath(output.png, strip_suffix=".png"),
     message:
         "Drawing the lesion bench"
     shell:
         "python -m ldct --log {log} draw-lesion-bench --measured {input.measured}"
         " --titles {params.titles:q} --protocol {input.protocol} --scaling {params.scaling:q}"
         " --statistics {params.statistics:q} --note {params.note:q} --credit {params.credit:q}"
-        " --tables {params.tables} --figure {params.figure}"
+        " --tables {params.tables}"
 
 
 rule draw_lesion_panels:
