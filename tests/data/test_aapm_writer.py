@@ -79,7 +79,8 @@ def test_written_patient_is_read_back_by_the_reader_of_real_data(tmp_path, hu):
     doses = {"full": hu, "quarter": hu[:, ::-1]}
     for dose, image in doses.items():
         write(tmp_path / "dicom/L506", image, dose)
-    description = {"series": {"thickness_mm": 1.0, "kernel": "B30"}, "patients": {"L506": {}}}
+    series = {"thickness_mm": 1.0, "kernel": "B30"}
+    description = {"title": "", "series": series, "patients": {"L506": {}}}
     index_dataset(tmp_path / "dicom", description, tmp_path / "i.parquet", tmp_path / "i.md")
     index = read_index(tmp_path / "i.parquet")
     write_volume(index, tmp_path / "dicom", "L506", "aapm", tmp_path / "volume")

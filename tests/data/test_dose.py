@@ -189,7 +189,5 @@ def test_bad_input_is_named():
         DoseSettings(dose_fraction=1.0)
     with pytest.raises(InputError, match="noise_ratio"):
         DoseSettings(noise_ratio=1.0)
-    with pytest.raises(InputError, match="view_step"):
-        DoseSettings(view_step=7)
     with pytest.raises(InputError, match="no soft tissue"):
         calibrate_photons(np.full((2, SIZE, SIZE), -1000), PIXEL_MM, SETTINGS)
