@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lookalike import LAYOUTS, edit_file, write_lookalike_tree
+from lookalike import edit_file, write_lookalike_tree
 
 from ldct.data.dicom import naming
 from ldct.data.dicom.pairing import missing_positions, pair_slices, select_series
@@ -26,22 +26,6 @@ def paths_by_series(survey):
     for header in survey.headers:
         found.setdefault((header.patient, header.dose), set()).add(header.path)
     return found
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("below", ["", "some/where/deep"])
-def test_every_layout_gives_patient_and_dose_of_every_file(tmp_path, layout, below):
-    tree = write_lookalike_tree(tmp_path / "top" / below, layout, ["L067", "L506"], 3, 32)
-    survey = survey_folder(tmp_path / "top")
-    expected = {
-        (patient, dose): {path.relative_to(tmp_path / "top").as_posix() for path in paths}
-        for patient, doses in tree.files.items()
-        for dose, paths in doses.items()
-    }
-    assert paths_by_series(survey) == expected
-    for header in survey.headers:
-        assert header.conflicts == ()
-        assert header.kernel == ("D45f" if layout == "C" else "B30f")
 
 
 @pytest.mark.parametrize("separator", ["/", "\\"])
@@ -178,18 +162,6 @@ def test_slices_are_paired_by_z_whatever_their_names_and_numbers(tree):
         assert (full.dose, quarter.dose) == ("full", "quarter")
         assert full.z_mm == quarter.z_mm
         assert full.path != quarter.path
-
-
-def test_slices_without_partner_are_left_out_and_listed(tree):
-    tree.files["L067"]["full"][0].unlink()
-    tree.files["L067"]["quarter"][3].unlink()
-    found = pair(tree)
-    assert [full.z_mm for full, _ in found.pairs] == [tree.z_mm[index] for index in (1, 2, 4, 5)]
-    assert {(header.dose, header.z_mm) for header in found.unpaired} == {
-        ("quarter", tree.z_mm[0]),
-        ("full", tree.z_mm[3]),
-    }
-    assert found.missing_z_mm == ()
 
 
 @pytest.mark.parametrize(

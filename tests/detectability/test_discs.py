@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ldct.common.errors import InputError
 from ldct.common.files import read_json, write_json
 from ldct.data.dose.fan_beam import FanBeamGeometry
 from ldct.data.dose.projector import filtered_backproject, forward_project
@@ -16,6 +15,8 @@ from ldct.detectability.discs import Site, choose_sites, crop_window, disc_chord
 
 SIZE, PIXEL_MM, SLICES = 192, 1.5, 5
 SETTINGS = {"contrast_hu": -20, "diameters_mm": [6, 9], "locations": 6, "crop": 32}
+NO_LESIONS = pd.DataFrame(columns=list(LESION_COLUMNS))
+LUNG = np.full((SLICES, SIZE, SIZE), -850, np.int16)
 
 
 def info(**changes):
@@ -64,12 +65,15 @@ def disc_set(tmp_path_factory):
     """Folder of a disc set in the phantom."""
     place = tmp_path_factory.mktemp("discs")
     volume = write_volume(place / "P1", phantom())
-    write_disc_set([volume], no_lesions(), SETTINGS, 0.25, place / "discs")
+    write_disc_set([volume], NO_LESIONS, SETTINGS, 0.25, place / "discs")
     return place / "discs"
 
 
-def no_lesions():
-    return pd.DataFrame(columns=list(LESION_COLUMNS))
+def discs_of(volumes, place):
+    """discs.json of a disc set in one of the volumes, with a single small disc."""
+    settings = SETTINGS | {"diameters_mm": [6], "locations": 1}
+    write_disc_set(volumes, NO_LESIONS, settings, 0.25, place / "discs")
+    return read_json(place / "discs/discs.json")
 
 
 def test_chords_are_those_of_the_projected_disc():
@@ -87,8 +91,7 @@ def test_chords_are_those_of_the_projected_disc():
 
 
 def test_reconstructed_disc_has_its_place_height_and_area():
-    geometry = FanBeamGeometry()
-    x, y = 30.0, -24.0
+    geometry, (x, y) = FanBeamGeometry(), (30.0, -24.0)
     image = filtered_backproject(disc_chords([(x, y)], 12.0, geometry), 1.0, (201, 201), geometry)
     rows, columns = np.ogrid[:201, :201]
     distance = np.hypot(rows - 100 - y, columns - 100 - x)
@@ -119,8 +122,7 @@ def test_lesion_slices_and_small_images_have_no_sites():
     found = choose_sites(phantom(), info(), 6, 32, 9.0, left_out=[0, 2, 4])
     assert {site.slice_index for site in found} <= {1, 3}
     assert choose_sites(phantom(), info(), 6, 256, 9.0) == []
-    lung = np.full((SLICES, SIZE, SIZE), -850, np.int16)
-    assert choose_sites(lung, info(), 6, 32, 9.0) == []
+    assert choose_sites(LUNG, info(), 6, 32, 9.0) == []
 
 
 def test_disc_adds_to_both_doses_and_noise_is_shared():
@@ -154,7 +156,7 @@ def test_disc_set_is_a_test_folder_that_names_every_crop(disc_set):
         assert sorted(own, key=str) == [6, 9, None]
 
 
-def test_crops_without_disc_are_the_scan_itself(disc_set, tmp_path):
+def test_crops_without_disc_are_the_scan_itself(disc_set):
     discs = read_json(disc_set / "discs.json")
     volume = load_volume(disc_set)
     scan = phantom()
@@ -177,7 +179,7 @@ def test_simulated_noise_is_as_large_as_the_patients_own(disc_set):
 @pytest.mark.parametrize(
     ("full", "changes", "problem"),
     [
-        (np.full((SLICES, SIZE, SIZE), -850, np.int16), {}, "no flat soft tissue"),
+        (LUNG, {}, "no flat soft tissue"),
         (phantom()[:, :24, :24], {}, "no flat soft tissue"),
         (phantom(), {"pixel_mm": [1.5, 1.6]}, "expected square ones"),
         (phantom(), {"pixel_mm": [4.0, 4.0]}, "field of view"),
@@ -186,8 +188,7 @@ def test_simulated_noise_is_as_large_as_the_patients_own(disc_set):
 )
 def test_where_no_disc_fits_one_crop_and_the_reason_are_left(full, changes, problem, tmp_path):
     folder = write_volume(tmp_path / "P1", full, **changes)
-    write_disc_set([folder], no_lesions(), SETTINGS, 0.25, tmp_path / "discs")
-    discs = read_json(tmp_path / "discs/discs.json")
+    discs = discs_of([folder], tmp_path)
     assert problem in discs["problem"]
     assert discs["crops"] == discs["diameters_mm"] == []
     assert load_volume(tmp_path / "discs").full.shape[0] == 1
@@ -195,24 +196,15 @@ def test_where_no_disc_fits_one_crop_and_the_reason_are_left(full, changes, prob
 
 def test_equal_doses_are_a_reason(tmp_path):
     folder = write_volume(tmp_path / "P1", phantom(), quarter=phantom())
-    write_disc_set([folder], no_lesions(), SETTINGS, 0.25, tmp_path / "discs")
-    assert "times the noise" in read_json(tmp_path / "discs/discs.json")["problem"]
+    assert "times the noise" in discs_of([folder], tmp_path)["problem"]
 
 
 def test_patient_with_most_places_is_taken(tmp_path):
-    lung = np.full((SLICES, SIZE, SIZE), -850, np.int16)
     folders = [
-        write_volume(tmp_path / "P0", lung, patient="P0"),
+        write_volume(tmp_path / "P0", LUNG, patient="P0"),
         write_volume(tmp_path / "P1", phantom()),
     ]
-    write_disc_set(folders, no_lesions(), SETTINGS, 0.25, tmp_path / "discs")
-    assert read_json(tmp_path / "discs/discs.json")["patient"] == "P1"
-
-
-def test_slices_that_are_not_square_are_refused():
-    oblong, sites = phantom()[:, :, :150], [Site(0, 96, 50, 60, 1)]
-    with pytest.raises(InputError, match="square"):
-        simulate_crops(oblong, 1.5, sites, (-20, []), 32, 2e5, DoseSettings())
+    assert discs_of(folders, tmp_path)["patient"] == "P1"
 
 
 def test_the_slice_half_a_stack_away_shows_no_disc_of_the_same_kind(disc_set):

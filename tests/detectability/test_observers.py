@@ -52,7 +52,7 @@ def test_estimate_of_few_places_is_unbiased(shared):
     mix = rng.normal(size=(5, 5)) + 2 * np.eye(5)
     truth = mean @ mean
     found = []
-    for _ in range(2000):
+    for _ in range(1000):
         absent = rng.normal(size=(25, 5))
         noise = absent if shared else rng.normal(size=(25, 5))
         found.append(observers.hotelling(absent @ mix, (noise + mean) @ mix))
