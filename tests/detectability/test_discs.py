@@ -127,7 +127,8 @@ def test_lesion_slices_and_small_images_have_no_sites():
 
 def test_disc_adds_to_both_doses_and_noise_is_shared():
     sites = [Site(0, 96, 50, 60.0, 1.0), Site(2, 130, 70, 60.0, 1.0)]
-    arguments = phantom(noise_hu=0), PIXEL_MM, sites, (-40, [6, 9]), 32, 2e5, DoseSettings()
+    dose = DoseSettings(geometry=FanBeamGeometry(views=576), view_step=2)
+    arguments = phantom(noise_hu=0), PIXEL_MM, sites, (-40, [6, 9]), 32, 2e5, dose
     full, quarter = (part.astype(float) for part in simulate_crops(*arguments))
     assert full.shape == quarter.shape == (2, 3, 32, 32)
     shown = full[:, 1:] - full[:, :1]

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from ldct.common.errors import InputError
 from ldct.common.files import write_json
-from ldct.data.lesions import write_lesions
+from ldct.data.lesions import LESION_COLUMNS, write_lesions
 from ldct.lesions.bench import COLUMNS, write_lesion_bench
 from ldct.lesions.measures import FURTHER, MEASURES, lesion_view, measure_lesion
 from ldct.metrics.pixelwise import slice_scores
@@ -92,7 +92,7 @@ def test_retention_is_the_share_of_contrast_that_is_left(factor):
 
 
 @pytest.mark.parametrize("pixel_mm", [(0.8, 0.8), (0.6, 0.9)], ids=["square", "oblong"])
-@pytest.mark.parametrize("extra_mm", [0.0, 0.8, 1.6])
+@pytest.mark.parametrize("extra_mm", [0.0, 1.6])
 def test_edge_width_is_that_of_the_blur(extra_mm, pixel_mm):
     ndct = image_with_disc(diameter_mm=24.0, pixel_mm=pixel_mm, noise_hu=1.0)
     image = gaussian_filter(ndct, extra_mm / np.asarray(pixel_mm)) if extra_mm else ndct
@@ -192,8 +192,7 @@ def write_case(folder: Path, lesions) -> tuple[Path, Path, Path]:
     prediction = folder / "predictions/some/1/P1.npy"
     prediction.parent.mkdir(parents=True)
     np.save(prediction, quarter.astype(np.float32))
-    columns = ["patient", "lesion", "z_mm", "x_mm", "y_mm", "diameter_mm", "label", "source"]
-    write_lesions(pd.DataFrame(lesions, columns=columns), folder / "lesions.csv")
+    write_lesions(pd.DataFrame(lesions, columns=LESION_COLUMNS), folder / "lesions.csv")
     return test, prediction, folder / "lesions.csv"
 
 
