@@ -108,6 +108,10 @@ def nearest_slice(volume_info: Mapping[str, Any], z_mm: float) -> int | None:
 
     volume_info : content of `volume.json` of a volume or of a test-set folder. Its `slice_index`
         gives the spacing of the patient's slices also where some were left out.
+
+    >>> info = {"z_mm": [0.0, 20.0], "slice_index": [0, 10], "thickness_mm": 3.0}
+    >>> nearest_slice(info, 19.1), nearest_slice(info, 18.9)
+    (1, None)
     """
     positions = np.asarray(volume_info["z_mm"], dtype=float)
     spacing = float(volume_info["thickness_mm"])

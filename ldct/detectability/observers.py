@@ -28,6 +28,9 @@ def region_side(diameter_px: float, crop: int) -> int:
     """Side in pixels (odd) of the square that is observed: three diameters, at most the crop.
 
     Raises InputError where the crop is smaller than nine pixels.
+
+    >>> [region_side(diameter, 64) for diameter in (1, 6, 7, 40)]
+    [9, 19, 21, 63]
     """
     if crop < SMALLEST_REGION_PX:
         raise InputError(f"crop of {crop} pixels; expected at least {SMALLEST_REGION_PX}")
@@ -76,6 +79,10 @@ def hotelling(absent: np.ndarray, present: np.ndarray) -> float:
     which is unbiased for normal outputs: the expectation of inv(K) is too large by the first
     factor (Wishart), and the noise of m adds the trace. May be negative where there is no signal.
     NaN for fewer than p + 3 pairs or a singular K.
+
+    >>> absent = np.array([[-1.0], [1.0], [-1.0], [1.0]])
+    >>> round(hotelling(absent, absent + 2), 3)  # (4 - 3) / 3 times 2^2 / (4 / 3)
+    1.0
     """
     count, channels = absent.shape
     if count < channels + 3:
@@ -110,7 +117,11 @@ def detectability(absent: np.ndarray, present: np.ndarray) -> tuple[float, np.nd
 
 
 def jackknife_variance(leave_one_out: np.ndarray) -> float:
-    """Variance of an estimate, from the estimates without each place in turn."""
+    """Variance of an estimate, from the estimates without each place in turn (n,).
+
+    >>> jackknife_variance(np.array([1.0, 2.0, 3.0]))  # (3 - 1) times 2 / 3
+    1.3333333333333333
+    """
     return float((len(leave_one_out) - 1) * leave_one_out.var())
 
 

@@ -42,7 +42,12 @@ def lesion_roi(lesion: Mapping[str, Any], info: Mapping[str, Any], shape: tuple[
 
 
 def lesion_centre(lesion: Mapping[str, Any], info: Mapping[str, Any]) -> tuple[float, float]:
-    """Row and column of a lesion's centre, in pixels."""
+    """Row and column of a lesion's centre, in pixels.
+
+    >>> info = {"origin_mm": [-10.0, 5.0], "pixel_mm": [0.5, 0.8]}
+    >>> lesion_centre({"x_mm": -2.0, "y_mm": 6.0}, info)
+    (2.0, 10.0)
+    """
     (x0, y0), (row_mm, column_mm) = info["origin_mm"], info["pixel_mm"]
     return (lesion["y_mm"] - y0) / row_mm, (lesion["x_mm"] - x0) / column_mm
 

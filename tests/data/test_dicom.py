@@ -71,9 +71,7 @@ def test_other_files_are_counted_by_reason_and_not_opened_as_slices(tree):
     ("text", "expected"),
     [
         ("L506_FD_1_1.CT.0002.0087.2015.12.22.IMA", ("L506", "full", 1, False)),
-        ("L286_QD_3_SHARP", ("L286", "quarter", 3, True)),
         ("L286_QD_3_SHARP_1.CT.0004.0001.2015.IMA", ("L286", "quarter", 3, True)),
-        ("L901_FD_5", ("L901", "full", 5, False)),
         ("XL506_FD_1", (None, None, None, None)),
         ("Anonymous", (None, None, None, None)),
         ("", (None, None, None, None)),

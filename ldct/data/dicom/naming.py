@@ -38,7 +38,11 @@ class Names:
 
 
 def from_code(text: str) -> Names:
-    """Names in an AAPM code, as in PatientName or at the start of a file name."""
+    """Names in an AAPM code, as in PatientName or at the start of a file name.
+
+    >>> from_code("L286_QD_3_SHARP")
+    Names(patient='L286', dose='quarter', thickness_code=3, sharp=True)
+    """
     match = CODE.search(text)
     if match is None:
         return Names()

@@ -150,7 +150,11 @@ def index_frame(
 
 
 def missing_positions(z_mm: Iterable[float]) -> tuple[float, ...]:
-    """Positions (mm) that an even spacing, the median one, would have between those given."""
+    """Positions (mm) that an even spacing, the median one, would have between those given.
+
+    >>> missing_positions([0.0, 0.8, 1.6, 3.2, 4.0])
+    (2.4,)
+    """
     z = np.unique(np.round(np.asarray(list(z_mm), dtype=float), 2))
     if len(z) < 3:
         return ()

@@ -123,7 +123,12 @@ def line_integrals(full_hu: np.ndarray, pixel_mm: float, settings: DoseSettings)
 
 
 def noise_std(integrals: np.ndarray, photons: float, settings: DoseSettings) -> np.ndarray:
-    """Std of the noise that the lower dose adds to line integrals; see the head of this module."""
+    """Std of the noise that the lower dose adds to line integrals; see the head of this module.
+
+    >>> settings = DoseSettings(electronic_noise=0)  # of a quarter of the dose
+    >>> noise_std(np.array([0.0]), 300.0, settings)  # the root of 3 / 300
+    array([0.1])
+    """
     fraction = settings.dose_fraction
     per_photon = np.exp(integrals) / np.float32(photons)
     quantum = np.float32(1 / fraction - 1)
