@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 
-from ldct.data.dicom.aapm_writer import series_folder, write_series
+from ldct.data.dicom.aapm_writer import Scan, write_series
 from ldct.data.dicom.inventory import index_dataset
 from ldct.data.dicom.reading import survey_folder
 from ldct.data.volumes import read_index, write_volume
@@ -61,19 +61,10 @@ def measure(folder: Path, slices: int, workers: int) -> None:
 def write_patient(root: Path, slices: int) -> None:
     """Write a patient of uniform noise as AAPM-like DICOM."""
     hu = np.random.default_rng(0).integers(-1024, 3072, (slices, 512, 512)).astype(np.int16)
+    z_mm = [0.8 * index for index in range(slices)]
+    scan = Scan(hu, z_mm, (-190.0, -190.0), (0.742, 0.742), thickness_mm=1.0, kernel="B30f")
     for dose in ("full", "quarter"):
-        write_series(
-            hu,
-            z_mm=[0.8 * index for index in range(slices)],
-            origin_mm=(-190.0, -190.0),
-            pixel_mm=(0.742, 0.742),
-            thickness_mm=1.0,
-            kernel="B30f",
-            patient=PATIENT,
-            dose=dose,
-            thickness_code=1,
-            folder=series_folder(root, PATIENT, dose, 1),
-        )
+        write_series(scan, PATIENT, dose, root / PATIENT)
 
 
 def read_twice(root: Path) -> list[np.ndarray]:

@@ -40,9 +40,7 @@ def main() -> None:
     warm_up(volume, geometry)
 
     sinogram, forward = timed(lambda: forward_project(per_mm, PIXEL_MM, geometry))
-    _, back = timed(
-        lambda: filtered_backproject(sinogram, PIXEL_MM, per_mm.shape, geometry, "body")
-    )
+    _, back = timed(lambda: filtered_backproject(sinogram, PIXEL_MM, per_mm.shape, geometry))
     _, whole = timed(
         lambda: simulate_quarter_dose(
             volume, PIXEL_MM, PHOTONS, DoseSettings(), seed=0, workers=arguments.workers

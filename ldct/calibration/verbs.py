@@ -6,7 +6,7 @@ from pathlib import Path
 from ldct.common.arguments import positive_integer
 from ldct.common.errors import InputError
 from ldct.common.files import REPOSITORY
-from ldct.data.verbs import VOLUME_FILES
+from ldct.common.run_files import VOLUME_FILES
 
 GRID = REPOSITORY / "config/calibration/default.yaml"
 

@@ -35,6 +35,8 @@ FIXED = "fixed"
 
 # What every method is compared with; both lie in the test-set folder.
 REFERENCES = {"ndct": "full.npy", "ldct": "quarter.npy"}
+# A volume, and a test-set folder.
+VOLUME_FILES = (*REFERENCES.values(), "volume.json")
 
 
 def image_files(

@@ -181,15 +181,3 @@ def _number(
 
 def _bad(path: str | Path, line: int, column: str, found: str, expected: str) -> InputError:
     return InputError(f"{path}, line {line}, column {column}: found {found!r}, expected {expected}")
-
-
-def slices_to_score(
-    volume_info: Mapping[str, Any], lesions: pd.DataFrame, every: int
-) -> tuple[list[int], list[int]]:
-    """Rows of a volume that are scored: every `every`-th one, and every one with a lesion.
-
-    volume_info : content of `volume.json`. lesions : rows of `lesions.csv`.
-    Returns (rows by the first rule, rows by the second); they may overlap.
-    """
-    regular = list(range(0, len(volume_info["z_mm"]), every))
-    return regular, lesion_slices(lesions, volume_info)

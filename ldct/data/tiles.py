@@ -1,17 +1,16 @@
 """Training tiles as coordinates: which 64 x 64 squares of which slices hold tissue."""
 
 import mmap
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ldct.common import provenance
 from ldct.common.errors import InputError
 from ldct.common.files import atomic_path
 from ldct.common.inputs import open_array
 from ldct.common.progress import track
+from ldct.common.provenance import recorded
 from ldct.data.volumes import load_volume
 
 # Columns of the tile table.
@@ -53,32 +52,22 @@ def write_tiles(
     output : int32 .npy [tiles, 4]: volume, slice, row, column. Raises InputError when no tile is
         kept.
     """
-    started = time.perf_counter()
-    tables = []
-    for number, folder in enumerate(track(volume_folders, "tiles")):
-        coordinates = tissue_tiles(load_volume(folder).quarter, size, stride, keep_above_hu)
-        tables.append(np.insert(coordinates, 0, number, axis=1))
-    table = np.concatenate(tables).astype(np.int32)
-    if len(table) == 0:
-        raise InputError(
-            f"tiles: no tile of {size} x {size} in {len(volume_folders)} training patients holds a "
-            f"voxel above {keep_above_hu} HU; expected some; check tiles.size and "
-            "tiles.keep_above_hu in the configuration"
-        )
-    with atomic_path(output) as temporary:
-        np.save(temporary, table)
-    provenance.write_record(
-        output,
-        inputs=[folder / "volume.json" for folder in volume_folders],
-        settings={
-            "size": size,
-            "stride": stride,
-            "keep_above_hu": keep_above_hu,
-            "volumes": [folder.name for folder in volume_folders],
-            "tiles": len(table),
-        },
-        started=started,
-    )
+    settings = {"size": size, "stride": stride, "keep_above_hu": keep_above_hu}
+    settings |= {"volumes": [folder.name for folder in volume_folders]}
+    with recorded([output], [folder / "volume.json" for folder in volume_folders], settings):
+        tables = []
+        for number, folder in enumerate(track(volume_folders, "tiles")):
+            coordinates = tissue_tiles(load_volume(folder).quarter, size, stride, keep_above_hu)
+            tables.append(np.insert(coordinates, 0, number, axis=1))
+        table = np.concatenate(tables).astype(np.int32)
+        if len(table) == 0:
+            raise InputError(
+                f"tiles: no tile of {size} x {size} in {len(volume_folders)} training patients "
+                f"holds a voxel above {keep_above_hu} HU; expected some; check tiles.size and "
+                "tiles.keep_above_hu in the configuration"
+            )
+        with atomic_path(output) as temporary:
+            np.save(temporary, table)
 
 
 def read_tiles(path: str | Path) -> np.ndarray:

@@ -2,18 +2,17 @@
 
 import argparse
 import shutil
-import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ldct.common import provenance
 from ldct.common.arguments import json_mapping, natural_number, positive_integer
 from ldct.common.errors import InputError
 from ldct.common.files import read_yaml
 from ldct.common.inputs import read_volume_info
+from ldct.common.provenance import recorded
+from ldct.common.run_files import VOLUME_FILES
 from ldct.common.schema import validate
-
-VOLUME_FILES = ("full.npy", "quarter.npy", "volume.json")
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
@@ -105,60 +104,34 @@ def run_write_demo_patient(options: argparse.Namespace) -> None:
     """Write one demo patient as DICOM, full dose and simulated quarter dose."""
     from ldct.common.files import atomic_folder
     from ldct.data.demo.scans import load_scan
-    from ldct.data.dicom.aapm_writer import series_folder, thickness_code, write_series
+    from ldct.data.dicom.aapm_writer import write_series
     from ldct.data.dose.simulate import DoseSettings, calibrate_photons, simulate_quarter_dose
 
-    started = time.perf_counter()
-    scan = load_scan(options.origin, options.archives)
+    archives = sorted(path for path in options.archives.iterdir() if path.stat().st_size > 0)
     settings = DoseSettings(dose_fraction=options.dose_fraction, noise_ratio=options.noise_ratio)
-    photons = calibrate_photons(scan.hu, scan.pixel_mm[0], settings)
-    quarter = simulate_quarter_dose(
-        scan.hu, scan.pixel_mm[0], photons, settings, options.seed, options.workers
-    )
-    how = f"quarter dose simulated from the scan, {photons:.3g} photons per ray, LDCT-Cascade"
-    doses = {"full": (scan.hu, None), "quarter": (quarter, how)}
-    code = thickness_code(scan.thickness_mm)
-    with atomic_folder(options.output) as temporary:
-        for dose, (hu, derivation) in doses.items():
-            # Layout A puts the series folders straight into the patient's folder.
-            place = temporary / series_folder("", options.patient, dose, code).name
-            write_series(
-                hu,
-                z_mm=scan.z_mm,
-                origin_mm=scan.origin_mm,
-                pixel_mm=scan.pixel_mm,
-                thickness_mm=scan.thickness_mm,
-                kernel=scan.kernel,
-                patient=options.patient,
-                dose=dose,
-                thickness_code=code,
-                folder=place,
-                derivation=derivation,
-            )
-    provenance.write_record(
-        options.output,
-        inputs=sorted(path for path in options.archives.iterdir() if path.stat().st_size > 0),
-        settings={
-            "origin": options.origin,
-            "description": scan.description,
-            "dose_fraction": settings.dose_fraction,
-            "noise_ratio": settings.noise_ratio,
-            "noise_kernel": settings.kernel,
-            "photons": photons,
-            "seed": options.seed,
-        },
-        started=started,
-    )
+    names = ("origin", "dose_fraction", "noise_ratio", "seed")
+    record = {name: getattr(options, name) for name in names}
+    with recorded([options.output], archives, record):
+        scan = load_scan(options.origin, options.archives)
+        photons = calibrate_photons(scan.hu, scan.pixel_mm[0], settings)
+        record |= {"description": scan.description, "photons": photons}
+        quarter = simulate_quarter_dose(
+            scan.hu, scan.pixel_mm[0], photons, settings, options.seed, options.workers
+        )
+        how = f"quarter dose simulated from the scan, {photons:.3g} photons per ray, LDCT-Cascade"
+        with atomic_folder(options.output) as temporary:
+            write_series(scan, options.patient, "full", temporary)
+            write_series(replace(scan, hu=quarter), options.patient, "quarter", temporary, how)
 
 
 def run_index(options: argparse.Namespace) -> None:
     """Index a data set and write its inventory."""
     from ldct.data.dicom.inventory import index_dataset
 
-    started = time.perf_counter()
-    root = options.dataset["root"]
+    dataset, root = options.dataset, options.dataset["root"]
     try:
-        index_dataset(root, options.dataset, options.index, options.inventory, options.workers)
+        with recorded([options.index], [root], {"dataset": dataset}):
+            index_dataset(root, dataset, options.index, options.inventory, options.workers)
     except InputError as error:
         # Snakemake removes the outputs of a failed job, and the report is needed most then.
         if options.log is None or not options.inventory.is_file():
@@ -166,25 +139,17 @@ def run_index(options: argparse.Namespace) -> None:
         kept = options.log.with_name("inventory.md")
         shutil.copyfile(options.inventory, kept)
         raise InputError(f"{error} (the whole report: {kept})") from None
-    provenance.write_record(
-        options.index, inputs=[root], settings={"dataset": options.dataset}, started=started
-    )
 
 
 def run_volume(options: argparse.Namespace) -> None:
     """Write one patient's volume."""
     from ldct.data.volumes import read_index, write_volume
 
-    started = time.perf_counter()
-    dataset = options.dataset
-    index = read_index(options.index)
-    write_volume(index, dataset["root"], options.patient, dataset["name"], options.output)
-    provenance.write_record(
-        options.output / "volume.json",
-        inputs=[options.index],
-        settings={"patient": options.patient, "dataset": dataset["name"]},
-        started=started,
-    )
+    patient, dataset = options.patient, options.dataset
+    record = {"patient": patient, "dataset": dataset["name"]}
+    with recorded([options.output / "volume.json"], [options.index], record):
+        index = read_index(options.index)
+        write_volume(index, dataset["root"], patient, dataset["name"], options.output)
 
 
 def run_tiles(options: argparse.Namespace) -> None:
@@ -202,20 +167,18 @@ def run_lesions(options: argparse.Namespace) -> None:
 
     from ldct.data.lesions import LESION_COLUMNS, convert_neutral_csv, write_lesions
 
-    started = time.perf_counter()
-    geometry = {folder.name: read_volume_info(folder) for folder in options.volumes}
     inputs = [folder / "volume.json" for folder in options.volumes]
     if options.neutral_csv is not None:
-        lesions = convert_neutral_csv(options.neutral_csv, geometry)
         inputs.append(options.neutral_csv)
-    elif options.archives is not None:
-        lesions = _demo_lesions(options.archives, geometry)
-    else:
-        lesions = pd.DataFrame(columns=list(LESION_COLUMNS))
-    write_lesions(lesions, options.output)
-    provenance.write_record(
-        options.output, inputs=inputs, settings={"rows": len(lesions)}, started=started
-    )
+    with recorded([options.output], inputs, {}):
+        geometry = {folder.name: read_volume_info(folder) for folder in options.volumes}
+        if options.neutral_csv is not None:
+            lesions = convert_neutral_csv(options.neutral_csv, geometry)
+        elif options.archives is not None:
+            lesions = _demo_lesions(options.archives, geometry)
+        else:
+            lesions = pd.DataFrame(columns=list(LESION_COLUMNS))
+        write_lesions(lesions, options.output)
 
 
 def _demo_lesions(archives: Path, geometry: dict[str, dict[str, Any]]):
@@ -234,20 +197,12 @@ def _demo_lesions(archives: Path, geometry: dict[str, dict[str, Any]]):
 
 def run_select_test(options: argparse.Namespace) -> None:
     """Write the test-set folder of one patient."""
-    from ldct.data.lesions import read_lesions, slices_to_score
+    from ldct.data.lesions import lesion_slices, read_lesions
     from ldct.data.volumes import select_slices
 
-    started = time.perf_counter()
-    info = read_volume_info(options.volume)
-    regular, with_lesion = slices_to_score(info, read_lesions(options.lesions), options.every)
-    select_slices(options.volume, sorted({*regular, *with_lesion}), options.output)
-    provenance.write_record(
-        options.output / "volume.json",
-        inputs=[*(options.volume / name for name in VOLUME_FILES), options.lesions],
-        settings={
-            "every": options.every,
-            "slices_by_rule": len(regular),
-            "lesion_slices": len(with_lesion),
-        },
-        started=started,
-    )
+    inputs = [*(options.volume / name for name in VOLUME_FILES), options.lesions]
+    with recorded([options.output / "volume.json"], inputs, {"every": options.every}):
+        info = read_volume_info(options.volume)
+        regular = range(0, len(info["z_mm"]), options.every)
+        with_lesion = lesion_slices(read_lesions(options.lesions), info)
+        select_slices(options.volume, [*regular, *with_lesion], options.output)

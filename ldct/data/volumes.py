@@ -16,9 +16,9 @@ from ldct.common.files import atomic_folder, write_json
 from ldct.common.inputs import open_array, read_frame, read_volume_info
 from ldct.common.progress import track
 from ldct.data.dicom.hounsfield import stored_to_hu
+from ldct.data.dicom.naming import DOSES
 from ldct.data.dicom.reading import pixel_digest
 
-DOSES = ("full", "quarter")
 INDEX_COLUMNS = ("patient", "slice", "full_path", "quarter_path")
 PER_SLICE = ("slice_index", "z_mm", "instance")  # keys of volume.json with one entry a slice
 
@@ -35,8 +35,6 @@ class Volume:
 
 def read_index(path: str | Path) -> pd.DataFrame:
     """`index.parquet` as a table; InputError when it is not there or is none."""
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such index; make it with the indexing of the data set")
     return read_frame(path, INDEX_COLUMNS)
 
 
@@ -87,9 +85,6 @@ def load_volume(folder: str | Path) -> Volume:
     Raises InputError when a file is missing or is none, or the shapes do not agree.
     """
     folder = Path(folder)
-    for name in (*(f"{dose}.npy" for dose in DOSES), "volume.json"):
-        if not (folder / name).is_file():
-            raise InputError(f"{folder / name}: not found; make the volume of this patient first")
     full, quarter = (open_array(folder / f"{dose}.npy") for dose in DOSES)
     info = read_volume_info(folder)
     if full.shape != quarter.shape or len(info["z_mm"]) != len(full):

@@ -12,16 +12,16 @@ import pandas as pd
 from ldct.common.errors import InputError
 from ldct.common.files import atomic_folder, write_json
 from ldct.common.provenance import write_record
-from ldct.common.run_files import PATIENT
+from ldct.common.run_files import PATIENT, VOLUME_FILES
 from ldct.data.dose.simulate import (
-    CALIBRATION_SLICES,
     DoseSettings,
     calibrate_photons,
+    calibration_slices,
     soft_tissue,
     soft_tissue_noise,
 )
 from ldct.data.lesions import lesion_slices
-from ldct.data.volumes import DOSES, Volume, load_volume
+from ldct.data.volumes import Volume, load_volume
 from ldct.detectability.discs import Site, choose_sites, simulate_crops
 
 ORDER_SEED = 4713  # any number
@@ -71,7 +71,7 @@ def write_disc_set(
         )
     write_record(
         folder / "volume.json",
-        inputs=[source / name for name in ("full.npy", "quarter.npy", "volume.json")],
+        inputs=[source / name for name in VOLUME_FILES],
         settings={**settings, "dose_fraction": dose_fraction, **content["dose"]},
         started=started,
     )
@@ -128,10 +128,8 @@ def _without_discs(
 
 def measured_noise_ratio(volume: Volume) -> float:
     """Noise in soft tissue of the quarter dose over that of the full dose, on five slices."""
-    count = len(volume.full)
-    chosen = np.unique(np.linspace(0, count - 1, CALIBRATION_SLICES + 2).round().astype(int))
-    chosen = chosen[1:-1] if len(chosen) > 2 else chosen
-    full, quarter = (np.asarray(getattr(volume, d)[chosen], np.float32) for d in DOSES)
+    chosen = calibration_slices(len(volume.full))
+    full, quarter = (dose[chosen].astype(np.float32) for dose in (volume.full, volume.quarter))
     tissue = soft_tissue(full)
     return soft_tissue_noise(quarter, tissue) / soft_tissue_noise(full, tissue)
 
@@ -146,7 +144,7 @@ def _dose(volume: Volume, dose_fraction: float) -> dict[str, float]:
         raise InputError(f"its quarter dose has {ratio:.2f} times the noise of its full dose")
     settings = DoseSettings(dose_fraction=dose_fraction, noise_ratio=ratio)
     photons = calibrate_photons(volume.full, row_mm, settings)
-    return {"noise_ratio": ratio, "photons": photons, "kernel": settings.kernel}
+    return {"noise_ratio": ratio, "photons": photons}
 
 
 def _best_patient(

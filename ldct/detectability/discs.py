@@ -17,11 +17,11 @@ import numpy as np
 from scipy import ndimage
 
 from ldct.common.progress import track
+from ldct.data.dicom.hounsfield import HIGHEST_HU, LOWEST_HU, clip_hu
 from ldct.data.dose.fan_beam import FanBeamGeometry
 from ldct.data.dose.projector import filtered_backproject
 from ldct.data.dose.simulate import (
-    HIGHEST_HU,
-    LOWEST_HU,
+    WATER_PER_MM,
     DoseSettings,
     line_integrals,
     noise_std,
@@ -185,8 +185,8 @@ def simulate_crops(
         for version, (scan, low) in enumerate(pairs):
             for number, site in zip(numbers, own, strict=True):
                 window = crop_window(site, crop)
-                full[number, version] = _stored(scan[window])
-                quarter[number, version] = _stored(low[window])
+                full[number, version] = clip_hu(scan[window])
+                quarter[number, version] = clip_hu(low[window])
 
     slices = sorted({site.slice_index for site in sites})
     with ThreadPoolExecutor(workers) as pool:
@@ -218,21 +218,16 @@ def _slice_versions(
     centres = [((s.column - centre) * pixel_mm, (s.row - centre) * pixel_mm) for s in sites]
 
     def reconstruct(sinogram: np.ndarray) -> np.ndarray:
-        shape = background.shape
-        return filtered_backproject(sinogram, pixel_mm, shape, geometry, settings.kernel)
+        return filtered_backproject(sinogram, pixel_mm, background.shape, geometry)
 
     def with_noise(scan: np.ndarray, integrals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         noise = reconstruct(white * noise_std(integrals, photons, settings))
-        return scan, scan + noise * np.float32(1000 / settings.water_per_mm)
+        return scan, scan + noise * np.float32(1000 / WATER_PER_MM)
 
     yield with_noise(background, integrals)
     contrast_hu, diameters_mm = discs
-    per_mm = np.float32(contrast_hu / 1000 * settings.water_per_mm)
+    per_mm = np.float32(contrast_hu / 1000 * WATER_PER_MM)
     for diameter in diameters_mm:
         chords = disc_chords(centres, diameter, geometry)
         shown = np.float32(contrast_hu) * reconstruct(chords)
         yield with_noise(background + shown, integrals + per_mm * chords)
-
-
-def _stored(hu: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(hu), LOWEST_HU, HIGHEST_HU).astype(np.int16)

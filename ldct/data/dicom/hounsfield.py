@@ -3,13 +3,13 @@
 import numpy as np
 from pydicom.dataset import Dataset
 
-AIR_HU = -1024  # exterior of the field of view in the AAPM data: stored 0, intercept -1024
-UPPER_HU = 3071  # the 12-bit range: 4095 - 1024
+# Unsigned 12 bit, intercept -1024; the exterior of the field of view is stored as 0.
+LOWEST_HU, HIGHEST_HU = -1024, 3071
 
 
 def clip_hu(hu: np.ndarray) -> np.ndarray:
     """Clip to [-1024, 3071] HU and round to int16; any shape."""
-    return np.clip(np.rint(hu), AIR_HU, UPPER_HU).astype(np.int16)
+    return np.clip(np.rint(hu), LOWEST_HU, HIGHEST_HU).astype(np.int16)
 
 
 def stored_to_hu(dataset: Dataset) -> np.ndarray:
@@ -24,7 +24,7 @@ def stored_to_hu(dataset: Dataset) -> np.ndarray:
     hu += float(dataset.get("RescaleIntercept", 0))
     padding = padding_value(dataset)
     if padding is not None:
-        hu[stored == padding] = AIR_HU
+        hu[stored == padding] = LOWEST_HU
     return clip_hu(hu)
 
 

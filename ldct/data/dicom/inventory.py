@@ -13,7 +13,7 @@ import numpy as np
 from ldct.common.errors import InputError
 from ldct.common.files import atomic_path, write_text
 from ldct.data.dicom import pairing
-from ldct.data.dicom.naming import FULL, QUARTER
+from ldct.data.dicom.naming import DOSES, FULL, QUARTER
 from ldct.data.dicom.pairing import PatientPairs
 from ldct.data.dicom.reading import (
     NOT_DICOM,
@@ -133,7 +133,7 @@ def _pair_patient(
     """Pairs of one patient; adds the pixel digests of its slices to `digests`."""
     chosen, problems = pairing.select_series(patient, own, series)
     if problems:
-        found = {dose: sum(header.dose == dose for header in chosen) for dose in pairing.DOSES}
+        found = {dose: sum(header.dose == dose for header in chosen) for dose in DOSES}
         return PatientPairs(patient, found=found, problems=problems)
     paths = [header.path for header in chosen]
     title = f"{patient}: reading pixels"

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-FULL, QUARTER = "full", "quarter"
+DOSES = FULL, QUARTER = "full", "quarter"
 CODE = re.compile(
     r"(?<![A-Za-z0-9])([LCN]\d{3})_(FD|QD)_(\d{1,2})(_SHARP)?(?![A-Za-z0-9])", re.IGNORECASE
 )
@@ -22,7 +22,7 @@ PATIENT = re.compile(r"[LCN]\d{3}", re.IGNORECASE)
 # full_1mm, quarter_3mm_sharp; FD_1mm and QD_1mm are the names of the zip files.
 SERIES_FOLDER = re.compile(r"(full|quarter|FD|QD)_(\d{1,2})mm(_sharp)?", re.IGNORECASE)
 DESCRIPTION = re.compile(r"(full|low) dose images", re.IGNORECASE)
-DOSES = {"full": FULL, "fd": FULL, "quarter": QUARTER, "qd": QUARTER, "low": QUARTER}
+DOSE_WORDS = {"full": FULL, "fd": FULL, "quarter": QUARTER, "qd": QUARTER, "low": QUARTER}
 KERNEL_NUMBER = re.compile(r"[A-Za-z]{1,2}(\d{2})")
 SHARP_FROM = 40  # Siemens: B10 smooth, B30 soft tissue, D45 and above sharp
 
@@ -43,7 +43,7 @@ def from_code(text: str) -> Names:
     if match is None:
         return Names()
     patient, dose, thickness, sharp = match.groups()
-    return Names(patient.upper(), DOSES[dose.lower()], int(thickness), sharp is not None)
+    return Names(patient.upper(), DOSE_WORDS[dose.lower()], int(thickness), sharp is not None)
 
 
 def from_tcia(patient_id: str, series_description: str) -> Names:
@@ -54,7 +54,7 @@ def from_tcia(patient_id: str, series_description: str) -> Names:
     """
     patient = patient_id.strip().upper() if PATIENT.fullmatch(patient_id.strip()) else None
     match = DESCRIPTION.fullmatch(series_description.strip())
-    return Names(patient, DOSES[match[1].lower()] if match else None)
+    return Names(patient, DOSE_WORDS[match[1].lower()] if match else None)
 
 
 def from_folders(folders: Sequence[str]) -> Names:
@@ -66,10 +66,10 @@ def from_folders(folders: Sequence[str]) -> Names:
         elif match := SERIES_FOLDER.fullmatch(folder):
             dose, thickness, sharp = match.groups()
             names = _with(
-                names, Names(None, DOSES[dose.lower()], int(thickness), sharp is not None)
+                names, Names(None, DOSE_WORDS[dose.lower()], int(thickness), sharp is not None)
             )
         elif match := DESCRIPTION.search(folder):
-            names = _with(names, Names(dose=DOSES[match[1].lower()]))
+            names = _with(names, Names(dose=DOSE_WORDS[match[1].lower()]))
     return names
 
 

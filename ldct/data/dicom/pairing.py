@@ -8,32 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ldct.data.dicom.naming import FULL, QUARTER, kernel_matches
+from ldct.data.dicom.naming import DOSES, FULL, QUARTER, kernel_matches
 from ldct.data.dicom.reading import SliceHeader
 
-DOSES = (FULL, QUARTER)
 Z_TOLERANCE_MM = 0.01  # the two doses of the AAPM data have exactly equal positions
 LENGTH_TOLERANCE_MM = 1e-3
 THICKNESS_TOLERANCE_MM = 0.01
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-INDEX_COLUMNS = (
-    "patient",
-    "slice",
-    "z_mm",
-    "instance",
-    "full_path",
-    "quarter_path",
-    "rows",
-    "columns",
-    "pixel_mm_row",
-    "pixel_mm_column",
-    "origin_x_mm",
-    "origin_y_mm",
-    "thickness_mm",
-    "kernel",
-    "full_sha256",
-    "quarter_sha256",
-)
 
 
 @dataclass(frozen=True)
@@ -166,7 +147,7 @@ def index_frame(
         for found in patients
         for number, (full, quarter) in enumerate(found.pairs)
     ]
-    return pd.DataFrame(rows, columns=list(INDEX_COLUMNS))
+    return pd.DataFrame(rows)
 
 
 def missing_positions(z_mm: Iterable[float]) -> tuple[float, ...]:

@@ -46,15 +46,13 @@ def filtered_backproject(
     pixel_mm: float,
     shape: tuple[int, int],
     geometry: FanBeamGeometry,
-    kernel: str,
 ) -> np.ndarray:
     """Fan-beam filtered back-projection (Kak and Slaney, 1988, section 3.4.1).
 
     sinogram : (views, cells) line integrals.
     shape : (n, n) of the image; pixel_mm : its pixel pitch in mm.
-    kernel : one of `ldct.data.dose.fan_beam.KERNELS`.
     Returns float32 (n, n) in 1/mm; zero outside the field of view. Raises `InputError` when the
-    shapes do not fit the geometry, the image is not square, or the kernel has no such name.
+    shapes do not fit the geometry or the image is not square.
     """
     size = checked_size(shape, pixel_mm, geometry)
     if sinogram.shape != (geometry.views, geometry.cells):
@@ -63,7 +61,7 @@ def filtered_backproject(
             f"{(geometry.views, geometry.cells)}"
         )
     turned = _smear(
-        _interleaved(filtered_views(sinogram, geometry, kernel)),
+        _interleaved(_filtered_views(sinogram, geometry)),
         size,
         pixel_mm,
         geometry.source_centre_mm,
@@ -74,14 +72,14 @@ def filtered_backproject(
     return sum(np.rot90(turned[..., turn], -turn) for turn in range(QUARTER_TURNS))
 
 
-def filtered_views(sinogram: np.ndarray, geometry: FanBeamGeometry, kernel: str) -> np.ndarray:
+def _filtered_views(sinogram: np.ndarray, geometry: FanBeamGeometry) -> np.ndarray:
     """Every view weighted, convolved with ramp and kernel, and scaled for the back-projection.
 
     Returns float32 (views, OVERSAMPLING x cells); sample `OVERSAMPLING * c` lies on the centre of
     cell c. Multiplied by 1 / L^2 (L: distance of pixel and source in mm) and summed over the
     views it gives the image in 1/mm.
     """
-    response = filter_response(geometry, kernel)
+    response = filter_response(geometry)
     length = 2 * (response.size - 1)
     angles = (np.arange(geometry.cells) - (geometry.cells - 1) / 2) * geometry.pitch
     weights = np.cos(angles) * geometry.source_centre_mm * (2 * math.pi / geometry.views)

@@ -24,14 +24,16 @@ from scipy import ndimage, optimize
 
 from ldct.common.errors import InputError
 from ldct.common.progress import track
+from ldct.data.dicom.hounsfield import HIGHEST_HU, LOWEST_HU, clip_hu
 from ldct.data.dose.fan_beam import QUARTER_TURNS, FanBeamGeometry
 from ldct.data.dose.projector import filtered_backproject, forward_project
 
 AIR_HU = -1000.0
-LOWEST_HU, HIGHEST_HU = -1024, 3071  # unsigned 12 bit, intercept -1024 (docs/data.md)
+WATER_PER_MM = 0.0192  # attenuation of water near 70 keV
 NOISE_WINDOW = 7  # pixels
 NOISE_PERCENTILE = 25
-SOFT_TISSUE_HU = (0.0, 100.0)
+# Narrower than where organs with contrast medium lie: it picks the level of the noise alone.
+NOISE_TISSUE_HU = (0.0, 100.0)
 CALIBRATION_SLICES = 5
 CALIBRATION_KEY = 20  # any number; the calibration draws the same noise every time
 FIRST_PHOTONS = 1e6
@@ -43,9 +45,7 @@ class DoseSettings:
 
     dose_fraction : photons of the low dose over those of the scan, between 0 and 1.
     noise_ratio : std of the noise in soft tissue, low dose over scan, above 1 (AAPM data: 1.7-2.1).
-    kernel : reconstruction kernel of the noise, one of `ldct.data.dose.fan_beam.KERNELS`.
     electronic_noise : std of a reading without any X-rays, in photons.
-    water_per_mm : attenuation of water in 1/mm (0.0192: near 70 keV).
     view_step : line integrals are computed for every view_step-th view and interpolated between;
         it changes the noise by less than 1 % (tested), since the noise level varies slowly.
     geometry : the scanner.
@@ -55,9 +55,7 @@ class DoseSettings:
 
     dose_fraction: float = 0.25
     noise_ratio: float = 2.0
-    kernel: str = "body"
     electronic_noise: float = 3.0
-    water_per_mm: float = 0.0192
     view_step: int = 4
     geometry: FanBeamGeometry = field(default_factory=FanBeamGeometry)
 
@@ -67,7 +65,6 @@ class DoseSettings:
             "dose_fraction": (0 < self.dose_fraction < 1, "a number between 0 and 1"),
             "noise_ratio": (self.noise_ratio > 1, "a number above 1"),
             "electronic_noise": (self.electronic_noise >= 0, "zero or more"),
-            "water_per_mm": (self.water_per_mm > 0, "a positive number"),
             "view_step": (
                 step > 0 and self.geometry.views % (QUARTER_TURNS * step) == 0,
                 f"a whole number that divides a quarter of the {self.geometry.views} views",
@@ -78,32 +75,26 @@ class DoseSettings:
                 raise InputError(f"dose {name}: {getattr(self, name)}; expected {expected}")
 
 
-def local_std(hu: np.ndarray) -> np.ndarray:
-    """Std of each pixel's 7x7 neighbourhood in the slice, in HU; (..., rows, columns) float32."""
-    return np.sqrt(np.maximum(_local_covariance(hu, hu), 0))
-
-
 def soft_tissue(hu: np.ndarray) -> np.ndarray:
     """Where the mean of the 7x7 neighbourhood is soft tissue, 0 to 100 HU; bool, shape of `hu`."""
     mean = _local_mean(hu)
-    return (mean > SOFT_TISSUE_HU[0]) & (mean < SOFT_TISSUE_HU[1])
+    return (mean > NOISE_TISSUE_HU[0]) & (mean < NOISE_TISSUE_HU[1])
 
 
-def soft_tissue_noise(hu: np.ndarray, where: np.ndarray | None = None) -> float:
-    """Noise of slices in HU: the 25th percentile of the local std in soft tissue.
+def soft_tissue_noise(hu: np.ndarray, where: np.ndarray) -> float:
+    """Noise of slices in HU: the 25th percentile of the std of 7x7 neighbourhoods in soft tissue.
 
     The low percentile picks neighbourhoods without edges (docs/data.md, Noise).
-    hu : (..., rows, columns).
-    where : soft tissue, when it was found in another image (the full dose); default: in `hu`.
+    hu : (..., rows, columns). where : `soft_tissue` of the full dose, bool, of the same shape.
     Raises `InputError` when there is no soft tissue.
     """
-    mask = soft_tissue(hu) if where is None else where
-    if not mask.any():
+    if not where.any():
         raise InputError(
             f"no soft tissue in slices of shape {np.shape(hu)}: expected regions of "
-            f"{SOFT_TISSUE_HU[0]:g} to {SOFT_TISSUE_HU[1]:g} HU; check rescale slope and intercept"
+            f"{NOISE_TISSUE_HU[0]:g} to {NOISE_TISSUE_HU[1]:g} HU; check rescale slope, intercept"
         )
-    return float(np.percentile(local_std(hu)[mask], NOISE_PERCENTILE))
+    local_std = np.sqrt(np.maximum(_local_covariance(hu, hu), 0))
+    return float(np.percentile(local_std[where], NOISE_PERCENTILE))
 
 
 def added_noise(
@@ -122,15 +113,15 @@ def added_noise(
     geometry = settings.geometry
     std = noise_std(line_integrals(full_hu, pixel_mm, settings), photons, settings)
     noise = rng.standard_normal(std.shape, dtype=np.float32) * std
-    per_mm = filtered_backproject(noise, pixel_mm, full_hu.shape, geometry, settings.kernel)
-    return per_mm * np.float32(1000 / settings.water_per_mm)
+    per_mm = filtered_backproject(noise, pixel_mm, full_hu.shape, geometry)
+    return per_mm * np.float32(1000 / WATER_PER_MM)
 
 
 def line_integrals(full_hu: np.ndarray, pixel_mm: float, settings: DoseSettings) -> np.ndarray:
     """Attenuation of a slice (n, n) in HU along every ray; float32 (views, cells), no unit."""
     step = settings.view_step
     clipped = np.clip(full_hu, AIR_HU, HIGHEST_HU).astype(np.float32)
-    per_mm = (clipped - AIR_HU) * np.float32(settings.water_per_mm / 1000)
+    per_mm = (clipped - AIR_HU) * np.float32(WATER_PER_MM / 1000)
     sparse = replace(settings.geometry, views=settings.geometry.views // step)
     integrals = forward_project(per_mm, pixel_mm, sparse)
     ahead = np.roll(integrals, -1, axis=0) - integrals
@@ -148,6 +139,16 @@ def noise_std(integrals: np.ndarray, photons: float, settings: DoseSettings) -> 
     return np.sqrt(per_photon * (quantum + electronic * per_photon))
 
 
+def calibration_slices(count: int) -> np.ndarray:
+    """At most five rows of a volume of `count` slices, spread evenly, without the ends.
+
+    >>> calibration_slices(13).tolist()
+    [2, 4, 6, 8, 10]
+    """
+    chosen = np.unique(np.linspace(0, count - 1, CALIBRATION_SLICES + 2).round().astype(int))
+    return chosen[1:-1] if len(chosen) > 2 else chosen
+
+
 def calibrate_photons(volume_hu: np.ndarray, pixel_mm: float, settings: DoseSettings) -> float:
     """N0 of a scan at which its noise in soft tissue grows by `settings.noise_ratio`.
 
@@ -156,9 +157,7 @@ def calibrate_photons(volume_hu: np.ndarray, pixel_mm: float, settings: DoseSett
     pass corrects for the electronic noise. Deterministic.
     volume_hu : (slices, n, n) in HU. Raises `InputError` when these slices hold no soft tissue.
     """
-    count = len(volume_hu)
-    chosen = np.unique(np.linspace(0, count - 1, CALIBRATION_SLICES + 2).round().astype(int))
-    chosen = chosen[1:-1] if len(chosen) > 2 else chosen
+    chosen = calibration_slices(len(volume_hu))
     full = np.clip(volume_hu[chosen], LOWEST_HU, HIGHEST_HU).astype(np.float32)
     tissue = soft_tissue(full)
     target = settings.noise_ratio * soft_tissue_noise(full, tissue)
@@ -197,7 +196,7 @@ def simulate_quarter_dose(
         full = np.clip(volume_hu[index], LOWEST_HU, HIGHEST_HU)
         noise = added_noise(full, pixel_mm, photons, narrow, slice_generator(seed, index))
         noise[padding] = 0
-        return np.clip(np.rint(full + noise), LOWEST_HU, HIGHEST_HU).astype(np.int16)
+        return clip_hu(full + noise)
 
     quarter = np.empty(volume_hu.shape, np.int16)
     with ThreadPoolExecutor(workers) as pool:
