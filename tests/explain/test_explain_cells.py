@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from made_up_run import PROTOCOL, SETTINGS
 from made_up_tables import IMAGES, MAIN, OPTIONS, POOLED, SEEDS, SETTING, write_tables
-from test_claims import PROTOCOL, SETTINGS
 
 from ldct.cli import main
 from ldct.common import provenance

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
-from test_claims import PROTOCOL, REPOSITORY, SETTINGS
+from made_up_run import PROTOCOL, SETTINGS
+from repository_files import REPOSITORY
 
 from ldct.common import provenance
 from ldct.common.files import write_json
