@@ -100,6 +100,9 @@ main() {
     install_locked "$lock"
     echo "  $TORCH ($build build)" >&2
     install_torch "$build"
+    echo "  the command ldct" >&2
+    "$ENVIRONMENT_PYTHON" -m pip install --quiet --no-deps --editable . ||
+        echo "  note: no command ldct; python -m ldct does the same" >&2
     if [ "${LDCT_WITHOUT_BM3D:-0}" != 1 ]; then
         echo "  note: bm3d is licensed for non-commercial use only (LDCT_WITHOUT_BM3D=1 leaves it out)" >&2
     fi

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ldct.common.errors import InputError
 from ldct.common.run_files import FIXED
-from ldct.common.scaling import Scaling
 
 SEED_HELP = "a number, or 'fixed' for unseeded methods"
 
@@ -103,19 +101,3 @@ def add_panels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--protocol", type=Path, required=True)
     parser.add_argument("--note", required=True, help="data, dose and budget in words")
     parser.add_argument("--output", type=Path, required=True)
-
-
-def add_scaling(parser: argparse.ArgumentParser) -> None:
-    """Add the options that `scaling_of` reads."""
-    parser.add_argument("--window", type=float, nargs=2, required=True, metavar="HU")
-    parser.add_argument("--clip", action="store_true", help="clip network input to the window")
-
-
-def scaling_of(options: argparse.Namespace) -> Scaling:
-    """The scaling that `--window` and `--clip` describe. InputError where it is no window."""
-    lower, upper = options.window
-    if not lower < upper:
-        raise InputError(
-            f"--window: found {lower:g} {upper:g}, expected two numbers of HU, the lower one first"
-        )
-    return Scaling(lower, upper, options.clip)

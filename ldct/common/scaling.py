@@ -1,7 +1,10 @@
 """The one place where Hounsfield units become network units and come back."""
 
+import argparse
 from dataclasses import dataclass
 from typing import TypeVar
+
+from ldct.common.errors import InputError
 
 ArrayLike = TypeVar("ArrayLike")  # a NumPy array, a torch tensor or a float
 
@@ -36,3 +39,19 @@ class Scaling:
     def to_hu(self, unit: ArrayLike) -> ArrayLike:
         """Network units to HU; never clips, so that `to_unit(to_hu(u)) == u` up to rounding."""
         return unit * self.width + self.lower
+
+
+def add_scaling(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `scaling_of` reads."""
+    parser.add_argument("--window", type=float, nargs=2, required=True, metavar="HU")
+    parser.add_argument("--clip", action="store_true", help="clip network input to the window")
+
+
+def scaling_of(options: argparse.Namespace) -> Scaling:
+    """The scaling that `--window` and `--clip` describe. InputError where it is no window."""
+    lower, upper = options.window
+    if not lower < upper:
+        raise InputError(
+            f"--window: found {lower:g} {upper:g}, expected two numbers of HU, the lower one first"
+        )
+    return Scaling(lower, upper, options.clip)

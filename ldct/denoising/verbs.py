@@ -3,13 +3,8 @@
 import argparse
 from pathlib import Path
 
-from ldct.common.arguments import (
-    add_scaling,
-    json_list,
-    json_mapping,
-    positive_integer,
-    scaling_of,
-)
+from ldct.common.arguments import json_list, json_mapping, positive_integer
+from ldct.common.scaling import add_scaling, scaling_of
 from ldct.devices.arguments import add_device
 
 

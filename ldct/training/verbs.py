@@ -9,17 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ldct.common import provenance
-from ldct.common.arguments import (
-    add_scaling,
-    json_list,
-    json_mapping,
-    natural_number,
-    positive_integer,
-    scaling_of,
-)
+from ldct.common.arguments import json_list, json_mapping, natural_number, positive_integer
 from ldct.common.errors import InputError
 from ldct.common.files import sha256_of_file
 from ldct.common.held_files import alone_in
+from ldct.common.scaling import add_scaling, scaling_of
 from ldct.configuration.code_behind import code_behind
 from ldct.devices.arguments import add_device
 from ldct.devices.ranks import local_rank_and_size, rank_and_size

@@ -6,17 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_run import ONE_SCAN, SETTINGS, above, claim, source_of, write_scores
 from scipy import stats
-from test_claims import (
-    ONE_SCAN,
-    SETTINGS,
-    above,
-    claim,
-    judge,
-    source_of,
-    write_claims,
-    write_scores,
-)
+from test_claims import judge, write_claims
 
 from ldct.claims.judge import extent
 from ldct.claims.measures import compare

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from repository_files import REPOSITORY
-from test_workflow_static import rules
+from rule_files import rules
 from training_inputs import stage_of, train_arguments, write_cards, write_training_data
 
 import ldct

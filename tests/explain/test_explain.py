@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from test_claims import ONE_SCAN, PROTOCOL, write_scores
+from made_up_run import ONE_SCAN, PROTOCOL, write_scores
 
 from ldct.cli import main
 from ldct.common import provenance

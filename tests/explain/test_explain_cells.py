@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from made_up_run import PROTOCOL, SETTINGS
 from made_up_tables import IMAGES, MAIN, OPTIONS, POOLED, SEEDS, SETTING, write_tables
-from test_claims import PROTOCOL, SETTINGS
 
 from ldct.cli import main
 from ldct.common import provenance
@@ -20,6 +20,7 @@ from ldct.metrics import scores
 from ldct.metrics.protocol import load_protocol
 from ldct.metrics.table import summarise_metrics
 from ldct.statistics.uncertainty import mean_interval
+from ldct.table1.statistics import summarise
 from ldct.texture import measure as texture
 
 RUN = Path("results/made-up")
@@ -53,7 +54,7 @@ def error_of(capsys, *arguments: str) -> str:
 
 def test_scores_are_those_of_table_1(tables):
     for protocol in (MAIN, load_protocol(POOLED)):
-        summary = scores.summarise(tables["scores"], protocol)
+        summary = summarise(tables["scores"], protocol)
         for method in SEEDS:
             for metric in scores.METRICS:
                 found = shown(method, metric, protocol.name)

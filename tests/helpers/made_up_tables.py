@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
-from test_claims import PROTOCOL, REPOSITORY, SETTINGS
+from made_up_run import PROTOCOL, SETTINGS
+from repository_files import REPOSITORY
 
 from ldct.common import provenance
 from ldct.common.files import write_json
@@ -17,7 +18,7 @@ from ldct.metrics import image_quality, scores
 from ldct.metrics.columns import IMAGE_QUALITY
 from ldct.metrics.protocol import load_protocol
 from ldct.runs.formulas import FORMULAS
-from ldct.texture import files as texture_files
+from ldct.texture.measure import MEASURES
 
 POOLED = REPOSITORY / "config/protocols/drl_author.yaml"
 SEEDS = {"drl": ["0", "1"], "bm3d": ["fixed"]}
@@ -74,7 +75,7 @@ def quality_rows(method, seed, generator) -> pd.DataFrame:
 
 
 def texture_rows(method, seed, generator) -> pd.DataFrame:
-    values = numbers(texture_files.MEASURES, generator, SLICES)
+    values = numbers(MEASURES, generator, SLICES)
     values.loc[:0] = np.nan
     return pd.concat([place(method, seed, n_squares=4, reason=""), values], axis=1)
 

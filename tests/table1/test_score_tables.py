@@ -103,8 +103,9 @@ def test_means_that_compare_nothing_are_refused(further, protocol, message):
         summarise(pd.concat([score_rows([[[25, 26]]], "low_dose"), rows]), protocol)
 
 
-@pytest.mark.parametrize("protocol", [ABDOMEN, POOLED])
-@pytest.mark.parametrize("metric", ["psnr", "ssim", "rmse_hu"])
+@pytest.mark.parametrize(
+    ("protocol", "metric"), [(ABDOMEN, "psnr"), (POOLED, "psnr"), (POOLED, "ssim")]
+)
 def test_estimates_are_the_means_of_the_table(protocol, metric):
     scores = run_rows(protocol)
     found = metric_statistics(scores, protocol, metric, "drl")

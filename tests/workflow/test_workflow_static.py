@@ -8,24 +8,15 @@ from pathlib import Path
 
 import pytest
 from repository_files import REPOSITORY, repository_files, text_of
+from rule_files import rules
 from workflow_runs import job_environment
 
-RULE_FILES = sorted((REPOSITORY / "workflow/rules").glob("*.smk"))
 DIRECTIVES = ("output:", "log:", "benchmark:", "conda:", "shell:")
 # Notes of the authors that are not part of the repository.
 PRIVATE_NOTES = [
     f"{name}.md" for name in ("METHODS", "DATA", "STACK", "PEERS", "WEIGHTS", "DESIGN")
 ]
 MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:home|root|Users|work)/\w")
-
-
-def rules() -> dict[str, str]:
-    """Rule name to its text, for every rule of the workflow."""
-    found = {}
-    for file in RULE_FILES:
-        parts = re.split(r"^ *rule (\w+):\n", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
-        found.update(zip(parts[1::2], parts[2::2], strict=True))
-    return found
 
 
 def run(*command: str, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
