@@ -37,7 +37,11 @@ def main() -> None:
 def measure(folder: Path, slices: int, workers: int) -> None:
     """Time writing, surveying, indexing, volumes and the naive way on one synthetic patient."""
     root, index_path = folder / "dicom", folder / "index.parquet"
-    description = {"patients": {PATIENT: {"split": "train", "slices": slices}}}
+    description = {
+        "title": "benchmark",
+        "series": {"thickness_mm": None, "kernel": None},
+        "patients": {PATIENT: {"split": "train", "slices": slices}},
+    }
     files = 2 * slices
     seconds = {
         "write DICOM": timed(lambda: write_patient(root, slices)),

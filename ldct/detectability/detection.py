@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from ldct.common.errors import InputError
-from ldct.common.files import read_json
+from ldct.common.inputs import open_array, open_prediction, read_mapping
 from ldct.common.provenance import write_table
 from ldct.common.run_files import PATIENT, image_files, seed_number
 from ldct.detectability import observers
@@ -46,22 +46,21 @@ class SeedInterval:
 
 
 def measure_discs(
-    images: np.ndarray, folder: Path, method: str, seed: int, confidence: float = 0.95
+    images: np.ndarray,
+    quarter: np.ndarray,
+    discs: Mapping[str, Any],
+    method: str,
+    seed: int,
+    confidence: float,
 ) -> pd.DataFrame:
     """d' of every disc in one method's images; one row each, columns COLUMNS.
 
-    images : [crop, row, column] in the order of the folder of discs.
+    images, quarter : [crop, row, column] in HU, in the order of the folder of discs.
+    discs : content of its discs.json.
     `change` is d' minus that of the quarter dose, with its interval. All bounds are at
     `confidence`, over the sites of one patient. `leave_one_out` : d' without each site in turn,
     for `paired_interval` of any two methods. No rows where there are no discs.
-    Raises InputError where the shapes do not agree.
     """
-    discs, quarter = read_json(folder / "discs.json"), np.load(folder / "quarter.npy")
-    if images.shape != quarter.shape:
-        raise InputError(
-            f"discs of {method}: found shape {images.shape}, expected {quarter.shape} as in "
-            f"{folder / 'quarter.npy'}; predict {PATIENT} again"
-        )
     rows = []
     for diameter in discs["diameters_mm"]:
         own, low = (_observe(part, discs, diameter) for part in (images, quarter))
@@ -179,21 +178,14 @@ def write_detectability(
 
     predictions : paths `.../<method>/<seed>/discs.npy`. confidence : of all bounds. Writes
     `<output>/<method>/<seed>.parquet` with COLUMNS; the references are `ndct/fixed` and
-    `ldct/fixed`.
+    `ldct/fixed`. Raises InputError where a prediction has another shape than the discs.
     """
+    discs, quarter = read_mapping(folder / "discs.json"), open_array(folder / "quarter.npy")
     for method, seed, path in image_files(folder, predictions, PATIENT):
         started = time.perf_counter()
-        frame = measure_discs(np.load(path), folder, method, seed_number(seed), confidence)
-        write_table(
-            frame,
-            output / method / f"{seed}.parquet",
-            [folder / "full.npy", folder / "discs.json", path],
-            {
-                "method": method,
-                "seed": seed,
-                "observer": "channelised Hotelling",
-                "channels": observers.CHANNELS,
-                "confidence": confidence,
-            },
-            started,
-        )
+        images, _ = open_prediction(path, folder)
+        frame = measure_discs(images, quarter, discs, method, seed_number(seed), confidence)
+        target = output / method / f"{seed}.parquet"
+        inputs = [folder / "full.npy", folder / "discs.json", path]
+        settings = {"method": method, "seed": seed, "confidence": confidence}
+        write_table(frame, target, inputs, settings, started)

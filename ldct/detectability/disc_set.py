@@ -1,6 +1,5 @@
 """The test-set folder of inserted discs, a patient like any other to every method."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ import pandas as pd
 
 from ldct.common.errors import InputError
 from ldct.common.files import atomic_folder, write_json
-from ldct.common.provenance import write_record
+from ldct.common.provenance import recorded
 from ldct.common.run_files import PATIENT, VOLUME_FILES
 from ldct.data.dose.simulate import (
     DoseSettings,
@@ -48,33 +47,21 @@ def write_disc_set(
         diameter_mm: null without disc), and `problem`: why there are no discs, or null. Where there
         are none the folder holds one crop, so that every method has something to denoise.
     """
-    started = time.perf_counter()
     source, volume, sites = _best_patient(volume_folders, lesions, settings)
-    try:
-        found = _simulated(volume, sites, settings, dose_fraction, workers)
-    except InputError as error:
-        found = _without_discs(volume, settings["crop"], str(error))
-    full, quarter, content = found
-    with atomic_folder(folder) as temporary:
-        np.save(temporary / "full.npy", full)
-        np.save(temporary / "quarter.npy", quarter)
-        write_json(temporary / "volume.json", _description(volume.info, len(full)))
-        write_json(
-            temporary / "discs.json",
-            {
-                "patient": volume.info["patient"],
-                "pixel_mm": volume.info["pixel_mm"],
-                "dose_fraction": dose_fraction,
-                "contrast_hu": settings["contrast_hu"],
-                **content,
-            },
-        )
-    write_record(
-        folder / "volume.json",
-        inputs=[source / name for name in VOLUME_FILES],
-        settings={**settings, "dose_fraction": dose_fraction, **content["dose"]},
-        started=started,
-    )
+    record = {**settings, "dose_fraction": dose_fraction}
+    with recorded([folder / "volume.json"], [source / name for name in VOLUME_FILES], record):
+        try:
+            full, quarter, content = _simulated(volume, sites, settings, dose_fraction, workers)
+        except InputError as error:
+            full, quarter, content = _without_discs(volume, settings["crop"], str(error))
+        record |= content["dose"]
+        content |= {key: volume.info[key] for key in ("patient", "pixel_mm")}
+        content |= {"dose_fraction": dose_fraction, "contrast_hu": settings["contrast_hu"]}
+        with atomic_folder(folder) as temporary:
+            np.save(temporary / "full.npy", full)
+            np.save(temporary / "quarter.npy", quarter)
+            write_json(temporary / "volume.json", _description(volume.info, len(full)))
+            write_json(temporary / "discs.json", content)
 
 
 def _simulated(
@@ -126,20 +113,15 @@ def _without_discs(
     return np.asarray(volume.full[middle]), np.asarray(volume.quarter[middle]), content
 
 
-def measured_noise_ratio(volume: Volume) -> float:
-    """Noise in soft tissue of the quarter dose over that of the full dose, on five slices."""
-    chosen = calibration_slices(len(volume.full))
-    full, quarter = (dose[chosen].astype(np.float32) for dose in (volume.full, volume.quarter))
-    tissue = soft_tissue(full)
-    return soft_tissue_noise(quarter, tissue) / soft_tissue_noise(full, tissue)
-
-
 def _dose(volume: Volume, dose_fraction: float) -> dict[str, float]:
     """Noise ratio and photons of a patient's own quarter dose."""
     row_mm, column_mm = volume.info["pixel_mm"]
     if not np.isclose(row_mm, column_mm):
         raise InputError(f"pixels of {row_mm} x {column_mm} mm; expected square ones")
-    ratio = measured_noise_ratio(volume)
+    chosen = calibration_slices(len(volume.full))
+    full, quarter = (dose[chosen].astype(np.float32) for dose in (volume.full, volume.quarter))
+    tissue = soft_tissue(full)
+    ratio = soft_tissue_noise(quarter, tissue) / soft_tissue_noise(full, tissue)
     if ratio < SMALLEST_RATIO:
         raise InputError(f"its quarter dose has {ratio:.2f} times the noise of its full dose")
     settings = DoseSettings(dose_fraction=dose_fraction, noise_ratio=ratio)
@@ -165,13 +147,10 @@ def _best_patient(
 
 def _description(info: Mapping[str, Any], count: int) -> dict[str, Any]:
     """volume.json of the crops: of the patient they come from, at made-up positions."""
-    return {
+    own = {key: value for key, value in info.items() if key != "instance"}
+    return own | {
         "patient": PATIENT,
-        "dataset": info["dataset"],
         "slice_index": list(range(count)),
         "z_mm": [index * float(info["thickness_mm"]) for index in range(count)],
         "origin_mm": [0.0, 0.0],
-        "pixel_mm": info["pixel_mm"],
-        "thickness_mm": info["thickness_mm"],
-        "kernel": info["kernel"],
     }

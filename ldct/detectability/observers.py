@@ -42,15 +42,15 @@ def central_regions(images: np.ndarray, side: int) -> np.ndarray:
     return images[..., top : top + side, left : left + side]
 
 
-def laguerre_gauss(side: int, width_px: float, channels: int = CHANNELS) -> np.ndarray:
-    """Laguerre-Gauss channels without their constant part; float64 (channels, side, side).
+def laguerre_gauss(side: int, width_px: float) -> np.ndarray:
+    """Laguerre-Gauss channels without their constant part; float64 (CHANNELS, side, side).
 
-    u_p(r) = L_p(2 pi r^2 / a^2) exp(-pi r^2 / a^2), p = 0 .. channels - 1, a = `width_px`; each
+    u_p(r) = L_p(2 pi r^2 / a^2) exp(-pi r^2 / a^2), p = 0 .. CHANNELS - 1, a = `width_px`; each
     channel has norm 1.
     """
     axis = np.arange(side) - side // 2
     square = 2 * np.pi * (axis[:, None] ** 2 + axis**2) / width_px**2
-    orders = np.arange(channels)[:, None, None]
+    orders = np.arange(CHANNELS)[:, None, None]
     templates = special.eval_laguerre(orders, square) * np.exp(-square / 2)
     centred = templates - templates.mean(axis=(-2, -1), keepdims=True)
     return centred / np.sqrt((centred**2).sum(axis=(-2, -1), keepdims=True))

@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from ldct.common.errors import InputError
-from ldct.common.files import read_json
+from ldct.common.inputs import open_array, open_prediction, read_volume_info
 from ldct.common.progress import track
 from ldct.common.provenance import write_table
 from ldct.common.run_files import image_files, seed_number
@@ -37,20 +35,14 @@ def write_lesion_bench(
     """
     lesions = read_lesions(lesions_csv)
     for folder in track(test_folders, "lesion bench"):
-        info = read_json(folder / "volume.json")
-        ndct = np.load(folder / "full.npy", mmap_mode="r")
+        info, ndct = read_volume_info(folder), open_array(folder / "full.npy")
         views = [
             (lesion, row, lesion_view(ndct[row], lesion, info, protocol))
             for lesion, row in lesion_rows(lesions, info)
         ]
         for method, seed, path in image_files(folder, predictions, folder.name):
             started = time.perf_counter()
-            images = np.load(path, mmap_mode="r")
-            if images.shape != ndct.shape:
-                raise InputError(
-                    f"{path}: found shape {images.shape}, expected {ndct.shape} as in "
-                    f"{folder / 'full.npy'}; predict this test set again"
-                )
+            images, _ = open_prediction(path, folder)
             rows = [
                 {
                     "method": method,

@@ -3,14 +3,10 @@
 The same pixels serve every method: a method cannot gain by moving them.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
-
-from ldct.lesions.places import lesion_centre
 
 # Bounds of tissue classes in HU (below: air and lung; above: bone and contrast medium).
 CLASS_BOUNDS_HU = (-500.0, -150.0, -20.0, 150.0)
@@ -47,10 +43,7 @@ class EdgeMap:
 
 
 def lesion_masks(
-    ndct_hu: np.ndarray,
-    lesion: Mapping[str, Any],
-    info: Mapping[str, Any],
-    corner: tuple[int, int] = (0, 0),
+    ndct_hu: np.ndarray, radius_mm: np.ndarray, diameter_mm: float, spacing_mm: np.ndarray
 ) -> LesionMasks | str:
     """Lesion and background pixels in a crop of an NDCT slice; the reason where there are none.
 
@@ -60,37 +53,35 @@ def lesion_masks(
     background is the annulus from 1.5 mm outside that circle, half a radius and at least 3 mm
     wide, of the class most common in it: other tissue is left out.
 
-    ndct_hu : crop (rows, columns) in HU, whose first pixel is `corner` of the slice. lesion : row
-    of lesions.csv. info : content of volume.json.
+    ndct_hu : crop (rows, columns) in HU. radius_mm : of every pixel from the annotated centre.
+    diameter_mm : as annotated. spacing_mm : of rows and columns.
     """
-    spacing = np.asarray(info["pixel_mm"], float)
-    radius = _radius_mm(ndct_hu.shape, lesion, info, corner)
-    limit = lesion["diameter_mm"] / 2
-    classes = np.digitize(smoothed(ndct_hu, spacing), CLASS_BOUNDS_HU)
+    limit = diameter_mm / 2
+    classes = np.digitize(_smoothed(ndct_hu, spacing_mm), CLASS_BOUNDS_HU)
     # At least the pixel nearest to the centre.
-    core = radius <= max(CORE_SHARE * limit, radius.min())
-    inside = _largest_part((classes == _commonest(classes[core])) & (radius <= limit))
+    core = radius_mm <= max(CORE_SHARE * limit, radius_mm.min())
+    inside = _largest_part((classes == _commonest(classes[core])) & (radius_mm <= limit))
     without_rim = ndimage.binary_erosion(inside)
     lesion_pixels = without_rim if without_rim.sum() >= ERODED_FROM_PX else inside
     if lesion_pixels.sum() < SMALLEST_LESION_PX:
         return f"lesion of {lesion_pixels.sum()} pixels"
     inner = limit + GAP_MM
     outer = inner + max(limit / 2, SMALLEST_WIDTH_MM)
-    annulus = (radius > inner) & (radius <= outer)
+    annulus = (radius_mm > inner) & (radius_mm <= outer)
     if not annulus.any():
         return "no pixels around the lesion"
     background = annulus & (classes == _commonest(classes[annulus]))
     if background.sum() < SMALLEST_BACKGROUND_PX:
         return f"background of {background.sum()} pixels"
-    return LesionMasks(lesion_pixels, background, radius <= outer)
+    return LesionMasks(lesion_pixels, background, radius_mm <= outer)
 
 
 def edge_map(
     ndct_hu: np.ndarray,
     masks: LesionMasks,
-    lesion: Mapping[str, Any],
-    info: Mapping[str, Any],
-    corner: tuple[int, int] = (0, 0),
+    radius_mm: np.ndarray,
+    diameter_mm: float,
+    spacing_mm: np.ndarray,
 ) -> EdgeMap | str:
     """Distances from a lesion's edge; the reason where the lesion has no measurable one.
 
@@ -98,9 +89,10 @@ def edge_map(
     background's, about the connected part that holds the lesion. Pixels within 3 mm of other
     structures of the lesion's side of half-way (vessels, the chest wall) are left out, and so are
     those deeper inside than the lesion's depth allows or further out than the annulus.
+
+    Arguments as for `lesion_masks`.
     """
-    spacing = np.asarray(info["pixel_mm"], float)
-    smooth = smoothed(ndct_hu, spacing)
+    smooth = _smoothed(ndct_hu, spacing_mm)
     inside_hu, outside_hu = ndct_hu[masks.lesion].mean(), ndct_hu[masks.background].mean()
     noise = smooth[masks.background].std()
     if abs(inside_hu - outside_hu) < EDGE_CONTRAST_TO_NOISE * noise:
@@ -108,18 +100,17 @@ def edge_map(
     sign = np.sign(inside_hu - outside_hu)
     fine, step = _on_finer_grid(smooth)
     beyond_half = sign * (fine - (inside_hu + outside_hu) / 2) > 0
-    radius = _on_finer_grid(_radius_mm(ndct_hu.shape, lesion, info, corner))[0]
-    limit = lesion["diameter_mm"] / 2 + GAP_MM
-    body = _largest_part(beyond_half & (radius <= limit))
+    near = _on_finer_grid(radius_mm)[0] <= diameter_mm / 2 + GAP_MM
+    body = _largest_part(beyond_half & near)
     foreign = beyond_half & ~body
-    sampling = spacing * step
+    sampling = spacing_mm * step
     depth = ndimage.distance_transform_edt(body, sampling)
     height = ndimage.distance_transform_edt(~body, sampling)
     # Both count from the centres of pixels on the other side of the edge.
     distance = np.where(body, sampling.mean() / 2 - depth, height - sampling.mean() / 2)
-    reach = min(float(depth.max()), max(lesion["diameter_mm"] / 4, SMALLEST_WIDTH_MM))
-    if depth.max() < SMALLEST_DEPTH_PX * spacing.max():
-        return f"lesion too small for an edge ({depth.max() / spacing.max():.1f} pixels deep)"
+    reach = min(float(depth.max()), max(diameter_mm / 4, SMALLEST_WIDTH_MM))
+    if depth.max() < SMALLEST_DEPTH_PX * spacing_mm.max():
+        return f"lesion too small for an edge ({depth.max() / spacing_mm.max():.1f} pixels deep)"
     kept = np.abs(distance) <= reach
     if foreign.any():
         kept &= ndimage.distance_transform_edt(~foreign, sampling) > FOREIGN_MM
@@ -127,22 +118,9 @@ def edge_map(
     return EdgeMap(kept[back], distance[back][kept[back]])
 
 
-def smoothed(hu: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
+def _smoothed(hu: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
     """Image smoothed by 1 mm: noise must not decide to which class a pixel belongs."""
     return ndimage.gaussian_filter(np.asarray(hu, np.float64), SMOOTHING_MM / spacing_mm)
-
-
-def _radius_mm(
-    shape: tuple[int, int],
-    lesion: Mapping[str, Any],
-    info: Mapping[str, Any],
-    corner: tuple[int, int],
-) -> np.ndarray:
-    """Distance of every pixel of the crop to the annotated centre."""
-    row, column = lesion_centre(lesion, info)
-    rows = (np.arange(shape[0]) + corner[0] - row) * info["pixel_mm"][0]
-    columns = (np.arange(shape[1]) + corner[1] - column) * info["pixel_mm"][1]
-    return np.hypot(rows[:, None], columns)
 
 
 def _commonest(classes: np.ndarray) -> int:

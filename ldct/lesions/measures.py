@@ -12,7 +12,7 @@ import numpy as np
 from scipy import optimize, special
 
 from ldct.lesions.masks import EdgeMap, LesionMasks, edge_map, lesion_masks
-from ldct.lesions.places import lesion_roi
+from ldct.lesions.places import lesion_centre, lesion_roi
 from ldct.metrics.pixelwise import slice_scores
 from ldct.metrics.protocol import Protocol
 from ldct.rendering.slices import Roi
@@ -53,12 +53,15 @@ def lesion_view(
     """
     roi = lesion_roi(lesion, info, ndct_hu.shape)
     crop = _crop(ndct_hu, roi)
-    corner = (roi[0], roi[2])
-    masks = lesion_masks(crop, lesion, info, corner)
+    spacing, (row, column) = np.asarray(info["pixel_mm"], float), lesion_centre(lesion, info)
+    rows = (np.arange(roi[0], roi[1]) - row) * spacing[0]
+    columns = (np.arange(roi[2], roi[3]) - column) * spacing[1]
+    place = np.hypot(rows[:, None], columns), lesion["diameter_mm"], spacing
+    masks = lesion_masks(crop, *place)
     clipped = _clip(crop, protocol)
     edge: EdgeMap | str = "no lesion pixels"
     if isinstance(masks, LesionMasks):
-        edge = edge_map(clipped, masks, lesion, info, corner)
+        edge = edge_map(clipped, masks, *place)
     if isinstance(edge, EdgeMap) and np.isnan(edge_width(clipped[edge.pixels], edge.distance_mm)):
         edge = "no edge could be fitted in NDCT"
     in_window = (crop > protocol.window[0]) & (crop < protocol.window[1])
@@ -80,7 +83,9 @@ def measure_lesion(view: LesionView, image_hu: np.ndarray, protocol: Protocol) -
     """
     crop = _clip(_crop(image_hu, view.roi), protocol)
     found: dict[str, Any] = dict.fromkeys(MEASURES + FURTHER[:2], np.nan)
-    found |= _crop_quality(view, crop, protocol)
+    if min(crop.shape) >= protocol.ssim.side:
+        scores = slice_scores(crop, view.ndct_hu, protocol)
+        found |= {"crop_psnr": scores["psnr"], "crop_ssim": scores["ssim"]}
     if isinstance(view.masks, str):
         return {**found, "note": view.masks}
     notes = []
@@ -164,13 +169,6 @@ def blurred_edge(
     """A step from `inner_hu` to `outer_hu` at `shift_mm`, blurred by a Gaussian."""
     scaled = (distance_mm - shift_mm) / (np.sqrt(2) * sigma_mm)
     return outer_hu + (inner_hu - outer_hu) * special.erfc(scaled) / 2
-
-
-def _crop_quality(view: LesionView, crop: np.ndarray, protocol: Protocol) -> dict[str, float]:
-    if min(crop.shape) < protocol.ssim.side:
-        return {}
-    scores = slice_scores(crop, view.ndct_hu, protocol)
-    return {"crop_psnr": scores["psnr"], "crop_ssim": scores["ssim"]}
 
 
 def _crop(image_hu: np.ndarray, roi: Roi) -> np.ndarray:

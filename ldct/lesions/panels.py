@@ -1,6 +1,5 @@
 """A panel for every annotated lesion slice of the test set: rendered by rule, never chosen."""
 
-import time
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -11,10 +10,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from ldct.common.files import atomic_path, write_text
+from ldct.common.files import write_text
 from ldct.common.inputs import read_volume_info
 from ldct.common.progress import track
-from ldct.common.provenance import write_record
+from ldct.common.provenance import recorded
 from ldct.data.lesions import read_lesions
 from ldct.lesions.places import lesion_centre, lesion_roi, lesion_rows
 from ldct.metrics.pixelwise import slice_scores
@@ -51,46 +50,39 @@ def render_lesion_panels(
     Writes `<patient>_<lesion>_<slice>.png` and `.pdf`, `lesions.csv` (method, patient, lesion,
     slice_index, z_mm, psnr, ssim, panel: all crop scores) and `index.html` into `output_dir`.
     """
-    started = time.perf_counter()
-    output_dir = Path(output_dir)
-    lesions, window = read_lesions(lesions_csv), protocol.window
-    found = [
-        (folder, predictions, info, lesion, row)
-        for folder, predictions in cases
-        for info in [read_volume_info(folder)]
-        for lesion, row in lesion_rows(lesions, info)
-    ]
-    rows = []
-    for folder, predictions, info, lesion, row in track(found, "lesion panels"):
-        images = load_slice(folder, predictions, row)
-        roi = lesion_roi(lesion, info, images["NDCT"].shape)
-        region = np.s_[roi[0] : roi[1], roi[2] : roi[3]]
-        crops = {title: image[region] for title, image in images.items()}
-        scores = {
-            title: slice_scores(image, crops["NDCT"], protocol)
-            for title, image in crops.items()
-            if title != "NDCT"
-        }
-        index = info["slice_index"][row]
-        stem = f"{lesion['patient']}_{lesion['lesion']}_{index:04d}"
-        with fs.figure_style():
-            footer = _footer(lesion, info["z_mm"][row], index, window, context)
-            figure = _draw_panel(crops, scores, _mark(lesion, info, roi), window, footer)
-            fs.save_figure(figure, output_dir / stem)
-        place = (lesion["patient"], lesion["lesion"], index, info["z_mm"][row])
-        rows += [
-            (title, *place, score["psnr"], score["ssim"], stem) for title, score in scores.items()
+    output_dir, window = Path(output_dir), protocol.window
+    used = [path for _, predictions in cases for path in predictions.values()]
+    record = {"protocol": protocol.name, "context": context}
+    with recorded([output_dir / "lesions.csv"], [lesions_csv, *used], record):
+        lesions = read_lesions(lesions_csv)
+        found = [
+            (folder, predictions, info, lesion, row)
+            for folder, predictions in cases
+            for info in [read_volume_info(folder)]
+            for lesion, row in lesion_rows(lesions, info)
         ]
-    table = pd.DataFrame(rows, columns=SCORE_COLUMNS)
-    with atomic_path(output_dir / "lesions.csv") as temporary:
-        table.to_csv(temporary, index=False)
-    write_text(output_dir / "index.html", _index_html(table, context, credit))
-    write_record(
-        output_dir / "lesions.csv",
-        inputs=[lesions_csv, *(path for _, predictions in cases for path in predictions.values())],
-        settings={"protocol": protocol.name, "context": context, "panels": len(found)},
-        started=started,
-    )
+        rows = []
+        for folder, predictions, info, lesion, row in track(found, "lesion panels"):
+            images = load_slice(folder, predictions, row)
+            roi = lesion_roi(lesion, info, images["NDCT"].shape)
+            region = np.s_[roi[0] : roi[1], roi[2] : roi[3]]
+            crops = {title: image[region] for title, image in images.items()}
+            scores = {
+                title: slice_scores(crop, crops["NDCT"], protocol)
+                for title, crop in crops.items()
+                if title != "NDCT"
+            }
+            index, z_mm = info["slice_index"][row], info["z_mm"][row]
+            stem = f"{lesion['patient']}_{lesion['lesion']}_{index:04d}"
+            with fs.figure_style():
+                footer = _footer(lesion, z_mm, index, window, context)
+                figure = _draw_panel(crops, scores, _mark(lesion, info, roi), window, footer)
+                fs.save_figure(figure, output_dir / stem)
+            place = (lesion["patient"], lesion["lesion"], index, z_mm)
+            rows += [(title, *place, s["psnr"], s["ssim"], stem) for title, s in scores.items()]
+        table = pd.DataFrame(rows, columns=SCORE_COLUMNS)
+        write_text(output_dir / "lesions.csv", table.to_csv(index=False))
+        write_text(output_dir / "index.html", _index_html(table, context, credit))
 
 
 def _mark(lesion: Mapping[str, Any], info: Mapping[str, Any], roi: Roi) -> tuple[float, ...]:

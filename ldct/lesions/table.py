@@ -9,7 +9,7 @@ import pandas as pd
 from ldct.lesions.columns import LESION_BENCH
 from ldct.lesions.measures import MEASURES
 from ldct.metrics.protocol import Protocol
-from ldct.rendering.numbers import with_bounds, write_tables
+from ldct.rendering.numbers import counted, with_bounds, write_tables
 from ldct.rendering.page import PlainTable
 from ldct.statistics.uncertainty import mean_interval
 
@@ -98,11 +98,11 @@ def lesion_notes(
     measured = frame.drop_duplicates(["patient", "slice_index", "lesion"])
     if measured.empty:
         return [f"{note}. No annotated lesion lies in the test slices."]
-    patients = _count(measured["patient"].nunique(), "patient")
-    lesions = _count(measured.groupby(["patient", "lesion"]).ngroups, "lesion")
+    patients = counted(measured["patient"].nunique(), "patient")
+    lesions = counted(measured.groupby(["patient", "lesion"]).ngroups, "lesion")
     several = values["lower"].notna().any()
     interval = f"brackets: {100 * confidence:g} % over patients" if several else "no intervals"
-    lines = [f"{_count(len(measured), 'lesion slice')} of {lesions} of {patients}; {interval}."]
+    lines = [f"{counted(len(measured), 'lesion slice')} of {lesions} of {patients}; {interval}."]
     lower, upper = protocol.window
     outside = int((measured["outside_window"] > OUTSIDE_SHARE).sum())
     if protocol.clip and outside:
@@ -114,10 +114,6 @@ def lesion_notes(
     if scaling["clip"] and (beyond or not protocol.clip):
         lines.append(f"Networks see {_window(scaling['window'])} alone.")
     return [f"{note}.", " ".join(lines)]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _window(bounds: Sequence[float]) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ldct.common.errors import InputError
 from ldct.devices.parallel import ALONE, Group
-from ldct.training.state import Training
+from ldct.training.checkpoint import Training
 from ldct.training.validation import Validation
 
 LOG_EVERY = 10

@@ -38,9 +38,15 @@ from ldct.networks.chain import Level
 from ldct.networks.files import build_network, save_weights
 from ldct.pretrained.perceptual import load_features
 from ldct.training.checkpoint import (
+    Training,
     keep_checkpoint,
     newest_checkpoint,
+    random_state,
     remove_superseded,
+    restore,
+    seed_step,
+    snapshot,
+    state_tensors,
     stop_on_signal,
 )
 from ldct.training.critics import Critic, make_critic
@@ -55,7 +61,6 @@ from ldct.training.recipe import (
     set_learning_rate,
     total_steps,
 )
-from ldct.training.state import Training, random_state, restore, seed_step, snapshot, state_tensors
 from ldct.training.steps import Batch, adversarial_step, content_step
 from ldct.training.validation import Validation
 

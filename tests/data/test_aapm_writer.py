@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ldct.data.dicom.aapm_writer import series_folder, write_series
+from ldct.data.dicom.aapm_writer import Scan, write_series
 from ldct.data.dicom.inventory import index_dataset
 from ldct.data.volumes import load_volume, read_index, write_volume
 
@@ -24,17 +24,10 @@ IDENTIFYING = (
 )
 
 
-def write(folder, hu, dose="full", **changes):
-    geometry = {
-        "z_mm": [-300.0 + 0.8 * index for index in range(len(hu))],
-        "origin_mm": (-190.0, -180.5),
-        "pixel_mm": (0.742, 0.75),
-        "thickness_mm": 1.0,
-        "kernel": "B30f",
-        "patient": "L506",
-        "thickness_code": 1,
-    }
-    return write_series(hu, dose=dose, folder=folder, **(geometry | changes))
+def write(folder, hu, dose="full"):
+    z_mm = [-300.0 + 0.8 * index for index in range(len(hu))]
+    scan = Scan(hu, z_mm, (-190.0, -180.5), (0.742, 0.75), thickness_mm=1.0, kernel="B30f")
+    return write_series(scan, "L506", dose, folder)
 
 
 @pytest.fixture
@@ -43,13 +36,11 @@ def hu():
 
 
 def test_files_have_the_conventions_of_the_aapm_data(tmp_path, hu):
-    folder = series_folder(tmp_path, "L506", "quarter", 1)
-    assert folder == tmp_path / "L506" / "quarter_1mm"
-    paths = write(folder, hu, "quarter")
+    paths = write(tmp_path, hu, "quarter")
     for index, path in enumerate(paths):
         name = FILE_NAME.match(path.name)
         assert name.groups()[:4] == ("L506", "QD", "1", None)
-        assert path.suffix == ".IMA"
+        assert (path.parent, path.suffix) == (tmp_path / "quarter_1mm", ".IMA")
         dataset = pydicom.dcmread(path)
         assert int(name[6]) == dataset.InstanceNumber == len(hu) - index
         assert dataset.PatientName == "L506_QD_1"
@@ -69,7 +60,7 @@ def test_files_have_the_conventions_of_the_aapm_data(tmp_path, hu):
 @settings(max_examples=20, deadline=None)
 @given(arrays(np.int16, (2, 3, 4), elements=st.integers(-1024, 3071)))
 def test_pixels_survive_the_round_trip(tmp_path_factory, hu):
-    paths = write(tmp_path_factory.mktemp("round") / "series", hu)
+    paths = write(tmp_path_factory.mktemp("round"), hu)
     for expected, path in zip(hu, paths, strict=True):
         dataset = pydicom.dcmread(path)
         stored = dataset.pixel_array.astype(int)
@@ -80,15 +71,16 @@ def test_pixels_survive_the_round_trip(tmp_path_factory, hu):
 
 def test_values_outside_twelve_bits_are_clipped_and_fractions_rounded(tmp_path):
     hu = np.array([[[-3024.0, 5000.0, 40.6]]])
-    dataset = pydicom.dcmread(write(tmp_path / "series", hu)[0])
+    dataset = pydicom.dcmread(write(tmp_path, hu)[0])
     np.testing.assert_array_equal(dataset.pixel_array, [[0, 4095, 1065]])
 
 
 def test_written_patient_is_read_back_by_the_reader_of_real_data(tmp_path, hu):
     doses = {"full": hu, "quarter": hu[:, ::-1]}
     for dose, image in doses.items():
-        write(series_folder(tmp_path / "dicom", "L506", dose, 1), image, dose)
-    description = {"series": {"thickness_mm": 1.0, "kernel": "B30"}, "patients": {"L506": {}}}
+        write(tmp_path / "dicom/L506", image, dose)
+    series = {"thickness_mm": 1.0, "kernel": "B30"}
+    description = {"title": "", "series": series, "patients": {"L506": {}}}
     index_dataset(tmp_path / "dicom", description, tmp_path / "i.parquet", tmp_path / "i.md")
     index = read_index(tmp_path / "i.parquet")
     write_volume(index, tmp_path / "dicom", "L506", "aapm", tmp_path / "volume")

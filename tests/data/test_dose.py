@@ -21,9 +21,8 @@ from ldct.data.dose.simulate import (
     soft_tissue_noise,
 )
 
-SIZE = 192
-PIXEL_MM = 1.4
-GEOMETRY = FanBeamGeometry(cells=368, cell_mm=2 * 1.2858, views=576)
+SIZE, PIXEL_MM, RADIUS_MM = 96, 1.4, 55.0
+GEOMETRY = FanBeamGeometry(cells=368, cell_mm=2 * 1.2858, views=576).narrowed(SIZE / 2 * PIXEL_MM)
 # Half the default views: half the step keeps the angle between projected views.
 SETTINGS = DoseSettings(geometry=GEOMETRY, view_step=2)
 PHOTONS = 2e5
@@ -34,9 +33,9 @@ def radius() -> np.ndarray:
     return np.hypot(axis[:, None], axis[None, :])
 
 
-def water_disc(radius_mm: float = 100.0) -> np.ndarray:
+def water_disc() -> np.ndarray:
     """A slice of water (40 HU) in air, in HU."""
-    return np.where(radius() < radius_mm, 40.0, -1000.0).astype(np.float32)
+    return np.where(radius() < RADIUS_MM, 40.0, -1000.0).astype(np.float32)
 
 
 def draw(hu: np.ndarray, count: int, settings: DoseSettings = SETTINGS) -> np.ndarray:
@@ -47,8 +46,8 @@ def draw(hu: np.ndarray, count: int, settings: DoseSettings = SETTINGS) -> np.nd
 
 @pytest.fixture(scope="module")
 def noise() -> np.ndarray:
-    """Forty draws of the noise of a water disc."""
-    return draw(water_disc(), 40)
+    """Draws of the noise of a water disc."""
+    return draw(water_disc(), 30)
 
 
 def scan(slices: int = 4, noise_hu: float = 12.0) -> np.ndarray:
@@ -62,11 +61,11 @@ def scan(slices: int = 4, noise_hu: float = 12.0) -> np.ndarray:
 
 
 def test_noise_has_zero_mean(noise):
-    blocks = noise[:, 16:176, 16:176].reshape(len(noise), 10, 16, 10, 16).mean(axis=(2, 4))
+    blocks = noise[:, 8:88, 8:88].reshape(len(noise), 8, 10, 8, 10).mean(axis=(2, 4))
     scores = blocks.mean(axis=0) / (blocks.std(axis=0, ddof=1) / np.sqrt(len(noise)))
-    # 100 blocks: z-scores of a zero mean have std 1 (1.03 for Student's t) and hardly exceed 4.
+    # 64 blocks: z-scores of a zero mean have std 1 (1.03 for Student's t) and hardly exceed 4.
     assert np.abs(scores).max() < 4.5
-    assert scores.std() == pytest.approx(1.0, abs=0.25)
+    assert scores.std() == pytest.approx(1.0, abs=0.3)
     assert abs(scores.mean()) < 0.4
 
 
@@ -100,9 +99,7 @@ def test_formula_is_the_variance_that_thinning_the_photons_adds():
     assert variance(0.25) - variance(1.0) == pytest.approx(expected, rel=0.02)
 
 
-@pytest.mark.parametrize("kernel", ["hann", "body"])
-def test_noise_spectrum_is_ramp_times_kernel(kernel):
-    noise = draw(water_disc(), 24, replace(SETTINGS, kernel=kernel))
+def test_noise_spectrum_is_ramp_times_kernel(noise):
     side = 64
     corner = (SIZE - side) // 2
     patch = noise[:, corner : corner + side, corner : corner + side]
@@ -110,12 +107,11 @@ def test_noise_spectrum_is_ramp_times_kernel(kernel):
     power = (np.abs(np.fft.fft2(patch * window)) ** 2).mean(axis=0)
     axis = np.fft.fftfreq(side, PIXEL_MM)
     frequency = np.hypot(axis[:, None], axis[None, :])
-    nyquist = 0.5 / GEOMETRY.spacing_mm
     edges = np.arange(0.04, 0.30, 0.02)
     measured, expected = [], []
     for low, high in pairwise(edges):
         ring = (frequency >= low) & (frequency < high)
-        response = kernel_response(kernel, frequency[ring], nyquist)
+        response = kernel_response(frequency[ring])
         # Linear interpolation between samples half a cell apart in the back-projection.
         smoothing = np.sinc(frequency[ring] * GEOMETRY.spacing_mm / 2) ** 2
         measured.append(power[ring].mean())
@@ -137,13 +133,12 @@ def predicted_std(hu: np.ndarray, x_mm: float, y_mm: float) -> float:
     return np.sqrt(np.mean((through * np.cos(fan) / (side**2 + depth**2)) ** 2))
 
 
-def test_noise_is_stronger_behind_bone_and_streaks_along_it():
+def test_noise_is_stronger_behind_bone_and_streaks_along_it(noise):
     hu = water_disc()
     x = np.arange(SIZE)
-    for column in (48, 144):  # two rods left and right of the middle
-        hu[np.hypot(x[:, None] - 96, x[None, :] - column) < 9] = 2500
-    plain = draw(water_disc(), 32)[:, 91:101, 86:106]
-    behind = draw(hu, 32)[:, 91:101, 86:106]
+    for column in (22, 74):  # two rods left and right of the middle
+        hu[np.hypot(x[:, None] - 48, x[None, :] - column) < 9] = 2500
+    plain, behind = (images[:, 43:53, 38:58] for images in (noise, draw(hu, len(noise))))
     expected = predicted_std(hu, 0, 0) / predicted_std(water_disc(), 0, 0)
     assert expected > 1.15
     assert behind.std() / plain.std() == pytest.approx(expected, rel=0.05)
@@ -165,7 +160,7 @@ def test_same_seed_gives_the_same_volume_whatever_the_workers():
     np.testing.assert_array_equal(one, three)
     assert (one != other).mean() > 0.5
     first, second = (one[i].astype(float) - volume[i] for i in (0, 1))
-    inside = radius() < 90
+    inside = radius() < RADIUS_MM - 10
     assert abs(np.corrcoef(first[inside], second[inside])[0, 1]) < 0.1
 
 
@@ -180,7 +175,7 @@ def test_quarter_dose_is_stored_like_dicom_and_padding_stays():
 
 
 def test_calibration_doubles_the_noise_of_soft_tissue():
-    volume = scan(slices=8)
+    volume = scan()
     photons = calibrate_photons(volume, PIXEL_MM, SETTINGS)
     assert photons == calibrate_photons(volume, PIXEL_MM, SETTINGS)
     quarter = simulate_quarter_dose(volume, PIXEL_MM, photons, SETTINGS, seed=2)
@@ -194,7 +189,5 @@ def test_bad_input_is_named():
         DoseSettings(dose_fraction=1.0)
     with pytest.raises(InputError, match="noise_ratio"):
         DoseSettings(noise_ratio=1.0)
-    with pytest.raises(InputError, match="view_step"):
-        DoseSettings(view_step=7)
     with pytest.raises(InputError, match="no soft tissue"):
         calibrate_photons(np.full((2, SIZE, SIZE), -1000), PIXEL_MM, SETTINGS)

@@ -11,7 +11,6 @@ from lookalike import LAYOUTS, edit_file, lookalike_description, write_lookalike
 
 from ldct.common.errors import InputError
 from ldct.data.dicom.inventory import index_dataset
-from ldct.data.dicom.pairing import INDEX_COLUMNS
 from ldct.data.volumes import load_volume, read_index, write_volume
 
 
@@ -38,7 +37,6 @@ def run(tree, description=None, workers=1):
 def test_volumes_hold_the_written_hu_of_every_layout(tmp_path, layout, vendor):
     tree = write_lookalike_tree(tmp_path / "tree", layout, ["L067", "L506"], 4, 32, vendor=vendor)
     index, _ = run(tree)
-    assert list(index.columns) == list(INDEX_COLUMNS)
     assert len(index) == 8
     for patient, doses in tree.hu.items():
         write_volume(index, tree.root, patient, "lookalike", tmp_path / patient)
@@ -138,8 +136,8 @@ def test_patient_with_one_dose_only_is_an_error(tree):
 
 
 def test_index_does_not_depend_on_the_number_of_workers(tmp_path):
-    tree = write_lookalike_tree(tmp_path / "tree", patients=["L067"], size=16, slices=150)
+    tree = write_lookalike_tree(tmp_path / "tree", patients=["L067"], size=8, slices=130)
     one, _ = run(tree, workers=1)
     two, _ = run(tree, workers=2)
     pd.testing.assert_frame_equal(one, two)
-    assert len(one) == 150
+    assert len(one) == 130

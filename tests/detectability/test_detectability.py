@@ -11,12 +11,10 @@ from scipy import stats
 from ldct.cli import main
 from ldct.common.errors import InputError
 from ldct.common.files import write_json
-from ldct.common.run_files import PATIENT
 from ldct.detectability import observers
 from ldct.detectability.detection import (
     COLUMNS,
     mean_over_seeds,
-    measure_discs,
     pair_of,
     paired_interval,
     write_detectability,
@@ -97,8 +95,9 @@ def test_pairs_belong_to_the_same_site_in_any_order_of_the_crops(discs):
 
 
 def test_prediction_of_another_shape_is_refused(discs):
-    with pytest.raises(InputError, match=f"predict {PATIENT} again"):
-        measure_discs(np.zeros((3, CROP, CROP)), discs, "some", 0)
+    np.save(predictions(discs)[0], np.zeros((3, CROP, CROP)))
+    with pytest.raises(InputError, match="predict this test set again"):
+        write_detectability(discs, predictions(discs), discs / "out")
 
 
 def draw(discs, tmp_path):

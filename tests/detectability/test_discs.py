@@ -89,9 +89,7 @@ def test_chords_are_those_of_the_projected_disc():
 def test_reconstructed_disc_has_its_place_height_and_area():
     geometry = FanBeamGeometry()
     x, y = 30.0, -24.0
-    image = filtered_backproject(
-        disc_chords([(x, y)], 12.0, geometry), 1.0, (201, 201), geometry, "body"
-    )
+    image = filtered_backproject(disc_chords([(x, y)], 12.0, geometry), 1.0, (201, 201), geometry)
     rows, columns = np.ogrid[:201, :201]
     distance = np.hypot(rows - 100 - y, columns - 100 - x)
     assert image[distance < 3].mean() == pytest.approx(1, abs=0.02)

@@ -5,7 +5,6 @@ files. The images are bodies: an ellipse of soft tissue in a fat ring, with spin
 lungs, noisy air around it and -1024 HU outside the circular field of view.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,9 @@ from scipy.ndimage import gaussian_filter
 
 LAYOUTS = ("A", "B", "B_zip", "C", "D", "misspelled", "TCIA")
 DOSE_CODES = {"full": "FD", "quarter": "QD"}
-FIELD_OF_VIEW_MM = 380.0
+TCIA_WORDS = {"full": "Full Dose Images", "quarter": "Low Dose Images"}
+NOISE_HU = (15.0, 30.0)  # standard deviation in soft tissue, full and quarter dose
+FIELD_OF_VIEW_MM, LESION_MM = 380.0, 20.0
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,13 @@ def write_lookalike_tree(
     thickness_mm: float = 1.0,
     spacing_mm: float = 0.8,
     kernel: str | None = None,
-    noise_hu: tuple[float, float] = (15.0, 30.0),
     lesions: bool = False,
     vendor: str = "SIEMENS",
-    seed: int = 0,
 ) -> Lookalike:
     """Write a tree of `patients` in one of LAYOUTS under `root`.
 
-    kernel : None means B30f, and D45f in layout C. noise_hu : standard deviation in soft tissue
-    of full and quarter dose. lesions : put one low-contrast lesion of 20 mm into the three
-    middle slices of every patient and write `lesions_neutral.csv` beside `root`.
+    kernel : None means B30f, and D45f in layout C. lesions : put one low-contrast lesion of 20 mm
+    into the three middle slices of every patient and write `lesions_neutral.csv` beside `root`.
     vendor : "GE" writes signed pixels, PixelPaddingValue 63536 and an exterior of -3024 HU.
     """
     root = Path(root)
@@ -76,26 +74,28 @@ def write_lookalike_tree(
         kernel=kernel,
         lesions_csv=root.parent / "lesions_neutral.csv" if lesions else None,
     )
-    rows: list[dict[str, object]] = []
-    metadata: list[dict[str, object]] = []
+    rows = ["patient_id,lesion_id,x,y,z,unit,slice_ref,diameter_mm,label"]
+    metadata = ["Subject ID,Manufacturer,Series Description,Number of Images,File Location"]
     for number, patient in enumerate(patients):
-        rng = np.random.default_rng([seed, number])
-        clean, lesion = _bodies(size, slices, rng, with_lesion=lesions)
-        full = clean + _noise(clean.shape, noise_hu[0], rng)
-        extra = float(np.sqrt(noise_hu[1] ** 2 - noise_hu[0] ** 2))
+        rng = np.random.default_rng([0, number])
+        clean, (x, y) = _bodies(size, slices, rng, with_lesion=lesions)
+        full = clean + _noise(clean.shape, NOISE_HU[0], rng)
+        extra = float(np.sqrt(NOISE_HU[1] ** 2 - NOISE_HU[0] ** 2))
         pair = {"full": full, "quarter": full + _noise(clean.shape, extra, rng)}
         tree.files[patient], tree.hu[patient] = {}, {}
         for dose, image in pair.items():
-            tree.hu[patient][dose] = _quantised(image, size)
+            hu = np.where(_inside(size), np.clip(np.rint(image), -1024, 3071), -1024)
+            tree.hu[patient][dose] = hu.astype(np.int16)
             folder = root / _folder(layout, patient, dose, thickness_mm)
             tree.files[patient][dose] = _write_series(tree, layout, patient, dose, folder, vendor)
-            metadata.append(_metadata_row(root, folder, patient, dose, slices, vendor))
-        if lesion:
-            rows += _lesion_rows(patient, lesion, z_mm)
+            place = folder.relative_to(root).as_posix()
+            metadata.append(f"{patient},{vendor},{TCIA_WORDS[dose]},{slices},./{place}")
+        for index in _lesion_indices(slices):
+            rows.append(f"{patient},1,{x},{y},{z_mm[index]},mm,z_mm,{LESION_MM},synthetic")
     if layout == "TCIA":
-        _write_csv(root / "metadata.csv", metadata)
+        (root / "metadata.csv").write_text("\n".join(metadata), encoding="utf-8")
     if tree.lesions_csv:
-        _write_csv(tree.lesions_csv, rows)
+        tree.lesions_csv.write_text("\n".join(rows), encoding="utf-8")
     return tree
 
 
@@ -135,7 +135,6 @@ def edit_file(path: Path, **tags: object) -> None:
 def _folder(layout: str, patient: str, dose: str, thickness_mm: float) -> Path:
     mm = int(thickness_mm + 0.5)
     series, code = f"{dose}_{mm}mm", DOSE_CODES[dose]
-    words = {"full": "Full Dose Images-70970", "quarter": "Low Dose Images-31092"}
     return Path(
         {
             "A": f"{patient}/{series}",
@@ -144,9 +143,7 @@ def _folder(layout: str, patient: str, dose: str, thickness_mm: float) -> Path:
             "C": f"Training_Image_Data/{mm}mm D45/{series}_sharp/{patient}/{series}_sharp",
             "D": f"{mm}mm B30/{patient}/{series}",
             "misspelled": f"Traning_Image_Data/{mm}mm B30/{series}/{patient}/{series}",
-            "TCIA": (
-                f"LDCT-and-Projection-data/{patient}/12-23-2021-NA-NA-50920/1.000000-{words[dose]}"
-            ),
+            "TCIA": f"LDCT-and-Projection-data/{patient}/1-NA-50920/1.0-{TCIA_WORDS[dose]}-70970",
         }[layout]
     )
 
@@ -164,7 +161,7 @@ def _write_series(
         dataset = _dataset(tree, image, index, instance, f"{patient} {dose}", vendor)
         if layout == "TCIA":
             dataset.PatientName = dataset.PatientID = patient
-            dataset.SeriesDescription = f"{'Low' if dose == 'quarter' else 'Full'} Dose Images"
+            dataset.SeriesDescription = TCIA_WORDS[dose]
             name = f"1-{instance:03d}.dcm"
         else:
             dataset.PatientName, dataset.PatientID = code, "Anonymous"
@@ -182,19 +179,13 @@ def _dataset(
     dataset.SOPClassUID = CTImageStorage
     dataset.SOPInstanceUID = generate_uid(entropy_srcs=[series, str(instance)])
     dataset.Modality = "CT"
-    dataset.Manufacturer = "GE MEDICAL SYSTEMS" if vendor == "GE" else vendor
+    dataset.Manufacturer = vendor
     dataset.RequestingPhysician = "Somebody^Real"
-    dataset.KVP, dataset.XRayTubeCurrent, dataset.Exposure = "120", "300", "200"
     dataset.SliceThickness = f"{tree.thickness_mm:g}"
     dataset.ConvolutionKernel = tree.kernel
-    dataset.PatientPosition = "FFS"
-    dataset.StudyInstanceUID = generate_uid(entropy_srcs=["study", series])
-    dataset.SeriesInstanceUID = generate_uid(entropy_srcs=["series", series])
-    dataset.InstanceNumber, z = instance, tree.z_mm[index]
-    position = (*tree.origin_mm, z)
+    dataset.InstanceNumber, position = instance, (*tree.origin_mm, tree.z_mm[index])
     dataset.ImagePositionPatient = [f"{value:.10g}" for value in position]
     dataset.ImageOrientationPatient = ["1", "0", "0", "0", "1", "0"]
-    dataset.SliceLocation = f"{-z:g}"
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME2"
     dataset.Rows, dataset.Columns = image.shape
@@ -205,44 +196,12 @@ def _dataset(
         dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 15, 1
         dataset.add_new("PixelPaddingValue", "US", 63536)
         stored[~_inside(image.shape[0])] = -2000
-        dataset.PixelData = stored.astype("<i2").tobytes()
     else:
         dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 12, 11, 0
-        dataset.PixelData = stored.astype("<u2").tobytes()
+    dataset.PixelData = stored.astype("<i2").tobytes()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return dataset
-
-
-def _metadata_row(
-    root: Path, folder: Path, patient: str, dose: str, slices: int, vendor: str
-) -> dict[str, object]:
-    return {
-        "Subject ID": patient,
-        "Manufacturer": vendor,
-        "Series Description": f"{'Low' if dose == 'quarter' else 'Full'} Dose Images",
-        "Number of Images": slices,
-        "File Location": f"./{folder.relative_to(root).as_posix()}",
-    }
-
-
-def _lesion_rows(
-    patient: str, lesion: dict[str, float], z_mm: tuple[float, ...]
-) -> list[dict[str, object]]:
-    return [
-        {
-            "patient_id": patient,
-            "lesion_id": 1,
-            "x": lesion["x_mm"],
-            "y": lesion["y_mm"],
-            "z": z_mm[int(index)],
-            "unit": "mm",
-            "slice_ref": "z_mm",
-            "diameter_mm": lesion["diameter_mm"],
-            "label": "synthetic hypodense lesion",
-        }
-        for index in _lesion_indices(len(z_mm))
-    ]
 
 
 def _lesion_indices(slices: int) -> range:
@@ -251,12 +210,12 @@ def _lesion_indices(slices: int) -> range:
 
 def _bodies(
     size: int, slices: int, rng: np.random.Generator, with_lesion: bool
-) -> tuple[np.ndarray, dict[str, float]]:
-    """Noise-free HU `[slice, row, column]` and the lesion (x_mm, y_mm, diameter_mm) if any."""
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """Noise-free HU `[slice, row, column]` and the centre of the lesion (x, y) in mm."""
     axis = (np.arange(size) - (size - 1) / 2) * (FIELD_OF_VIEW_MM / size)
     y, x = np.meshgrid(axis, axis, indexing="ij")
     width, height = rng.uniform(140, 165), rng.uniform(95, 115)
-    lesion = {"x_mm": -0.45 * width, "y_mm": 0.1 * height, "diameter_mm": 20.0}
+    centre = -0.45 * width, 0.1 * height
     volume = np.empty((slices, size, size))
     for index in range(slices):
         taper = max(0.5, 1 - 0.01 * index)
@@ -270,10 +229,9 @@ def _bodies(
         image[np.hypot(x, y - 0.55 * height) < 18] = 400.0  # vertebral body
         image[np.hypot(x, y - 0.25 * height) < 11] = 150.0  # aorta
         if with_lesion and index in _lesion_indices(slices):
-            distance = np.hypot(x - lesion["x_mm"], y - lesion["y_mm"])
-            image[distance < lesion["diameter_mm"] / 2] = -10.0
+            image[np.hypot(x - centre[0], y - centre[1]) < LESION_MM / 2] = -10.0
         volume[index] = gaussian_filter(image, 0.5)
-    return volume, lesion if with_lesion else {}
+    return volume, centre
 
 
 def _noise(shape: tuple[int, ...], std_hu: float, rng: np.random.Generator) -> np.ndarray:
@@ -282,18 +240,6 @@ def _noise(shape: tuple[int, ...], std_hu: float, rng: np.random.Generator) -> n
     return noise * (std_hu / noise.std())
 
 
-def _quantised(image: np.ndarray, size: int) -> np.ndarray:
-    hu = np.where(_inside(size), np.clip(np.rint(image), -1024, 3071), -1024)
-    return hu.astype(np.int16)
-
-
 def _inside(size: int) -> np.ndarray:
     axis = np.arange(size) - (size - 1) / 2
     return np.hypot(axis[:, None], axis[None, :]) <= size / 2
-
-
-def _write_csv(path: Path, rows: list[dict[str, object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)

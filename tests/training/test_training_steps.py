@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from ldct.devices.choice import to_device
+from ldct.training.checkpoint import Training, state_tensors
 from ldct.training.critics import Critic
 from ldct.training.losses import content_loss
 from ldct.training.recipe import make_optimizer
-from ldct.training.state import Training, state_tensors
 from ldct.training.steps import adversarial_step, content_step
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist
 
@@ -114,15 +113,8 @@ def _outline(
 
 def _group(marks: Sequence[Mark]) -> list[list[Mark]]:
     """Marks of the same lesion, as connected components of `_same_lesion`."""
-    links = [
-        (first, second)
-        for first in range(len(marks))
-        for second in range(first)
-        if _same_lesion(marks[first], marks[second])
-    ]
-    first, second = np.array(links, dtype=int).reshape(-1, 2).T
-    graph = coo_array((np.ones(len(links)), (first, second)), shape=(len(marks), len(marks)))
-    count, labels = connected_components(graph, directed=False)
+    linked = np.array([[_same_lesion(one, other) for other in marks] for one in marks])
+    count, labels = connected_components(linked.reshape(len(marks), len(marks)), directed=False)
     return [
         [mark for mark, label in zip(marks, labels, strict=True) if label == group]
         for group in range(count)
@@ -150,16 +142,12 @@ def _lesion_rows(group: Sequence[Mark], readers: int) -> list[dict[str, object]]
     for mark in group:
         for outline in mark.outlines:
             by_slice.setdefault(round(outline.z_mm, 2), {})[mark.reader] = outline
-    return [
-        {
-            "z_mm": z_mm,
-            "x_mm": round(float(np.mean([outline.x_mm for outline in outlines.values()])), 3),
-            "y_mm": round(float(np.mean([outline.y_mm for outline in outlines.values()])), 3),
-            "diameter_mm": round(
-                float(np.mean([outline.diameter_mm for outline in outlines.values()])), 2
-            ),
-            "label": label,
-        }
-        for z_mm, outlines in sorted(by_slice.items())
-        if len(outlines) >= CONSENSUS * len(marking)
-    ]
+    rows = []
+    for z_mm, outlines in sorted(by_slice.items()):
+        if len(outlines) < CONSENSUS * len(marking):
+            continue
+        marked = [(each.x_mm, each.y_mm, each.diameter_mm) for each in outlines.values()]
+        x, y, diameter = np.mean(marked, axis=0).tolist()
+        place = {"z_mm": z_mm, "x_mm": round(x, 3), "y_mm": round(y, 3)}
+        rows.append(place | {"diameter_mm": round(diameter, 2), "label": label})
+    return rows

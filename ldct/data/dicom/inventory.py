@@ -13,7 +13,7 @@ import numpy as np
 from ldct.common.errors import InputError
 from ldct.common.files import atomic_path, write_text
 from ldct.data.dicom import pairing
-from ldct.data.dicom.naming import DOSES, FULL, QUARTER
+from ldct.data.dicom.naming import FULL, QUARTER
 from ldct.data.dicom.pairing import PatientPairs
 from ldct.data.dicom.reading import (
     NOT_DICOM,
@@ -49,7 +49,6 @@ def index_dataset(
     kernels are mixed within what is selected for a patient, or when a pair does not match.
     """
     survey = survey_folder(root, workers)
-    series = description.get("series") or {}
     absent, patients, digests = [], [], {}
     for patient in description["patients"]:
         own = [header for header in survey.headers if header.patient == patient]
@@ -57,7 +56,7 @@ def index_dataset(
             absent.append(patient)
             patients.append(PatientPairs(patient))
             continue
-        found = _pair_patient(root, patient, own, series, digests, workers)
+        found = _pair_patient(root, patient, own, description["series"], digests, workers)
         patients.append(found)
         for note in _notes(found, description["patients"][patient].get("slices")):
             log.warning("%s: %s", patient, note)
@@ -81,15 +80,12 @@ def render_inventory(
     patients: Sequence[PatientPairs],
 ) -> str:
     """The inventory as Markdown; never a person's name or another identifying tag."""
-    expected = {
-        name: entry.get("slices") for name, entry in (description.get("patients") or {}).items()
-    }
-    series = description.get("series") or {}
-    thickness, kernel = series.get("thickness_mm"), series.get("kernel")
+    expected = {name: entry.get("slices") for name, entry in description["patients"].items()}
+    thickness, kernel = (description["series"][key] for key in ("thickness_mm", "kernel"))
     total = sum(len(found.pairs) for found in patients)
     known = [count for count in expected.values() if count is not None]
     lines = [
-        f"# Inventory: {description.get('title', description.get('name', 'data set'))}",
+        f"# Inventory: {description['title']}",
         "",
         f"- Folder searched: `{root}`",
         f"- Series asked for: {'any thickness' if thickness is None else f'{thickness:g} mm'}, "
@@ -108,12 +104,8 @@ def render_inventory(
         lines += _section(f"{found.patient}: left out or different from what was expected", notes)
     lines += _section(
         "Problems: nothing is indexed until these are solved",
-        [
-            f"{found.patient}: no file"
-            for found in patients
-            if found.found is None and not found.problems
-        ]
-        + [problem for found in patients for problem in found.problems],
+        [f"{each.patient}: no file" for each in patients if not each.chosen and not each.problems]
+        + [problem for each in patients for problem in each.problems],
     )
     selected = {header.path for found in patients for pair in found.pairs for header in pair}
     lines += _section("Odd values among the indexed slices", _odd_values(survey, selected))
@@ -133,8 +125,7 @@ def _pair_patient(
     """Pairs of one patient; adds the pixel digests of its slices to `digests`."""
     chosen, problems = pairing.select_series(patient, own, series)
     if problems:
-        found = {dose: sum(header.dose == dose for header in chosen) for dose in DOSES}
-        return PatientPairs(patient, found=found, problems=problems)
+        return PatientPairs(patient, chosen, problems=problems)
     paths = [header.path for header in chosen]
     title = f"{patient}: reading pixels"
     hashes = run_parallel(partial(pixel_sha256, Path(root)), paths, workers, title)
@@ -177,7 +168,7 @@ def _notes(found: PatientPairs, expected: int | None) -> list[str]:
 
 
 def _row(found: PatientPairs, entry: Mapping[str, Any]) -> str:
-    counts = found.found or {FULL: 0, QUARTER: 0}
+    counts = Counter(header.dose for header in found.chosen)
     expected = entry.get("slices")
     cells = [
         found.patient,

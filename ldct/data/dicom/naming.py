@@ -12,7 +12,7 @@ The first source that knows a field gives it; a later one that contradicts it is
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, replace
 
 DOSES = FULL, QUARTER = "full", "quarter"
 CODE = re.compile(
@@ -79,16 +79,14 @@ def merge(sources: Mapping[str, Names]) -> tuple[Names, tuple[str, ...]]:
     origin: dict[str, str] = {}
     conflicts = []
     for source, names in sources.items():
-        for field in fields(Names):
-            value = getattr(names, field.name)
+        for field, value in asdict(names).items():
             if value is None:
                 continue
-            if field.name not in merged:
-                merged[field.name], origin[field.name] = value, source
-            elif merged[field.name] != value:
+            if field not in merged:
+                merged[field], origin[field] = value, source
+            elif merged[field] != value:
                 conflicts.append(
-                    f"{field.name} is {merged[field.name]} by {origin[field.name]}, "
-                    f"{value} by {source}"
+                    f"{field} is {merged[field]} by {origin[field]}, {value} by {source}"
                 )
     return Names(**merged), tuple(conflicts)
 
@@ -118,8 +116,5 @@ def kernel_matches(kernel: str, wanted: str | None) -> bool:
 
 def _with(names: Names, later: Names) -> Names:
     """`names` with the fields that `later` knows replaced."""
-    values = {
-        field.name: getattr(names if getattr(later, field.name) is None else later, field.name)
-        for field in fields(Names)
-    }
-    return Names(**values)
+    told = {key: value for key, value in asdict(later).items() if value is not None}
+    return replace(names, **told)

@@ -21,14 +21,14 @@ AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 class PatientPairs:
     """The slice pairs of one patient, and what was left out on the way.
 
-    pairs : (full, quarter) by ascending z. found : slices of the chosen series per dose.
+    chosen : slices of the series asked for. pairs : (full, quarter) by ascending z.
     missing_z_mm : gaps in the even spacing where neither dose has a slice. unpaired, duplicates,
     damaged : slices left out. problems : one-line errors; the patient cannot be used with any.
     """
 
     patient: str
+    chosen: tuple[SliceHeader, ...] = ()
     pairs: tuple[tuple[SliceHeader, SliceHeader], ...] = ()
-    found: Mapping[str, int] | None = None
     missing_z_mm: tuple[float, ...] = ()
     unpaired: tuple[SliceHeader, ...] = ()
     duplicates: tuple[SliceHeader, ...] = ()
@@ -45,7 +45,7 @@ def select_series(
         kernel must then be one of each. `B30` matches `B30f`.
     """
     own = [header for header in headers if header.patient == patient and header.dose in DOSES]
-    thickness, kernel = series.get("thickness_mm"), series.get("kernel")
+    thickness, kernel = series["thickness_mm"], series["kernel"]
     chosen = tuple(
         header
         for header in own
@@ -87,18 +87,17 @@ def pair_slices(
     duplicates: list[SliceHeader] = []
     problems: list[str] = []
     for dose in DOSES:
-        ordered = sorted(
-            (header for header in sound if header.dose == dose),
-            key=lambda header: (header.z_mm, header.path),
-        )
-        by_dose[dose], copies = _without_copies(ordered)
-        for kept, copy in copies:
-            if digests[kept.path] == digests[copy.path]:
-                duplicates.append(copy)
+        kept = by_dose[dose] = []
+        own = [header for header in sound if header.dose == dose]
+        for header in sorted(own, key=lambda header: (header.z_mm, header.path)):
+            if not kept or abs(header.z_mm - kept[-1].z_mm) > Z_TOLERANCE_MM:
+                kept.append(header)
+            elif digests[header.path] == digests[kept[-1].path]:
+                duplicates.append(header)
             else:
                 problems.append(
-                    f"{copy.path}: other pixels than {kept.path} at the same position "
-                    f"(z = {copy.z_mm:g} mm, {dose} dose); remove one of them"
+                    f"{header.path}: other pixels than {kept[-1].path} at the same position "
+                    f"(z = {header.z_mm:g} mm, {dose} dose); remove one of them"
                 )
     pairs, unpaired = _match(by_dose[FULL], by_dose[QUARTER])
     problems += _geometry_problems(pairs)
@@ -112,7 +111,7 @@ def pair_slices(
     return PatientPairs(
         patient=patient,
         pairs=tuple(pairs),
-        found={dose: sum(header.dose == dose for header in chosen) for dose in DOSES},
+        chosen=tuple(chosen),
         missing_z_mm=missing_positions([header.z_mm for header in sound]),
         unpaired=tuple(unpaired),
         duplicates=tuple(duplicates),
@@ -189,20 +188,6 @@ def _mixture(patient: str, chosen: Sequence[SliceHeader]) -> list[str]:
         f"{patient}: several thicknesses or kernels are selected ({listed}); set "
         f"series.thickness_mm and series.kernel in the description"
     ]
-
-
-def _without_copies(
-    ordered: Sequence[SliceHeader],
-) -> tuple[list[SliceHeader], list[tuple[SliceHeader, SliceHeader]]]:
-    """One slice per position, and the (kept, copy) pairs of the others."""
-    kept: list[SliceHeader] = []
-    copies = []
-    for header in ordered:
-        if kept and abs(header.z_mm - kept[-1].z_mm) <= Z_TOLERANCE_MM:
-            copies.append((kept[-1], header))
-        else:
-            kept.append(header)
-    return kept, copies
 
 
 def _match(

@@ -130,7 +130,7 @@ def survey_folder(root: str | Path, workers: int = 1) -> Survey:
 
 
 def read_header(
-    root: Path, path: str, metadata: dict[tuple[str, ...], naming.Names] | None = None
+    root: Path, path: str, metadata: dict[tuple[str, ...], naming.Names]
 ) -> SliceHeader | str:
     """Header of one file, or why it is none: NOT_DICOM, NOT_A_SLICE or UNREADABLE."""
     try:
@@ -144,7 +144,7 @@ def read_header(
     if dataset.get("Modality") != "CT" or "ImagePositionPatient" not in dataset:
         return NOT_A_SLICE
     try:
-        return _slice_header(dataset, path, metadata or {})
+        return _slice_header(dataset, path, metadata)
     except (AttributeError, TypeError, ValueError, IndexError):
         return UNREADABLE
 

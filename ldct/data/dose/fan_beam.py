@@ -16,6 +16,7 @@ from ldct.common.errors import InputError
 QUARTER_TURNS = 4
 LARGEST_HALF_FAN = math.atan(0.5)
 BODY_HALF_VALUE = 0.40  # 1/mm
+MARGIN_CELLS = 8
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,13 @@ class FanBeamGeometry:
         """Distance of neighbouring rays at the isocentre, in mm."""
         return self.source_centre_mm * self.pitch
 
-    def narrowed(self, radius_mm: float, margin: int = 8) -> "FanBeamGeometry":
-        """The same scanner with only the cells that see a circle of `radius_mm`, and a margin.
+    def narrowed(self, radius_mm: float) -> "FanBeamGeometry":
+        """The same scanner with only the cells that see a circle of `radius_mm`, and eight more.
 
-        The margin is in cells on each side. Never wider than this geometry.
+        Eight on each side, never more than this geometry has.
         """
         reach = min(radius_mm / self.source_centre_mm, 1.0)
-        spare = math.floor((self.cells - 1) / 2 - math.asin(reach) / self.pitch) - margin
+        spare = math.floor((self.cells - 1) / 2 - math.asin(reach) / self.pitch) - MARGIN_CELLS
         return replace(self, cells=self.cells - 2 * max(spare, 0))
 
 
