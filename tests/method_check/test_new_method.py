@@ -1,5 +1,6 @@
 """new-method: each template passes check-method as it is."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from ldct.cli import main
 from ldct.configuration.registry import read_card
 from ldct.method_check.verbs import KINDS
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -43,12 +46,17 @@ def test_a_name_that_is_taken_in_the_repository_is_told(tmp_path, capsys):
 
 def test_templates_and_examples_state_the_same_contract():
     """The external template is the example with its own names."""
-    repository = Path(__file__).parents[2]
-    example = (repository / "examples/methods/external_median/rules.smk").read_text()
-    template = (repository / "ldct/method_check/template/external/rules.smk").read_text()
+    example = (REPOSITORY / "examples/methods/external_median/rules.smk").read_text()
+    template = (REPOSITORY / "ldct/method_check/template/external/rules.smk").read_text()
     assert (
         example.replace("external_median", "NAME")
         .replace("median.py", "program.py")
         .replace("{output} 3", "{output}")
         == template
     )
+
+
+@pytest.mark.parametrize("folder", ["methods", "examples", "ldct/method_check/template"])
+def test_method_files_import_from_the_package_alone(folder):
+    for file in (REPOSITORY / folder).rglob("*.py"):
+        assert not re.search(r"(from|import) ldct\.", file.read_text(encoding="utf-8")), file
