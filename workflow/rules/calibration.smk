@@ -1,6 +1,7 @@
 """Which evaluation protocol a published Low Dose row belongs to."""
 
 CALIBRATION = f"{RUN}/calibration"
+PAGE = in_report(f"{CALIBRATION}/calibration.html", "calibration", "Protocols")
 
 
 if SETTINGS["calibration_file"]:
@@ -15,9 +16,7 @@ if SETTINGS["calibration_file"]:
         output:
             csv=f"{CALIBRATION}/calibration.csv",
             md=f"{CALIBRATION}/calibration.md",
-            html=in_report(
-                f"{CALIBRATION}/calibration.html", "calibration", "Protocols"
-            ),
+            html=PAGE,
             protocol=SETTINGS["calibrated_protocol"],
         log:
             f"{LOGS}/calibrate.log",

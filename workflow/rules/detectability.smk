@@ -1,6 +1,7 @@
 """Detectability of inserted discs."""
 
 DISCS = f"{RUN}/test/discs"
+SOURCES = [file for folder in TEST_VOLUMES for file in volume_files(folder)]
 DISC_FILES = [*volume_files(DISCS), f"{DISCS}/discs.json"]
 DETECTABILITY_FILES = [f"{RUN}/detectability/{place}.parquet" for place in BENCH_PLACES]
 
