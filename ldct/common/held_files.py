@@ -1,16 +1,12 @@
 """Files that a process holds while it lives: the system lets go of them however it ends."""
 
+import fcntl
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 
 def release_stale_lock(state: Path, unlock: bool = False) -> IO[str] | None:
@@ -24,8 +20,6 @@ def release_stale_lock(state: Path, unlock: bool = False) -> IO[str] | None:
     Returns the open file; it must stay referenced for as long as the process runs. None where the
     file system has no locks: then `snakemake --unlock` is needed after a kill, as always.
     """
-    if fcntl is None:
-        return None
     try:
         state.mkdir(exist_ok=True)
         # Not "w": it would forget the hosts, and NFS wants to read for a shared lock.
@@ -87,13 +81,12 @@ def alone_in(folder: Path) -> Iterator[bool]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as stream:
         waited = False
-        if fcntl is not None:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                print(f"{folder}: another process works here; waiting for it", file=sys.stderr)
-                fcntl.flock(stream, fcntl.LOCK_EX)
-                waited = True
-            except OSError:
-                pass  # a file system without locks
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{folder}: another process works here; waiting for it", file=sys.stderr)
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            waited = True
+        except OSError:
+            pass  # a file system without locks
         yield waited

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import subprocess
 import sys
 import time
@@ -66,7 +67,7 @@ def write_record(
             "seconds": round(time.perf_counter() - started, 3),
             # Of this process since it started, and of those that it started and that have ended.
             "cpu_seconds": round(sum(os.times()[:4]), 3),
-            "peak_memory_mb": _peak_memory_mb(),
+            "peak_memory_mb": round(peak_memory_mb(), 1),
         },
     )
 
@@ -114,13 +115,10 @@ def _package_versions() -> dict[str, str]:
     return found
 
 
-def _peak_memory_mb() -> float:
-    try:
-        import resource  # not on Windows
-    except ImportError:
-        return float("nan")
+def peak_memory_mb() -> float:
+    """Largest memory of this process so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 1024), 1)
+    return peak / (2**20 if sys.platform == "darwin" else 1024)
 
 
 def write_table(

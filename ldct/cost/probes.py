@@ -4,7 +4,6 @@ Weights and pixels are random: neither time nor memory depends on them. Peak mem
 own figure of a process that does nothing else; on a GPU it is the allocator's.
 """
 
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ldct.common import provenance
 from ldct.common.errors import InputError
 from ldct.denoising.network import InferencePlan, inference_settings, tiled_levels
 from ldct.devices.choice import is_gpu, peak_gpu_memory_mb, synchronise
@@ -151,12 +151,7 @@ def timed(work: Callable[[], None], device: torch.device) -> float:
 def peak_memory_mb(device: torch.device) -> float:
     """Largest memory so far in MiB: of this process, or of the allocator on a GPU."""
     on_gpu = peak_gpu_memory_mb(device)
-    if on_gpu is not None:
-        return on_gpu
-    import resource  # not on Windows
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (MEBI if sys.platform == "darwin" else 1024)
+    return provenance.peak_memory_mb() if on_gpu is None else on_gpu
 
 
 def in_fresh_process(measure: Callable[..., Any], *arguments: Any) -> Any:

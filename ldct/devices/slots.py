@@ -5,6 +5,7 @@ that uses a device holds a lock on one of its slots while it runs. The operating
 back when its holder ends, however it ends: there is nothing to clean up.
 """
 
+import fcntl
 import os
 import re
 import sys
@@ -17,11 +18,6 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from ldct.common.errors import InputError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 SECONDS_BETWEEN_TRIES = 0.5
 
@@ -59,8 +55,7 @@ def held_slots(
     folder : where the lock files are, on a local file system.
     timeout : seconds to wait at most; None waits for ever.
     Two jobs that each hold one device and wait for the other's cannot come about. The first slots
-    of all devices are taken before the second of any. Where the system has no file locks (Windows)
-    the first slots are always free.
+    of all devices are taken before the second of any.
     Raises InputError where the time is over, or there are fewer devices than `count`.
     """
     if len(devices) < count:
@@ -95,8 +90,7 @@ def _free_slots(
     taken: dict[int, Slot] = {}
     # One at a time: two that look at once could each take half of the devices, and both give up.
     with (folder / "choosing.lock").open("a") as choosing:
-        if fcntl is not None:
-            fcntl.flock(choosing, fcntl.LOCK_EX)
+        fcntl.flock(choosing, fcntl.LOCK_EX)
         for slot in (Slot(d, n) for n in range(jobs_per_device) for d in range(len(devices))):
             if len(taken) == count:
                 break
@@ -112,8 +106,7 @@ def _try_lock(path: Path) -> TextIOWrapper | None:
     """The locked file, which holds the lock until it is closed; None where another holds it."""
     file = path.open("a", encoding="utf-8")
     try:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
         return None
