@@ -29,19 +29,14 @@ def write_detectability_table(
     """
     cells = values.set_index(["method", "diameter_mm"])
     diameters = sorted(set(values["diameter_mm"]))
-    rows = [
-        [
-            title,
-            *(
-                with_bounds(*cells.loc[(method, diameter), names], 2)
-                if (method, diameter) in cells.index and (method, names) != (LOW_DOSE, CHANGES)
-                else MISSING
-                for diameter in diameters
-                for names in (VALUES, CHANGES)
-            ),
-        ]
-        for method, title in titles.items()
-    ]
+    rows = []
+    for method, title in titles.items():
+        row = [title]
+        for place in ((method, diameter) for diameter in diameters):
+            for names in (VALUES, CHANGES):
+                known = place in cells.index and (method, names) != (LOW_DOSE, CHANGES)
+                row.append(with_bounds(*cells.loc[place, names], 2) if known else MISSING)
+        rows.append(row)
     heads = [f"{each:g} mm: {what}" for each in diameters for what in ("d'", "change")]
     table = PlainTable("d', and its change against LDCT", ["Method", *heads], rows)
     title = "Detectability of low-contrast discs"

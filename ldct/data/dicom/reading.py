@@ -87,8 +87,8 @@ class Survey:
     skipped : reason -> relative paths. projections : files in projection folders, not opened.
     """
 
-    headers: tuple[SliceHeader, ...]
-    skipped: dict[str, tuple[str, ...]]
+    headers: list[SliceHeader]
+    skipped: dict[str, list[str]]
     projections: int
 
     @property
@@ -119,14 +119,13 @@ def survey_folder(root: str | Path, workers: int = 1) -> Survey:
         partial(read_header, root, metadata=metadata), paths, workers, "reading headers"
     )
     skipped: dict[str, list[str]] = {NOT_DICOM: [], NOT_A_SLICE: [], UNREADABLE: []}
+    headers = []
     for path, result in zip(paths, results, strict=True):
         if isinstance(result, str):
             skipped[result].append(path)
-    return Survey(
-        headers=tuple(result for result in results if isinstance(result, SliceHeader)),
-        skipped={reason: tuple(found) for reason, found in skipped.items()},
-        projections=projections,
-    )
+        else:
+            headers.append(result)
+    return Survey(headers, skipped, projections)
 
 
 def read_header(
