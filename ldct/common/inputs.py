@@ -1,7 +1,9 @@
 """Files that verbs are given, opened; what is not as expected ends in one clear line."""
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,3 +91,18 @@ def read_frames(paths: Sequence[str | Path], columns: Sequence[str] = ()) -> "pd
     frames = [read_frame(path, columns) for path in paths]
     # Tables without rows would change the types of columns.
     return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+
+
+def import_file(path: str | Path) -> ModuleType:
+    """Import a method's Python file by path, without it being on sys.path.
+
+    InputError where it is missing.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: not found; expected the method's {path.name}")
+    name = f"ldct_method_{path.parent.name}_{path.stem}"
+    specification = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module

@@ -10,9 +10,7 @@ both this module adds one key, `pixel_mm`: the spacing [row, column] of the slic
 with one entry per pair.
 """
 
-import importlib.util
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -26,9 +24,9 @@ import numpy as np
 
 from ldct.common.errors import InputError
 from ldct.common.files import atomic_path, write_json
-from ldct.common.inputs import open_array, read_mapping
+from ldct.common.inputs import import_file, open_array, read_mapping
 from ldct.common.progress import track
-from ldct.common.provenance import write_record
+from ldct.common.provenance import recorded
 
 TUNING = ("tuning_slices", "tuning_crop")
 BODY_HU = -300.0  # between lung or fat-free air and soft tissue
@@ -41,11 +39,7 @@ def load_denoiser(folder: str | Path) -> ModuleType:
     Raises InputError where the file or its function `denoise` is missing.
     """
     path = Path(folder) / "denoise.py"
-    if not path.is_file():
-        raise InputError(f"{path}: not found; a classical method needs a denoise.py")
-    spec = importlib.util.spec_from_file_location(f"classical_{path.parent.name}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = import_file(path)
     if not callable(getattr(module, "denoise", None)):
         raise InputError(
             f"{path}: function denoise is missing; expected denoise(slice_hu, parameters)"
@@ -67,29 +61,21 @@ def tune_classical(
     volume_folders : folders of TRAINING patients, each with full.npy, quarter.npy, volume.json.
     A method without `tune` gets its settings as parameters and no volume is read.
     """
-    started = time.perf_counter()
     module = load_denoiser(method_folder)
     volume_folders = [Path(folder) for folder in volume_folders]
-    parameters = dict(settings)
-    if hasattr(module, "tune"):
-        missing = [key for key in TUNING if key not in settings]
-        if missing:
-            raise InputError(
-                f"{method_folder}: settings: found no {', '.join(missing)}, which tune() needs; "
-                "add them to the card's settings"
-            )
-        pairs, pixel_mm = training_crops(
-            volume_folders, settings["tuning_slices"], settings["tuning_crop"]
-        )
-        parameters = module.tune(pairs, {**settings, "pixel_mm": pixel_mm})
-    write_json(output_json, parameters)
     volumes = [f / name for f in volume_folders for name in ("full.npy", "quarter.npy")]
-    write_record(
-        output_json,
-        inputs=[Path(method_folder) / "denoise.py", *volumes],
-        settings=settings,
-        started=started,
-    )
+    with recorded([output_json], [Path(method_folder) / "denoise.py", *volumes], settings):
+        parameters = dict(settings)
+        if hasattr(module, "tune"):
+            missing = [key for key in TUNING if key not in settings]
+            if missing:
+                raise InputError(
+                    f"{method_folder}: settings: found no {', '.join(missing)}, which tune() "
+                    "needs; add them to the card's settings"
+                )
+            pairs, pixel_mm = training_crops(volume_folders, *(settings[key] for key in TUNING))
+            parameters = module.tune(pairs, {**settings, "pixel_mm": pixel_mm})
+        write_json(output_json, parameters)
 
 
 def training_crops(
@@ -136,13 +122,13 @@ def denoise_classical(
 
     Raises InputError where the method returns another shape or a value that is not finite.
     """
-    started = time.perf_counter()
-    test_folder, output_npy = Path(test_folder), Path(output_npy)
+    test_folder, code = Path(test_folder), Path(method_folder) / "denoise.py"
     info = read_mapping(test_folder / "volume.json", "patient", "pixel_mm")
     parameters = {**read_mapping(parameters_json), "pixel_mm": info["pixel_mm"]}
     shape = open_array(test_folder / "quarter.npy").shape
     job = (str(method_folder), str(test_folder), parameters)
-    with atomic_path(output_npy) as temporary:
+    inputs = [code, parameters_json, test_folder / "quarter.npy"]
+    with recorded([output_npy], inputs, {"workers": workers}), atomic_path(output_npy) as temporary:
         output = np.lib.format.open_memmap(temporary, "w+", dtype=np.float32, shape=shape)
         with _single_threaded_pool(workers) as pool:
             slices = pool.map(_denoise_row, [job] * shape[0], range(shape[0]))
@@ -151,12 +137,6 @@ def denoise_classical(
                 output[row] = image
         output.flush()
         del output
-    write_record(
-        output_npy,
-        inputs=[Path(method_folder) / "denoise.py", parameters_json, test_folder / "quarter.npy"],
-        settings={"workers": workers},
-        started=started,
-    )
 
 
 def _square_around_body(full_hu: np.ndarray, side: int) -> tuple[slice, slice]:

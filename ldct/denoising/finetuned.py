@@ -17,14 +17,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ldct.common import provenance
 from ldct.common.inputs import read_mapping
 from ldct.common.progress import track
 from ldct.common.scaling import Scaling
 from ldct.data.volumes import load_volume
 from ldct.denoising.classical import checked_slice, load_denoiser
-from ldct.denoising.network import EXACT, inference_record, inference_settings, new_prediction
-from ldct.devices.choice import device_record
+from ldct.denoising.network import (
+    inference_settings,
+    new_prediction,
+    slice_files,
+    time_since,
+    write_inference_record,
+)
 from ldct.networks.chain import Level
 
 
@@ -56,22 +60,7 @@ def denoise_finetuned(
             result = module.denoise(image, parameters, own, scaling)
             where = f"{Path(method_folder) / 'denoise.py'}: slice {row}"
             prediction[row] = checked_slice(result, image.shape, where)
-    spent = inference_record(begun, len(quarter))
-    provenance.write_record(
-        output,
-        inputs=[
-            test_folder / "volume.json",
-            test_folder / "quarter.npy",
-            Path(method_folder) / "denoise.py",
-            parameters_json,
-            *weights,
-        ],
-        settings={
-            "window": [scaling.lower, scaling.upper],
-            "clip": scaling.clip,
-            "levels": len(levels),
-            "inference": {"tf32": EXACT.tf32, **spent},
-            **device_record(device),
-        },
-        started=started,
-    )
+    spent = time_since(begun, len(quarter))
+    own_files = [Path(method_folder) / "denoise.py", parameters_json]
+    inputs = [*slice_files(test_folder), *own_files, *weights]
+    write_inference_record(output, inputs, levels, scaling, device, spent, started)

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ldct.common import provenance
 from ldct.common.errors import InputError
 from ldct.common.files import atomic_path
 from ldct.common.progress import track
+from ldct.common.provenance import recorded, write_record
 from ldct.common.scaling import Scaling
 from ldct.data.volumes import load_volume
 from ldct.denoising.tiling import ALIGNMENT, apply_tiled, margin_of
@@ -132,14 +132,12 @@ def denoise_slices(
     return denoised
 
 
-@contextmanager
-def inference_settings(device: torch.device) -> Iterator[None]:
+def inference_settings(device: torch.device) -> AbstractContextManager[None]:
     """PyTorch's switches for predictions: no TF32, and no search for the fastest convolution.
 
     The search may end differently from job to job, and with it the last bits.
     """
-    with engine_settings(EXACT, device, search=False):
-        yield
+    return engine_settings(EXACT, device, search=False)
 
 
 def tiled_levels(levels: Sequence[Level], plan: InferencePlan) -> Callable[[Tensor], Tensor]:
@@ -197,12 +195,6 @@ def new_prediction(output: Path, shape: Sequence[int]) -> Iterator[np.ndarray]:
         prediction.flush()
 
 
-def write_prediction(output: Path, prediction_hu: np.ndarray) -> None:
-    """Write a prediction as float32 .npy; InputError where it holds NaN or infinite values."""
-    with new_prediction(output, prediction_hu.shape) as prediction:
-        prediction[:] = prediction_hu
-
-
 def denoise_with_networks(
     test_folder: Path,
     levels: Sequence[Level],
@@ -227,23 +219,18 @@ def denoise_with_networks(
     with new_prediction(output, quarter.shape) as prediction:
         begun = time.perf_counter(), time.process_time()
         denoise_slices(quarter, levels, scaling, device, plan, prediction)
-        spent = inference_record(begun, len(quarter))
-    provenance.write_record(
-        output,
-        inputs=[test_folder / "volume.json", test_folder / "quarter.npy", *weights],
-        settings={
-            "window": [scaling.lower, scaling.upper],
-            "clip": scaling.clip,
-            "levels": len(levels),
-            "inference": {**vars(plan), "tf32": EXACT.tf32, **spent},
-            **device_record(device),
-        },
-        started=started,
-    )
+        spent = time_since(begun, len(quarter))
+    inputs = [*slice_files(test_folder), *weights]
+    write_inference_record(output, inputs, levels, scaling, device, vars(plan) | spent, started)
 
 
-def inference_record(begun: tuple[float, float], slices: int) -> Mapping[str, Any]:
-    """Time since `begun` (clock, processor) for a provenance record."""
+def slice_files(test_folder: Path) -> list[Path]:
+    """What a method may read of a test patient."""
+    return [test_folder / "volume.json", test_folder / "quarter.npy"]
+
+
+def time_since(begun: tuple[float, float], slices: int) -> dict[str, Any]:
+    """Time since `begun` (clock, processor) that `slices` took."""
     return {
         "slices": slices,
         "seconds": round(time.perf_counter() - begun[0], 3),
@@ -251,13 +238,31 @@ def inference_record(begun: tuple[float, float], slices: int) -> Mapping[str, An
     }
 
 
+def write_inference_record(
+    output: Path,
+    inputs: Sequence[str | Path],
+    levels: Sequence[Level],
+    scaling: Scaling,
+    device: torch.device,
+    inference: Mapping[str, Any],
+    started: float,
+) -> None:
+    """Write the provenance record of a prediction by trained levels; started : see write_record."""
+    settings = {
+        "window": [scaling.lower, scaling.upper],
+        "clip": scaling.clip,
+        "levels": len(levels),
+        "inference": {"tf32": EXACT.tf32, **inference},
+        **device_record(device),
+    }
+    write_record(output, inputs=inputs, settings=settings, started=started)
+
+
 def copy_low_dose(test_folder: Path, output: Path) -> None:
     """The identity method: the quarter-dose slices as prediction."""
-    started = time.perf_counter()
-    write_prediction(output, np.asarray(load_volume(test_folder).quarter, dtype=np.float32))
-    provenance.write_record(
-        output,
-        inputs=[test_folder / "volume.json", test_folder / "quarter.npy"],
-        settings={},
-        started=started,
-    )
+    quarter = load_volume(test_folder).quarter
+    with (
+        recorded([output], slice_files(test_folder), {}),
+        new_prediction(output, quarter.shape) as prediction,
+    ):
+        prediction[:] = quarter

@@ -11,53 +11,43 @@ from ldct.devices.arguments import add_device
 def register(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the parser."""
     identity = verbs.add_parser("denoise-identity", help="the quarter dose itself as prediction")
-    add_prediction(identity)
     identity.set_defaults(run=run_identity)
 
     network = verbs.add_parser("denoise-network", help="apply trained levels to a test patient")
-    network.add_argument("--levels", type=json_list, required=True, help="resolved levels, JSON")
-    network.add_argument("--weights", type=Path, nargs="+", required=True)
-    add_scaling(network)
-    add_device(network)
     network.add_argument(
         "--tile", type=tile_size, default="auto", help="pixels of a tile's side, or auto"
     )
     network.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     network.add_argument("--memory-mb", type=float, help="what the job may use on a CPU")
-    add_prediction(network)
     network.set_defaults(run=run_network)
 
     tune = verbs.add_parser("tune-classical", help="choose parameters on training patients")
-    tune.add_argument("--method", type=Path, required=True, help="folder of the method")
     tune.add_argument(
         "--settings", type=json_mapping(), default={}, help="JSON mapping from the card"
     )
     tune.add_argument("--volumes", type=Path, nargs="+", required=True)
-    tune.add_argument("--output", type=Path, required=True)
     tune.set_defaults(run=run_tune)
 
     finetuned = verbs.add_parser("denoise-finetuned", help="a denoise.py on trained levels")
-    finetuned.add_argument("--method", type=Path, required=True, help="folder of the method")
-    finetuned.add_argument("--parameters", type=Path, required=True)
-    finetuned.add_argument("--levels", type=json_list, required=True, help="resolved levels, JSON")
-    finetuned.add_argument("--weights", type=Path, nargs="+", required=True)
-    add_scaling(finetuned)
-    add_device(finetuned)
-    add_prediction(finetuned)
     finetuned.set_defaults(run=run_finetuned)
 
     classical = verbs.add_parser("denoise-classical", help="apply a classical method")
-    classical.add_argument("--method", type=Path, required=True, help="folder of the method")
-    classical.add_argument("--parameters", type=Path, required=True)
     classical.add_argument("--workers", type=positive_integer, default=1)
-    add_prediction(classical)
     classical.set_defaults(run=run_classical)
 
-
-def add_prediction(parser: argparse.ArgumentParser) -> None:
-    """Add the options that every prediction has."""
-    parser.add_argument("--test-folder", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True)
+    for parser in (network, finetuned):
+        parser.add_argument("--levels", type=json_list, required=True, help="resolved levels, JSON")
+        parser.add_argument("--weights", type=Path, nargs="+", required=True)
+        add_scaling(parser)
+        add_device(parser)
+    for parser in (tune, finetuned, classical):
+        parser.add_argument("--method", type=Path, required=True, help="folder of the method")
+    for parser in (finetuned, classical):
+        parser.add_argument("--parameters", type=Path, required=True)
+    for parser in (identity, network, finetuned, classical):
+        parser.add_argument("--test-folder", type=Path, required=True)
+    for parser in (identity, network, tune, finetuned, classical):
+        parser.add_argument("--output", type=Path, required=True)
 
 
 def tile_size(text: str) -> int | str:

@@ -15,7 +15,8 @@ from ldct.devices.parallel import ALONE, Group
 from ldct.devices.slots import Slot, held_slots, lock_folder
 
 MEBI = 2**20
-# Of work on one device: an event in a GPU's queue, or clock and processor time.
+# mallopt parameters of glibc, <malloc.h>.
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def is_gpu(device: torch.device) -> bool:
@@ -174,10 +175,6 @@ def device_record(device: torch.device) -> dict[str, Any]:
     if peak is not None:
         record["peak_gpu_memory_mb"] = round(peak, 1)
     return record
-
-
-# mallopt parameters of glibc, <malloc.h>.
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def backend_of(on_gpu: bool) -> str:

@@ -91,10 +91,6 @@ class Group:
                 dist.broadcast(values, src=0)
             tensor.detach().copy_(values)
 
-    def wait(self) -> None:
-        """Return when all processes are here."""
-        self.largest([0])
-
     def _reduce(self, tensor: Tensor, operation: dist.ReduceOp) -> Tensor:
         if self.several:
             with self._saying_who():

@@ -42,28 +42,28 @@ def lock_folder() -> Path:
 
 @contextmanager
 def held_slots(
-    devices: Sequence[str],
-    jobs_per_device: int,
-    folder: Path,
-    count: int,
-    timeout: float | None = None,
+    devices: Sequence[str], jobs_per_device: int, folder: Path, count: int
 ) -> Iterator[list[Slot]]:
     """Hold one slot of each of `count` devices; wait, holding none, until there are so many.
 
-    devices : names that mean the same device in every process on this machine (a GPU's UUID).
-    jobs_per_device : slots of each device; all processes must agree on it.
-    folder : where the lock files are, on a local file system.
-    timeout : seconds to wait at most; None waits for ever.
-    Two jobs that each hold one device and wait for the other's cannot come about. The first slots
-    of all devices are taken before the second of any.
-    Raises InputError where the time is over, or there are fewer devices than `count`.
+        devices : names that mean the same device in every process on this machine (a GPU's UUID).
+        jobs_per_device : slots of each device; all processes must agree on it.
+        folder : where the lock files are, on a local file system.
+        Two jobs that each hold one device and wait for the other's cannot come about. The first slots
+    <<<<<<< HEAD
+        of all devices are taken before the second of any.
+        Raises InputError where the time is over, or there are fewer devices than `count`.
+    =======
+        of all devices are taken before the second of any. Where the system has no file locks (Windows)
+        the first slots are always free.
+        Raises InputError where there are fewer devices than `count`.
+    >>>>>>> r-train
     """
     if len(devices) < count:
         raise InputError(
             f"found {len(devices)} GPUs for {count} processes, expected one for each; lower "
             "engine.processes, or set CUDA_VISIBLE_DEVICES"
         )
-    started = time.monotonic()
     told = False
     while True:
         with ExitStack() as stack:
@@ -77,9 +77,6 @@ def held_slots(
                 file=sys.stderr,
             )
             told = True
-        if timeout is not None and time.monotonic() - started > timeout:
-            names = ", ".join(devices)
-            raise InputError(f"no device was free within {timeout:g} seconds ({names})")
         time.sleep(SECONDS_BETWEEN_TRIES)
 
 

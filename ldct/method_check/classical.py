@@ -1,6 +1,5 @@
 """Checks of methods and controls with a denoise.py and no network."""
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,14 @@ import numpy as np
 from ldct.common.files import read_json
 from ldct.controls.predict import control_slice
 from ldct.denoising.classical import load_denoiser, tune_classical
-from ldct.method_check.pair import ODD_SHAPES, SIDE, Verdict, check_denoiser, synthetic_pair
+from ldct.method_check.pair import (
+    ODD_SHAPES,
+    SIDE,
+    Verdict,
+    check_denoiser,
+    synthetic_pair,
+    time_of,
+)
 
 # Settings that make tuning slow, and what is enough to try it.
 QUICK = {"tuning_slices": 1, "tuning_crop": 48, "steps": 2}
@@ -39,11 +45,7 @@ def check_classical(
     check_denoiser(denoise, str(folder / "denoise.py"), verdict, keeps_hu=True)
     if verdict.problems:
         return
-    slice_hu = synthetic_pair(1, (256, 256))[1][0].astype(np.float32)
-    started = time.process_time()
-    denoise(slice_hu)
-    seconds = 4 * (time.process_time() - started)
-    verdict.facts["time"] = f"about {seconds:.2g} CPU seconds per slice of 512 x 512"
+    verdict.facts["time"] = time_of(denoise, 256)
 
 
 def check_control(

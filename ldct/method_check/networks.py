@@ -1,7 +1,6 @@
 """Checks of methods with networks: training, gradients, images of any size, cost."""
 
 import copy
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from ldct.denoising.classical import load_denoiser
 from ldct.denoising.network import denoise_slices
 from ldct.devices.choice import limit_threads
 from ldct.method_check.classical import quick_parameters
-from ldct.method_check.pair import SCALING, SIDE, TILE, Verdict, check_denoiser, synthetic_pair
+from ldct.method_check.pair import SCALING, SIDE, TILE, Verdict, check_denoiser, time_of
 from ldct.networks.chain import Level, load_levels
 from ldct.networks.cost import chain_of_fields, multiply_adds, seen_pixels
 from ldct.networks.facts import count_parameters
@@ -25,7 +24,6 @@ from ldct.training.loop import batch_reader, train_stage
 CPU = torch.device("cpu")
 # Where the workflow keeps pretrained weights for perceptual losses.
 PERCEPTUAL_WEIGHTS = Path("data/weights")
-TIMED_SIDE = 128
 
 
 def check_networks(
@@ -52,11 +50,12 @@ def check_networks(
         check_denoiser(lambda image: apply(levels, image), where, verdict, keeps_hu=False)
     sizes = untrained_facts(models, chain)
     far = sizes["field"]
+    adds = sum(multiply_adds(level.network, len(level.inputs)) for level in levels)
     verdict.facts |= {
         "parameters": f"{sizes['parameters']:,}",
         "receptive field": "over 128 pixels" if far is None else f"{far} pixels",
-        "cost": cost_of(levels),
-        "time": time_of(levels),
+        "cost": f"{adds / 1e9:.1f} thousand million multiply-adds per slice of 512 x 512",
+        "time": time_of(lambda image: apply(levels, image), 128),
     }
 
 
@@ -143,22 +142,6 @@ def check_finetuned(
         return module.denoise(slice_hu, parameters, copy.deepcopy(list(levels)), SCALING)
 
     check_denoiser(denoise, str(folder / "denoise.py"), verdict, keeps_hu=False)
-
-
-def cost_of(levels: Sequence[Level]) -> str:
-    """Multiply-adds of a chain, in words."""
-    adds = sum(multiply_adds(level.network, len(level.inputs)) for level in levels)
-    return f"{adds / 1e9:.1f} thousand million multiply-adds per slice of 512 x 512"
-
-
-def time_of(levels: Sequence[Level]) -> str:
-    """CPU time of a slice of 512 x 512, from one sixteenth of it."""
-    slice_hu = synthetic_pair(1, (TIMED_SIDE, TIMED_SIDE))[1][0].astype(np.float32)
-    apply(levels, slice_hu)
-    started = time.process_time()
-    apply(levels, slice_hu)
-    seconds = (512 / TIMED_SIDE) ** 2 * (time.process_time() - started)
-    return f"about {seconds:.2g} CPU seconds per slice of 512 x 512"
 
 
 def untrained_facts(

@@ -1,5 +1,6 @@
 """What every kind of check shares: a tiny synthetic pair and its verdict."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,3 +104,12 @@ def check_denoiser(
             f"{where}: a slice of {CONSTANT_HU:g} HU everywhere comes back with "
             f"{found.min():.1f} to {found.max():.1f} HU; expected no change of more than 1 HU"
         )
+
+
+def time_of(denoise: Callable[[np.ndarray], np.ndarray], side: int) -> str:
+    """CPU time of a slice of 512 x 512 in words, from one of side x side pixels."""
+    slice_hu = synthetic_pair(1, (side, side))[1][0].astype(np.float32)
+    started = time.process_time()
+    denoise(slice_hu)
+    seconds = (512 / side) ** 2 * (time.process_time() - started)
+    return f"about {seconds:.2g} CPU seconds per slice of 512 x 512"

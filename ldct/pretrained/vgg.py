@@ -57,12 +57,10 @@ class FeatureStack(nn.Module):
             raise InputError(f"{network} has no layer {unknown[0]}; it has: {', '.join(names)}")
         self.wanted = frozenset(names.index(layer) for layer in layers)
         self.features = nn.Sequential()
-        channels = 3
-        for name in names[: max(self.wanted) + 1]:
+        shapes = convolution_shapes(network)
+        for index, name in enumerate(names[: max(self.wanted) + 1]):
             if name.startswith("conv"):
-                width = WIDTHS[int(name[4]) - 1]
-                self.features.append(nn.Conv2d(channels, width, 3, padding=1))
-                channels = width
+                self.features.append(nn.Conv2d(*shapes[f"features.{index}"], 3, padding=1))
             else:
                 self.features.append(nn.ReLU() if name.startswith("relu") else nn.MaxPool2d(2))
         raw = normalisation == "none"

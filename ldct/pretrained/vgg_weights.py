@@ -138,11 +138,15 @@ def read_flax_vgg16(content: bytes) -> dict[str, Tensor]:
     stored = load_arrays(content)["VGG16_0"]
     state = {}
     for number, key in enumerate(convolution_shapes("vgg16")):
-        layer = stored[f"Conv_{number}"]
-        kernel = np.ascontiguousarray(np.transpose(layer["kernel"], (3, 2, 0, 1)))
-        state[f"{key}.weight"] = torch.from_numpy(kernel)
-        state[f"{key}.bias"] = torch.from_numpy(np.array(layer["bias"]))
+        state |= flax_convolution(stored[f"Conv_{number}"], key)
     return state
+
+
+def flax_convolution(layer: Mapping[str, np.ndarray], key: str) -> dict[str, Tensor]:
+    """Weight and bias of a flax convolution in PyTorch's order of axes, named after `key`."""
+    kernel = np.ascontiguousarray(np.transpose(layer["kernel"], (3, 2, 0, 1)))
+    bias = torch.from_numpy(np.array(layer["bias"]))
+    return {f"{key}.weight": torch.from_numpy(kernel), f"{key}.bias": bias}
 
 
 def load_arrays(content: bytes) -> dict:

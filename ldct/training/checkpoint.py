@@ -23,6 +23,8 @@ from ldct.training.critics import Critic
 DIGEST_BYTES = hashlib.sha256().digest_size
 # The newest, and the one before it, for the case that the newest is damaged.
 NEWEST, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
+# Of a `Training`, what goes into a checkpoint as it is.
+PLAIN = ("step", "history", "sums", "summed", "seconds", "cpu_seconds", "restarts")
 
 
 @dataclass
@@ -62,15 +64,9 @@ def snapshot(
     state = {
         "fingerprint": fingerprint,
         "loss": dict(loss),
-        "step": training.step,
         "network": training.network.state_dict(),
         "optimizer": training.optimizer.state_dict(),
-        "history": training.history,
-        "sums": training.sums,
-        "summed": training.summed,
-        "seconds": training.seconds,
-        "cpu_seconds": training.cpu_seconds,
-        "restarts": training.restarts,
+        **{name: getattr(training, name) for name in PLAIN},
         **random_numbers(device),
     }
     if training.critic is not None:
@@ -86,12 +82,11 @@ def restore(training: Training, state: dict[str, Any], device: torch.device) -> 
     if training.critic is not None:
         training.critic.network.load_state_dict(state["critic"])
         training.critic.optimizer.load_state_dict(state["critic_optimizer"])
-    training.step = state["step"]
-    training.history = state["history"]
-    training.sums = None if state["sums"] is None else state["sums"].to(device)
-    training.summed = state["summed"]
-    training.seconds, training.cpu_seconds = state["seconds"], state["cpu_seconds"]
-    training.restarts = state["restarts"] + 1
+    for name in PLAIN:
+        setattr(training, name, state[name])
+    if training.sums is not None:
+        training.sums = training.sums.to(device)
+    training.restarts += 1
     set_random_numbers(state, device)
 
 
@@ -158,15 +153,6 @@ def newest_checkpoint(folder: Path, fingerprint: str) -> dict[str, Any] | None:
                 file=sys.stderr,
             )
     return None
-
-
-def remove_superseded(folder: Path) -> None:
-    """Remove what a finished training needs no more: all but the checkpoint of its last step.
-
-    That one stays, so that a job that fails after its training (a full disk, a signal) or whose
-    results are not taken over need not train again.
-    """
-    (folder / PREVIOUS).unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -55,8 +55,9 @@ def make_critic(
     adversarial = stage["loss"].get("adversarial")
     if adversarial is None:
         return None
+    kind = adversarial.get("kind", "least_squares")
     network = build_network(adversarial["discriminator"], seed, stage["model"] + "/critic")
-    if adversarial.get("kind") != "wasserstein":
+    if kind != "wasserstein":
         # Batch norm over processes has no second derivatives, which the gradient penalty needs.
         network = with_common_statistics(network, group, is_gpu(device))
     network = network.to(device, memory_format=torch.channels_last).train()
@@ -66,7 +67,7 @@ def make_critic(
         weight=adversarial["weight"],
         targets=adversarial.get("targets", {}),
         steps=stage["recipe"]["critic_steps"],
-        kind=adversarial.get("kind", "least_squares"),
+        kind=kind,
         gradient_penalty=adversarial.get("gradient_penalty", 0.0),
         seed=seed,
     )
@@ -81,46 +82,33 @@ def generator_term(critic: Critic, prediction: Tensor, condition: Tensor) -> Ten
 
 
 def critic_step(
-    critic: Critic,
-    real: Tensor,
-    fake: Tensor,
-    condition: Tensor,
-    number: int,
-    part: Part = WHOLE,
+    critic: Critic, real: Tensor, fake: Tensor, condition: Tensor, number: int, part: Part = WHOLE
 ) -> dict[str, Tensor]:
     """One critic step; returns its terms.
 
+    A least-squares critic is updated twice, on the real batch and then on the fake one, as in the
+    authors' code; a Wasserstein one once, on D(fake) - D(real) + weight * gradient penalty
+    (Gulrajani et al. 2017).
     real, fake, condition : [batch, 1, tile, tile]: NDCT, prediction (no gradient), LDCT.
     number : of this step since the training began; the penalty's random points follow from it.
     part : rows of the batch that the tiles are.
     """
+    terms = {}
     if critic.kind == "wasserstein":
-        return _wasserstein_step(critic, real, fake, condition, number, part)
-    return _least_squares_step(critic, real, fake, condition, part)
-
-
-def _least_squares_step(
-    critic: Critic, real: Tensor, fake: Tensor, condition: Tensor, part: Part
-) -> dict[str, Tensor]:
-    """Two updates, on the real batch and then on the fake one, as in the authors' code."""
-    real_loss = least_squares(critic.network(real, condition), critic.targets["real"])
-    descend(critic.network, critic.optimizer, real_loss, part)
-    fake_loss = least_squares(critic.network(fake, condition), critic.targets["fake"])
-    descend(critic.network, critic.optimizer, fake_loss, part)
-    return part.weigh({"critic_real": real_loss.detach(), "critic_fake": fake_loss.detach()})
-
-
-def _wasserstein_step(
-    critic: Critic, real: Tensor, fake: Tensor, condition: Tensor, number: int, part: Part
-) -> dict[str, Tensor]:
-    """One update on D(fake) - D(real) + weight * gradient penalty (Gulrajani et al. 2017)."""
-    # Drawn for the whole batch: a tile's random point does not depend on who computes it.
-    shares = interpolation_shares(critic.seed, number, part.total or len(real))
-    share = to_device(shares[part.rows], real.device)
-    distance = critic.network(real, condition).mean() - critic.network(fake, condition).mean()
-    penalty = gradient_penalty(critic.network, real, fake, condition, share)
-    descend(critic.network, critic.optimizer, critic.gradient_penalty * penalty - distance, part)
-    return part.weigh({"critic_distance": distance.detach(), "critic_penalty": penalty.detach()})
+        # Drawn for the whole batch: a tile's random point does not depend on who computes it.
+        shares = interpolation_shares(critic.seed, number, part.total or len(real))
+        share = to_device(shares[part.rows], real.device)
+        distance = critic.network(real, condition).mean() - critic.network(fake, condition).mean()
+        penalty = gradient_penalty(critic.network, real, fake, condition, share)
+        loss = critic.gradient_penalty * penalty - distance
+        descend(critic.network, critic.optimizer, loss, part)
+        terms = {"critic_distance": distance.detach(), "critic_penalty": penalty.detach()}
+    else:
+        for name, image in (("real", real), ("fake", fake)):
+            loss = least_squares(critic.network(image, condition), critic.targets[name])
+            descend(critic.network, critic.optimizer, loss, part)
+            terms[f"critic_{name}"] = loss.detach()
+    return part.weigh(terms)
 
 
 def gradient_penalty(

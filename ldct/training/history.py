@@ -91,17 +91,22 @@ class Observer:
         validation. Raises InputError there where a term was not finite.
         """
         self.watch.look(terms, step)
-        add_terms(self.training, terms)
+        training = self.training
+        values = torch.stack([value.float() for value in terms.values()])
+        training.sums = values if training.sums is None else training.sums + values
+        training.summed += 1
         done = step + 1
         last = done == self.total
         validate = self.validation is not None and (last or done % self.validation.every == 0)
         if step % LOG_EVERY and not last and not validate:
             return None
         self.watch.check()
-        row = {"step": step, **take_means(self.training, terms)}
+        means = (training.sums / training.summed).tolist()
+        training.sums, training.summed = None, 0
+        row = {"step": step, **dict(zip(terms, means, strict=True))}
         if validate and self.group.is_first:
-            row |= self.validation.score(self.training.network)
-        self.training.history.append(row)
+            row |= self.validation.score(training.network)
+        training.history.append(row)
         speed = (done - self.first) * self.batch / max(self.take_time(), 1e-9)
         shown = {name: f"{value:.3g}" for name, value in row.items() if name != "step"}
         return shown | {"tiles/s": f"{speed:.0f}"}
@@ -113,20 +118,6 @@ class Observer:
         processor = self.group.total(time.process_time() - self.started[1])
         self.training.cpu_seconds = self.before[1] + processor
         return seconds
-
-
-def add_terms(training: Training, terms: Mapping[str, Tensor]) -> None:
-    """Add the terms of one step to those since the last row of the history, on the device."""
-    values = torch.stack([value.float() for value in terms.values()])
-    training.sums = values if training.sums is None else training.sums + values
-    training.summed += 1
-
-
-def take_means(training: Training, terms: Mapping[str, Tensor]) -> dict[str, float]:
-    """Means of the terms since the last row of the history, and begin anew."""
-    means = (training.sums / training.summed).tolist()
-    training.sums, training.summed = None, 0
-    return dict(zip(terms, means, strict=True))
 
 
 def as_csv(history: Sequence[Mapping[str, float]]) -> str:

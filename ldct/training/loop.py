@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,11 @@ from ldct.networks.chain import Level
 from ldct.networks.files import build_network, save_weights
 from ldct.pretrained.perceptual import load_features
 from ldct.training.checkpoint import (
+    PREVIOUS,
     Training,
     keep_checkpoint,
     newest_checkpoint,
     random_state,
-    remove_superseded,
     restore,
     seed_step,
     snapshot,
@@ -226,7 +227,7 @@ def run_steps(
                 save()
             if signal:
                 # Until the file is whole: torchrun ends all when one has ended.
-                group.wait()
+                group.largest([0])
                 raise SystemExit(128 + signal)
 
 
@@ -247,18 +248,11 @@ def train_step(
     batch, part = batches("generator", step), part_of_batch(step)
     if critic is None:
         return content_step(network, optimizer, batch, stage["loss"], features, part)
-    first_critic_step = step * critic.steps
     return adversarial_step(
-        network,
-        optimizer,
-        critic,
-        batch,
-        lambda number: batches("critic", first_critic_step + number),
-        stage["loss"],
-        features,
-        first_critic_step=first_critic_step,
+        *(network, optimizer, critic, batch, partial(batches, "critic"), stage["loss"], features),
+        step=step,
         part=part,
-        critic_part=lambda number: part_of_batch(first_critic_step + number),
+        critic_part=part_of_batch,
     )
 
 
@@ -278,7 +272,9 @@ def write_results(
             f"{folder}: results of {stage['model']} not written: {error.strerror or error}; make "
             "room and start again: the training goes on from its last checkpoint"
         ) from None
-    remove_superseded(folder)
+    # The checkpoint of the last step stays: a job that fails after its training (a full disk, a
+    # signal) or whose results are not taken over need not train again.
+    (folder / PREVIOUS).unlink(missing_ok=True)
 
 
 def is_trained(folder: Path, fingerprint: str) -> bool:

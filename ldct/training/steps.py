@@ -39,22 +39,26 @@ def adversarial_step(
     critic_batch: Callable[[int], Batch],
     loss: Mapping[str, Any],
     features: Features | None = None,
-    first_critic_step: int = 0,
+    step: int = 0,
     part: Part = WHOLE,
     critic_part: Callable[[int], Part] = lambda _: WHOLE,
 ) -> dict[str, Tensor]:
     """`critic.steps` critic steps, then one generator step; returns the terms of the last of each.
 
-    critic_batch : gives the batch of the k-th critic step, k = 0 .. critic.steps - 1.
-    first_critic_step : critic steps made since the training began.
-    part, critic_part : what of a batch `batch` is, and that of the k-th critic step.
+    step : of the generator, 0, 1, ...
+    critic_batch : gives the batch of a critic step by its number since the training began.
+    part, critic_part : what of a batch `batch` is, and that of a critic step by its number.
     """
     terms: dict[str, Tensor] = {}
-    for number in range(critic.steps):
+    for number in range(step * critic.steps, (step + 1) * critic.steps):
         inputs, target = critic_batch(number)
-        fake = _predict(generator, inputs)
-        step = first_critic_step + number
-        terms = critic_step(critic, target, fake, inputs[:, :1], step, critic_part(number))
+        # Fakes for the critic: no gradient, and batch norm with its moving statistics.
+        generator.eval()
+        with torch.no_grad():
+            # Copied, since CUDA graphs reuse the memory of their outputs.
+            fake = generator(inputs).clone()
+        generator.train()
+        terms = critic_step(critic, target, fake, inputs[:, :1], number, critic_part(number))
     inputs, target = batch
     prediction = generator(inputs)
     total, content_terms = content_loss(prediction, target, loss, features)
@@ -66,13 +70,3 @@ def adversarial_step(
     critic.network.train()
     own = part.weigh({**content_terms, "adversarial": adversarial.detach()})
     return own | terms
-
-
-def _predict(generator: nn.Module, inputs: Tensor) -> Tensor:
-    """Fakes for the critic: no gradient, and batch norm with its moving statistics."""
-    generator.eval()
-    with torch.no_grad():
-        # Copied, since CUDA graphs reuse the memory of their outputs.
-        fake = generator(inputs).clone()
-    generator.train()
-    return fake

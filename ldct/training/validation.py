@@ -42,7 +42,8 @@ def make_validation(
     slices : how many; all where the patient has fewer.
     upstream, target, inputs : of the stage (see `ldct.networks.chain`).
     """
-    chosen = even_rows(len(volume.full), slices)
+    slices = min(slices, len(volume.full))
+    chosen = [int((number + 0.5) * len(volume.full) / slices) for number in range(slices)]
     low, normal = volume.quarter[chosen], volume.full[chosen]
 
     def score(network: nn.Module) -> dict[str, float]:
@@ -56,15 +57,8 @@ def make_validation(
                 predicted = scaling.to_hu(apply_levels(levels, scaling.to_unit(image)))
             rows.append(slice_scores(predicted[0, 0].cpu().numpy(), normal_hu, protocol))
         network.train(was_training)
-        return {f"val_{name}": float(np.mean([row[name] for row in rows])) for name in NAMES}
+        return {
+            f"val_{name}": float(np.mean([row[name] for row in rows])) for name in ("psnr", "ssim")
+        }
 
     return Validation(every, score)
-
-
-NAMES = ("psnr", "ssim")
-
-
-def even_rows(count: int, wanted: int) -> list[int]:
-    """At most `wanted` rows of `count`, evenly spaced, the middle one for `wanted` = 1."""
-    wanted = min(count, wanted)
-    return [int((number + 0.5) * count / wanted) for number in range(wanted)]

@@ -12,7 +12,7 @@ from training_inputs import write_volume
 from ldct.cli import main
 from ldct.common.errors import InputError
 from ldct.common.scaling import Scaling
-from ldct.denoising.network import denoise_slices, write_prediction
+from ldct.denoising.network import denoise_slices, new_prediction
 from ldct.networks.chain import Level, apply_levels
 from ldct.networks.files import build_network, save_weights
 
@@ -115,10 +115,11 @@ def test_low_dose_prediction_is_the_quarter_dose(tmp_path):
 
 
 def test_prediction_that_is_not_finite_is_refused(tmp_path):
-    prediction = np.zeros((3, 4, 4), dtype=np.float32)
-    prediction[1, 2, 2] = np.nan
-    with pytest.raises(InputError, match=r"out.npy: slices \[1\] hold NaN"):
-        write_prediction(tmp_path / "out.npy", prediction)
+    with (
+        pytest.raises(InputError, match=r"out.npy: slices \[1\] hold NaN"),
+        new_prediction(tmp_path / "out.npy", (3, 4, 4)) as prediction,
+    ):
+        prediction[1, 2, 2] = np.nan
     assert list(tmp_path.iterdir()) == []
 
 
