@@ -46,18 +46,12 @@ def held_slots(
 ) -> Iterator[list[Slot]]:
     """Hold one slot of each of `count` devices; wait, holding none, until there are so many.
 
-        devices : names that mean the same device in every process on this machine (a GPU's UUID).
-        jobs_per_device : slots of each device; all processes must agree on it.
-        folder : where the lock files are, on a local file system.
-        Two jobs that each hold one device and wait for the other's cannot come about. The first slots
-    <<<<<<< HEAD
-        of all devices are taken before the second of any.
-        Raises InputError where the time is over, or there are fewer devices than `count`.
-    =======
-        of all devices are taken before the second of any. Where the system has no file locks (Windows)
-        the first slots are always free.
-        Raises InputError where there are fewer devices than `count`.
-    >>>>>>> r-train
+    devices : names that mean the same device in every process on this machine (a GPU's UUID).
+    jobs_per_device : slots of each device; all processes must agree on it.
+    folder : where the lock files are, on a local file system.
+    Two jobs that each hold one device and wait for the other's cannot come about. The first slots
+    of all devices are taken before the second of any.
+    Raises InputError where there are fewer devices than `count`.
     """
     if len(devices) < count:
         raise InputError(

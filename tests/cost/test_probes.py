@@ -38,8 +38,8 @@ def watcher(monkeypatch):
     """A watched network wherever one is built, on a CPU that passes for a GPU."""
     network = Watcher()
 
-    def as_on_a_gpu(engine, _device):
-        return engine_settings(engine, torch.device("cuda"))
+    def as_on_a_gpu(engine, _device, **how):
+        return engine_settings(engine, torch.device("cuda"), **how)
 
     for module in (probes, loop):
         monkeypatch.setattr(module, "build_network", lambda *_: network)
