@@ -2,14 +2,13 @@
 
 import json
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
 from ldct.common.errors import InputError
-from ldct.common.files import read_yaml
+from ldct.common.files import REPOSITORY, read_yaml
 
 TYPES = {
     "object": "a mapping (keys with values)",
@@ -32,7 +31,7 @@ RULES = {
     "const": "{}",
 }
 
-SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
+SCHEMAS = REPOSITORY / "workflow/schemas"
 
 
 def validate(content: Any, schema_name: str, where: str) -> None:

@@ -10,11 +10,10 @@ from contextlib import redirect_stderr
 from pathlib import Path
 
 from ldct.common.errors import InputError
-from ldct.common.files import write_text
+from ldct.common.files import REPOSITORY, write_text
 from ldct.configuration.published import read_published
 from ldct.configuration.registry import find_methods, method_folder, read_card
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 TEMPLATES = Path(__file__).parent / "template"
 KINDS = ("yaml", "network", "classical", "external")
 

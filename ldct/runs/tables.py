@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from ldct.common.run_files import table_files
+from ldct.metrics.scores import KEYS
 from ldct.runs.formulas import formula_of
 
 # Columns that say which row it is; all other numbers are values.
-KEYS = ("method", "seed", "patient", "slice_index", "z_mm", "protocol")
 KEYS_OF_TABLE = {
     "lesion_bench": (*KEYS, "lesion", "label", "diameter_mm"),
     "detectability": (*KEYS, "contrast_hu", "diameter_mm"),
