@@ -1,7 +1,6 @@
 """Jobs side by side never share a device beyond its slots, and a killed job gives its slot back."""
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +40,7 @@ def start_holder(folder: Path, jobs: int, seconds: float, names=FAKE) -> subproc
 @pytest.mark.parametrize("jobs_per_device", [1, 2])
 def test_never_more_holders_than_slots(tmp_path, jobs_per_device):
     """Five processes on two devices: all get their turn, and no slot has two at a time."""
-    holders = [start_holder(tmp_path, jobs_per_device, 0.3) for _ in range(5)]
+    holders = [start_holder(tmp_path, jobs_per_device, 0.1) for _ in range(5)]
     events = []
     for holder in holders:
         printed, _ = holder.communicate(timeout=60)
@@ -61,13 +60,37 @@ def test_never_more_holders_than_slots(tmp_path, jobs_per_device):
     assert {event[2] for event in events} == {"0", "1"}
 
 
-def test_slot_comes_back_when_its_holder_is_killed(tmp_path):
+class WaitingError(Exception):
+    """Instead of waiting."""
+
+
+@pytest.fixture
+def must_wait(monkeypatch):
+    """The function that tells whether `held_slots` of its arguments would wait."""
+
+    def wait(_):
+        raise WaitingError
+
+    def check(*arguments) -> bool:
+        monkeypatch.setattr("ldct.devices.slots.time.sleep", wait)
+        try:
+            with held_slots(*arguments):
+                return False
+        except WaitingError:
+            return True
+        finally:
+            monkeypatch.undo()
+
+    return check
+
+
+def test_slot_comes_back_when_its_holder_is_killed(tmp_path, must_wait):
     holder = start_holder(tmp_path, 1, 60, ["only"])
     assert holder.stdout.readline().startswith("began")
-    holder.send_signal(signal.SIGKILL)
+    assert must_wait(["only"], 1, tmp_path, 1)
+    holder.kill()
     holder.wait(timeout=30)
-    with held_slots(["only"], 1, tmp_path, 1) as (slot,):
-        assert slot.device == 0
+    assert not must_wait(["only"], 1, tmp_path, 1)
 
 
 def test_first_slots_of_all_devices_go_before_second_ones(tmp_path):
@@ -80,8 +103,21 @@ def test_first_slots_of_all_devices_go_before_second_ones(tmp_path):
             assert third.number == 1
 
 
+def test_job_of_two_devices_holds_both_or_none(tmp_path, must_wait):
+    with held_slots(FAKE, 1, tmp_path, 2) as slots:
+        assert [slot.device for slot in slots] == [0, 1]
+        assert must_wait(FAKE, 1, tmp_path, 1)
+    with held_slots(FAKE, 1, tmp_path, 1):
+        assert must_wait(FAKE, 1, tmp_path, 2)
+        assert not must_wait(FAKE, 1, tmp_path, 1)
+    with held_slots(FAKE, 2, tmp_path, 1), held_slots(FAKE, 2, tmp_path, 2) as slots:
+        assert [(slot.device, slot.number) for slot in slots] == [(1, 0), (0, 1)]
+    with pytest.raises(InputError, match="found 2 GPUs for 3 processes"):
+        held_slots(FAKE, 1, tmp_path, 3).__enter__()
+
+
 def test_waiting_is_said_once(tmp_path, capsys):
-    holder = start_holder(tmp_path, 1, 1.5, ["only"])
+    holder = start_holder(tmp_path, 1, 0.3, ["only"])
     assert holder.stdout.readline().startswith("began")
     with held_slots(["only"], 1, tmp_path, 1):
         assert capsys.readouterr().err.count("waiting for a free device") == 1

@@ -38,7 +38,6 @@ from ldct.configuration.resolve import resolve_run
 from ldct.devices import choice as devices
 from ldct.devices.choice import hold_device
 from ldct.devices.parallel import Group, check_batch, part_of
-from ldct.devices.slots import held_slots
 
 # 96 tiles less 3: the last batch of an epoch has 3 rows, which two processes share as 1 and 2.
 TILES, BATCH = 93, 10
@@ -209,16 +208,15 @@ def test_workflow_starts_torchrun_by_config_alone(tmp_path):
     write_yaml(folder / "one.yaml", overlay)
     write_yaml(folder / "two.yaml", overlay | {"engine": {"processes": 2}})
     target = "results/tiny/models/small_drl/0/weights.safetensors"
-    configs = {name: ("small.yaml", f"{name}.yaml") for name in ("one", "two")}
-    plain = snakemake(folder, target, "-n", "-p", configfiles=configs["one"])
-    assert "python -m ldct --log logs/tiny/train/small_drl/0.log train" in plain.stdout
-    assert "torch.distributed.run" not in plain.stdout
-    outcome = snakemake(folder, target, "--cores", "2", "-p", configfiles=configs["two"])
+    two = ("small.yaml", "two.yaml")
+    outcome = snakemake(folder, target, "--cores", "2", "-p", configfiles=two)
     assert outcome.returncode == 0, outcome.stdout[-3000:]
     assert "python -m torch.distributed.run --standalone --nproc-per-node=2" in outcome.stdout
     assert read_json((folder / target).with_name("training.json"))["processes"] == 2
-    again = snakemake(folder, target, "-n", configfiles=configs["one"])
-    assert "Params have changed" in again.stdout
+    plain = snakemake(folder, target, "-n", "-p", configfiles=("small.yaml", "one.yaml")).stdout
+    assert "Params have changed" in plain
+    assert "python -m ldct --log logs/tiny/train/small_drl/0.log train" in plain
+    assert "torch.distributed.run" not in plain
 
 
 @given(size=st.integers(1, 9), total=st.integers(1, 40))
@@ -237,27 +235,6 @@ def test_batch_that_cannot_be_shared_is_refused():
     check_batch(32, 4, "drl")
     with pytest.raises(InputError, match=r"drl: recipe.batch is 32, which 3 processes"):
         check_batch(32, 3, "drl")
-
-
-def test_job_of_two_devices_holds_both_or_none(tmp_path):
-    names = ["GPU-a", "GPU-b"]
-    with held_slots(names, 1, tmp_path, 2) as slots:
-        assert [slot.device for slot in slots] == [0, 1]
-        with (
-            pytest.raises(InputError, match="no device was free"),
-            held_slots(names, 1, tmp_path, 1, timeout=0),
-        ):
-            pass
-    with (
-        held_slots(names, 1, tmp_path, 1),
-        pytest.raises(InputError, match="no device was free"),
-        held_slots(names, 1, tmp_path, 2, timeout=0),
-    ):
-        pass
-    with held_slots(names, 2, tmp_path, 1), held_slots(names, 2, tmp_path, 2) as slots:
-        assert [(slot.device, slot.number) for slot in slots] == [(1, 0), (0, 1)]
-    with pytest.raises(InputError, match="found 2 GPUs for 3 processes"):
-        held_slots(names, 1, tmp_path, 3).__enter__()
 
 
 def test_fewer_gpus_granted_than_processes_is_an_error(monkeypatch):
