@@ -130,33 +130,13 @@ def test_stage_counts_all_parts_of_a_resumed_training(run):
     assert stage["tiles_per_second"] == pytest.approx(4 * batch / 7)
 
 
-def test_inference_of_a_stage_is_its_part_of_the_predictions(run, with_lsgan):
-    """Four slices; LSGAN alone and as the first level of Proposed, whose seeds differ."""
-    times = [("lsgan/0", [5.0], [4.0])]
-    times += [("proposed/0", [6.0, 3.0], [5.0, 2.0]), ("proposed/1", [7.0, 3.0], [6.0, 2.0])]
-    for name, clock, processor in times:
-        inference = {"seconds": 10.0, "level_seconds": clock, "level_cpu_seconds": processor}
-        change_record(run / f"predictions/{name}/L001.npy", inference=inference)
-    cost = collect_cost(with_lsgan, run, FACTS)
-    first, second, drl = (cost["stages"][name] for name in ("lsgan", "proposed_level2", "drl"))
-    assert first["inference_seconds_per_slice"] == pytest.approx((4 + 5 + 6) / 3 / 4)
-    assert first["inference_clock_seconds_per_slice"] == pytest.approx((5 + 6 + 7) / 3 / 4)
-    assert first["used_by"] == ["proposed", "lsgan"]
-    assert second["inference_seconds_per_slice"] == pytest.approx(0.5)
-    # Its predictions are of a run made before levels were timed.
-    assert drl["inference_seconds_per_slice"] is None
-    stages = shown(cost)[1]
-    assert stages["proposed_level2"]["Inference per slice (s)"] == "0.5"
-    assert stages["drl"]["Inference per slice (s)"] == "–"
-
-
 def test_a_gpu_and_tuning_have_columns_where_there_is_something_to_show(run):
     methods, stages = shown(collect_cost(SETTINGS, run, FACTS))
     heads = [*methods["DRL"], *stages["drl"]]
     assert not [head for head in heads if "GPU" in head or "Tuning" in head]
     gpu = {"device": "cuda:0 (some GPU)"}
     for seed in ("0", "1"):
-        inference = {"seconds": 10.0, "cpu_seconds": 4.0, "level_seconds": [8.0]}
+        inference = {"seconds": 10.0, "cpu_seconds": 4.0}
         prediction = {"peak_gpu_memory_mb": 700.0 + int(seed), "inference": inference}
         change_record(run / f"predictions/drl/{seed}/L001.npy", **gpu, **prediction)
         weights = run / f"models/drl/{seed}/weights.safetensors"
@@ -165,7 +145,6 @@ def test_a_gpu_and_tuning_have_columns_where_there_is_something_to_show(run):
     write_json(tuned, {"cpu_seconds": 26.94})
     cost = collect_cost(SETTINGS, run, FACTS)
     assert cost["methods"]["drl"]["inference_seconds_per_slice"] == pytest.approx(2.5)
-    assert cost["stages"]["drl"]["inference_seconds_per_slice"] == pytest.approx(2.0)
     methods, stages = shown(cost)
     assert methods["DRL"]["Inference GPU peak (MiB)"] == "701"
     assert methods["Proposed"]["Inference GPU peak (MiB)"] == "–"

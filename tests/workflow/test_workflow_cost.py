@@ -24,7 +24,6 @@ def test_cost_of_every_stage_and_method_is_there(finished_run):
         assert stage["training_cpu_seconds"] > 0
         assert 100 < stage["peak_memory_mb"] < 8000
         assert (stage["steps"], stage["restarts"]) == (2, 0)
-        assert stage["inference_seconds_per_slice"] > 0
     for name, method in cost["methods"].items():
         assert method["inference_seconds_per_slice"] > 0, name
         assert method["inference_peak_memory_mb"] > 20, name
@@ -54,10 +53,6 @@ def test_predictions_record_device_plan_and_time(finished_run):
         assert (inference["tile"], inference["batch"]) == (0, 1)
         assert inference["precision"] == "fp32"
         assert inference["cpu_seconds"] > 0
-        levels = inference["level_cpu_seconds"]
-        assert len(levels) == settings["levels"]
-        assert min(levels) > 0
-        assert sum(levels) <= inference["cpu_seconds"] + 0.01
     log = finished_run / f"logs/tiny/denoise/drl/0/{PATIENT}.log"
     assert "running on the CPU" in log.read_text()
     assert "running on the CPU" in (finished_run / "logs/tiny/train/drl/0.log").read_text()
