@@ -18,13 +18,12 @@ def table_frame(
     methods: Sequence[Mapping[str, Any]],
     published: Mapping[str, Any],
     margins: Mapping[str, float],
-    comparable: bool,
 ) -> pd.DataFrame:
     """One row per method, indexed by its id: the paper's rows in its order, then the others.
 
     summary, statistics, methods, published : as for `ldct.table1.render.render_table1`.
-    margins : by metric. comparable : False where our rows must not be marked.
-    `<metric>_mark` is "best" or "near" (within the margin of the best) among the paper's rows.
+    margins : by metric. `<metric>_mark` is "best" or "near" (within the
+    margin of the best) among the paper's rows.
     """
     printed = pd.DataFrame.from_dict(published["rows"], orient="index")
     own = pd.DataFrame(methods, columns=["id", "title", "missing"], dtype=object).set_index("id")
@@ -45,7 +44,7 @@ def table_frame(
         for end in ("lower", "upper"):
             bounds = {name: getattr(statistics[metric].intervals[name], end) for name in scored}
             frame[f"{metric}_{end}"] = pd.Series(bounds, dtype=float)
-        frame[f"{metric}_mark"] = _marks(frame, metric, margins) if comparable else None
+        frame[f"{metric}_mark"] = _marks(frame, metric, margins)
         frame[f"published_{metric}_mark"] = _marks(frame, f"published_{metric}", margins)
     return frame
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ldct.common.errors import InputError
 from ldct.common.files import write_text
+from ldct.common.scaling import UNTOUCHED
 from ldct.rendering.numbers import bounds, counted, number, signed
 from ldct.rendering.page import Cell, PlainTable, to_html, to_markdown
 from ldct.table1.frame import DECIMALS, METRICS, table_frame
@@ -38,15 +39,13 @@ def render_table1(
     published : content of config/published.yaml. margins : by metric (config/margins.yaml).
     context : of the resolved run: run, dataset, budget_text, test, seeds; kept_tiles (int);
         protocol in words; published_protocol (bool: the table gives differences from the published
-        values); note (why no row of ours may be marked; empty where they may).
+        values).
     Paper rows come first in the paper's order, whether run or not; other methods follow, set
     apart. Returns the four paths. Raises InputError for a summary without rows.
     """
     if summary.empty:
         raise InputError("Table I: no method has scores; run at least one method first")
-    frame = table_frame(
-        summary, statistics, methods, published, margins, comparable=not context["note"]
-    )
+    frame = table_frame(summary, statistics, methods, published, margins)
     confidence = next(iter(statistics["psnr"].intervals.values())).confidence
     table, reasons = _table(frame, context["published_protocol"])
     caption = _caption(frame, margins, confidence, context)
@@ -119,14 +118,11 @@ def _caption(
     interval = f"brackets: {confidence:.0%} interval over patients"
     if frame["psnr_lower"].isna().all():
         interval = "no interval; SD: over slices"
-    marks = (
-        f"Bold: the best of the paper's rows; ~: within {margins['psnr']:g} dB or "
-        f"{margins['ssim']:g} (SSIM) of it."
-    )
     return [
         f"{context['dataset']['title']}; quarter dose {dose}; {counted(slices, 'slice')} of "
         f"{counted(patients, 'patient')} ({interval}); budget: {context['budget_text']}.",
-        context["note"] or marks,
+        f"Bold: the best of the paper's rows; ~: within {margins['psnr']:g} dB or "
+        f"{margins['ssim']:g} (SSIM) of it.",
     ]
 
 
@@ -152,4 +148,5 @@ def _about(published: Mapping[str, Any], context: Mapping[str, Any]) -> list[str
         f"Protocol: {context['protocol']}.",
         trainings,
         f"Published: {published['source']}, {published['place']}. {difference}.",
+        *([] if context["published_protocol"] else [UNTOUCHED]),
     ]

@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from ldct.common.files import write_text
-from ldct.configuration.stages import LEARNED
 from ldct.metrics.protocol import Protocol
 from ldct.metrics.scores import METRICS
 from ldct.table1.render import render_table1
@@ -32,7 +31,7 @@ def write_score_tables(
     protocols : the main one first. published : content of config/published.yaml. margins : by
         metric, of config/margins.yaml.
     settings : of the resolved run: run, dataset, budget_text, seeds, test, methods, cards, broken,
-        scaling, statistics; `failed` (methods without scores, to message) after a failure.
+        statistics; `failed` (methods without scores, to message) after a failure.
     Returns the paths written.
     """
     options = STATISTICS | dict(settings.get("statistics") or {})
@@ -54,7 +53,6 @@ def write_score_tables(
             "kept_tiles": kept_tiles,
             "protocol": protocol.describe() if main else f"{protocol.name}: {protocol.describe()}",
             "published_protocol": main,
-            "note": window_note(protocol, settings),
         }
         target = folder if main else folder / protocol.name
         written += render_table1(summary, found, methods, published, margins, context, target)
@@ -93,25 +91,6 @@ def differences_frame(
         for protocol, metrics in statistics.items()
         for metric, found in metrics.items()
         for pair, p_holm in zip(found.differences, found.p_holm, strict=True)
-    )
-
-
-def window_note(protocol: Protocol, settings: Mapping[str, Any]) -> str:
-    """What must be said where a protocol looks at HU that the networks never saw; else "".
-
-    settings : `scaling` and `cards` of the resolved run.
-    """
-    scaling = settings["scaling"]
-    (lower, upper), (low, high) = scaling["window"], protocol.window
-    if not scaling["clip"] or (protocol.clip and lower <= low and high <= upper):
-        return ""
-    learned = [card["title"] for card in settings["cards"].values() if card["kind"] in LEARNED]
-    if not learned:
-        return ""
-    return (
-        f"The networks saw images clipped to [{lower:g}, {upper:g}] HU, and this protocol looks "
-        f"outside that window, where their output means nothing: the rows of {', '.join(learned)} "
-        "must not be compared with the other rows here, and no row of this run is marked as best."
     )
 
 

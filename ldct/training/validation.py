@@ -60,7 +60,7 @@ def make_validation(
         for low_hu, normal_hu in zip(low, normal, strict=True):
             image = torch.from_numpy(low_hu.astype(np.float32))[None, None].to(device)
             with torch.no_grad(), autocast(device, False):
-                predicted = scaling.to_hu(apply_levels(levels, scaling.to_unit(image)))
+                predicted = scaling.improved(image, partial(apply_levels, levels))
             rows.append(slice_scores(predicted[0, 0].cpu().numpy(), normal_hu, protocol))
         network.train(was_training)
         return {

@@ -15,7 +15,7 @@ PLAIN_TABLES = [
 ]
 TABLE_SETTINGS = chosen(
     *("run", "dataset", "budget_text", "seeds", "test", "methods", "cards", "broken"),
-    *("scaling", "statistics"),
+    "statistics",
 )
 
 
