@@ -21,7 +21,7 @@ def training_records(run: Path, settings: Mapping[str, Any], *methods: str) -> l
         run / "models" / model / seed / "training.json"
         for method in methods
         for model in settings["chains"].get(method, [])
-        for seed in settings["method_seeds"][method]
+        for seed in settings["method_seeds"].get(method, [])
     )
     return list(dict.fromkeys(files))
 

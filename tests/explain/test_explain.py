@@ -12,6 +12,7 @@ from made_up_run import ONE_SCAN, PROTOCOL, write_scores
 from ldct.cli import main
 from ldct.common import provenance
 from ldct.common.errors import InputError
+from ldct.common.files import read_yaml, write_json
 from ldct.explain.number import explain_number, rebuild_command
 from ldct.runs.lineage import trace
 
@@ -134,6 +135,15 @@ def test_text_names_value_formula_protocol_and_command(run, capsys):
     ):
         assert part in text
     assert rebuild_command({}, ["a"]) == "snakemake --cores all a"
+
+
+def test_a_number_of_a_gan_tells_the_auc_of_its_critic(run, capsys):
+    write_json(run / "models/gan/0/training.json", {"critic_auc": 0.504})
+    settings = read_yaml(run / "config.yaml") | {"chains": {"better": ["gan"]}}
+    (run / "config.yaml").write_text(yaml.safe_dump(settings))
+    assert main(["explain", "made-up", "better", "psnr"]) == 0
+    told = "  adversary not at work: AUC 0.50 of real against generated tiles\n"
+    assert told in capsys.readouterr().out
 
 
 def test_json_holds_everything(run, capsys):
