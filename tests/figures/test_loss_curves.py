@@ -61,6 +61,17 @@ def test_validation_has_an_axis_of_its_own():
     assert "PSNR of the held-out patient" in [t.get_text() for t in figure.legends[0].get_texts()]
 
 
+def test_a_critic_has_its_auc_below_its_losses():
+    one = history("LSGAN", mae=1.0)
+    rows = one.rows.head(3).assign(critic_auc=[np.nan, 0.5, 0.9])
+    figure = draw_loss_curves([one, History("LSGAN", rows)], "")
+    (below,) = [axes for axes in figure.axes if axes.get_ylabel() == "AUC"]
+    chance, curve = below.lines
+    assert set(chance.get_ydata()) == {0.5}
+    np.testing.assert_array_equal(curve.get_xydata(), [[10, 0.5], [20, 0.9]])
+    assert len(panels(figure)[0].lines) == 4
+
+
 @pytest.mark.parametrize("count", [1, 4])
 def test_any_number_of_stages_can_be_saved(tmp_path, count):
     figure = draw_loss_curves([history(f"Stage {n}", mse=1.0) for n in range(count)], "note")
