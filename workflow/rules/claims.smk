@@ -1,16 +1,8 @@
 """Claim ledger: each testable sentence of the paper gets a verdict."""
 
 CLAIM_SETTINGS = {"image_quality": {}} | chosen(
-    *(
-        "run",
-        "dataset",
-        "budget_text",
-        "seeds",
-        "test_patients",
-        "method_seeds",
-        "chains",
-    ),
-    *("cards", "control_cards", "broken", "protocol_file", "image_quality"),
+    *("run", "dataset", "budget_text", "seeds", "test_patients", "method_seeds"),
+    *("cards", "chains", "control_cards", "broken", "protocol_file", "image_quality"),
 )
 
 
