@@ -47,6 +47,7 @@ rule cost:
     """Time, memory and size of every stage and method, from the jobs' own records."""
     input:
         weights=ALL_WEIGHTS,
+        trainings=trainings_of(METHODS),
         predictions=predictions_of(METHODS, TEST_PATIENTS),
         micro=f"{RUN}/tables/micro_benchmark.json",
         code=code_behind("cost"),
