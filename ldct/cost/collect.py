@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ldct.common.files import read_json
-from ldct.common.provenance import record_path
+from ldct.common.provenance import RECORD_SUFFIX, record_path
 from ldct.common.run_files import FIXED
 
 # Mean over jobs; one missing value does not make the mean of the others wrong, none gives None.
@@ -157,6 +157,27 @@ def per_slice(counted: Number, clock: Number, slices: int) -> dict[str, Number]:
     """Time that counts, and time on the clock, over the number of slices."""
     times = zip(PER_SLICE, (counted, clock), strict=True)
     return {key: None if seconds is None else seconds / slices for key, seconds in times}
+
+
+def all_jobs(folders: Sequence[Path], stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Number]:
+    """Processor time of all jobs whose outputs lie in some folders, beside DRL's training alone.
+
+    Returns jobs, how many; cpu_seconds, the start of Python included; times_drl, that over the CPU
+    seconds of DRL's steps, None without that stage. Not counted: programs that leave no provenance
+    record, a GPU's time, and what a resumed training took before it was stopped.
+    """
+    spent: dict[tuple[str, ...], float] = {}
+    for path in (path for folder in folders for path in folder.rglob(f"*{RECORD_SUFFIX}")):
+        record = read_json(path)
+        job = tuple(record.get("command", [str(path)]))  # one for all outputs of a job
+        spent[job] = max(spent.get(job, 0.0), record.get("cpu_seconds", 0.0))
+    seconds = sum(spent.values())
+    drl = stages.get("drl", {}).get("training_cpu_seconds")
+    return {
+        "jobs": len(spent),
+        "cpu_seconds": seconds,
+        "times_drl": seconds / drl if drl else None,
+    }
 
 
 def read_record(output: Path) -> dict[str, Any]:

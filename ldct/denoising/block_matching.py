@@ -31,8 +31,8 @@ def import_bm3d() -> ModuleType:
 def bm3d_slice(slice_hu: np.ndarray, noise: float | np.ndarray, hu_per_unit: float) -> np.ndarray:
     """Denoise one slice with both stages of BM3D (the package's normal profile), in one thread.
 
-    White noise is filtered by the algorithm of 2007, which takes the noise of overlapping blocks for
-    independent; a spectrum by that of 2020, whose exact variances take 3.5 times as long.
+    White noise is filtered by the algorithm of 2007, a spectrum by that of 2020, whose exact
+    variances of overlapping blocks take 3.5 times as long.
 
     slice_hu : (rows, columns) HU.
     noise : standard deviation in HU (white noise), or the noise power spectrum in HU^2 in the

@@ -176,7 +176,8 @@ def test_verb_writes_every_method_stage_and_pair(run, tmp_path):
     write_json(tmp_path / "micro.json", {"a_over_b": pair})
     settings = SETTINGS | {"dataset": {"title": "made-up"}, "budget_text": "4 steps per stage"}
     arguments = ["cost", "--settings", json.dumps(settings), "--run-folder", str(run)]
-    arguments += ["--micro", str(tmp_path / "micro.json"), "--output", str(tmp_path / "out")]
+    arguments += ["--data-folder", str(run / "none"), "--micro", str(tmp_path / "micro.json")]
+    arguments += ["--output", str(tmp_path / "out")]
     assert main(arguments) == 0
     for suffix in ("md", "html"):
         text = (tmp_path / f"out/cost.{suffix}").read_text(encoding="utf-8").replace("\\", "")
