@@ -62,6 +62,10 @@ include: "workflow/rules/cost.smk"
 include: "workflow/rules/claims.smk"
 
 
+onstart:
+    announce_time_and_place()
+
+
 report: "workflow/report/workflow.rst"
 
 
