@@ -16,7 +16,6 @@ from ldct.common.run_files import FIXED
 Number = float | None
 SUMMED = ("parameters", "multiply_adds_per_slice", "training_seconds", "training_cpu_seconds")
 SPENT = ("training_seconds", "training_cpu_seconds", "peak_memory_mb", "peak_gpu_memory_mb")
-PER_SLICE = ("inference_seconds_per_slice", "inference_clock_seconds_per_slice")
 PEAKS = ("peak_memory_mb", "peak_gpu_memory_mb")
 
 
@@ -63,13 +62,11 @@ def stage_cost(
     steps = mean([job["steps"] for job in jobs])
     tiles = None if steps is None else steps * recipe["batch"]
     spent = {key: mean([job[key] for job in jobs]) for key in SPENT}
-    seconds = spent["training_seconds"]
     return {
         **spent,
         "steps": steps,
         "batch": recipe["batch"],
         "tiles": tiles,
-        "tiles_per_second": tiles / seconds if tiles and seconds else None,
         "device": jobs[0]["device"],
         "restarts": sum(job["restarts"] for job in jobs),
         "seeds": len(jobs),
@@ -115,7 +112,7 @@ def method_cost(
         **{key: total([stage[key] for stage in own]) for key in SUMMED},
         **{f"training_{key}": largest(*[stage[key] for stage in own]) for key in PEAKS},
         "tuning_cpu_seconds": tuned.get("cpu_seconds"),
-        **{key: mean([job[key] for job in jobs]) for key in PER_SLICE},
+        "inference_seconds_per_slice": mean([job["seconds_per_slice"] for job in jobs]),
         **{f"inference_{key}": largest(*[job[key] for job in jobs]) for key in PEAKS},
         "inference_device": jobs[0]["device"],
     }
@@ -144,19 +141,13 @@ def inference_job(run: Path, name: str, seed: str, patient: str) -> dict[str, An
     clock = first_number(spent.get("seconds"), record.get("seconds"), benchmark.get("s"))
     processor = first_number(spent.get("cpu_seconds"), record.get("cpu_seconds"), clock)
     device = str(about.get("device", "cpu"))
-    on_cpu = device.startswith("cpu")
+    seconds = processor if device.startswith("cpu") else clock
     return {
-        **per_slice(processor if on_cpu else clock, clock, slices),
+        "seconds_per_slice": None if seconds is None else seconds / slices,
         "peak_memory_mb": largest(benchmark.get("max_rss"), record.get("peak_memory_mb")),
         "peak_gpu_memory_mb": about.get("peak_gpu_memory_mb"),
         "device": device,
     }
-
-
-def per_slice(counted: Number, clock: Number, slices: int) -> dict[str, Number]:
-    """Time that counts, and time on the clock, over the number of slices."""
-    times = zip(PER_SLICE, (counted, clock), strict=True)
-    return {key: None if seconds is None else seconds / slices for key, seconds in times}
 
 
 def all_jobs(folders: Sequence[Path], stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Number]:

@@ -57,7 +57,6 @@ STAGE_COLUMNS: Columns = {
     "tiles": ("Tiles", whole),
     "training_cpu_seconds": ("CPU time (s)", whole),
     "training_seconds": ("Wall time (s)", whole),
-    "tiles_per_second": ("Tiles per second", significant),
     "peak_memory_mb": ("Peak (MiB)", whole),
     "peak_gpu_memory_mb": ("GPU peak (MiB)", whole),
     "device": ("Device", str),

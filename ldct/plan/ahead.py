@@ -12,10 +12,9 @@ from ldct.plan.estimate import list_jobs, plan_methods, plan_stages
 from ldct.plan.probes import BRIEF
 from ldct.plan.schedule import Job, run_on
 
-# Means of the default run on one core of a server, Python's start included: a measure of one slice
-# of one prediction; any other job that does not train, tune or denoise.
-SLICE_SECONDS, JOB_SECONDS = 0.2, 4.0
-MEASURES = ("score/", "image_quality/", "texture/")
+# Of jobs that do not train, tune or denoise, on one core of a server: Python's start and the like,
+# and what scores, image quality and texture add for every slice, on the average.
+JOB_SECONDS, SLICE_SECONDS = 3.0, 0.1
 
 
 def seconds_ahead(
@@ -44,12 +43,7 @@ def seconds_ahead(
         for job in list_jobs(settings, stages, methods, slices, cores, device)
         if job.name in names
     ]
-    others = names - {job.name for job in planned}
-    jobs = [*planned, *(Job(name, other_seconds(name, slices)) for name in others)]
-    return run_on(jobs, cores, gpus, settings["jobs_per_gpu"]).seconds
-
-
-def other_seconds(name: str, slices: Mapping[str, int]) -> float:
-    """Seconds of a job that is not timed: by the slices of its patient, where it measures them."""
-    count = slices.get(name.rpartition("/")[2], 0) if name.startswith(MEASURES) else 0
-    return JOB_SECONDS / 4 + SLICE_SECONDS * count if count else JOB_SECONDS
+    for name in names - {job.name for job in planned}:
+        count = slices.get(name.rpartition("/")[2], 0)
+        planned.append(Job(name, JOB_SECONDS + SLICE_SECONDS * count))
+    return run_on(planned, cores, gpus, settings["jobs_per_gpu"]).seconds

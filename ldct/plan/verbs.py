@@ -65,8 +65,8 @@ def run_ahead(options: argparse.Namespace) -> None:
     from ldct.plan.text import duration
 
     given = json.load(sys.stdin)
-    settings, data = given["settings"], Path("data", given["settings"]["dataset"]["name"])
-    how = {"cores": options.cores, "gpus": options.gpus}
+    settings, how = given["settings"], {"cores": options.cores, "gpus": options.gpus}
+    data = Path("data", settings["dataset"]["name"])
     with hold_device(settings["device"], options.gpus, settings["jobs_per_gpu"]) as device:
         print(duration(seconds_ahead(settings, given["jobs"], data, device=device, **how)))
 
