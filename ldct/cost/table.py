@@ -68,7 +68,6 @@ STAGE_COLUMNS: Columns = {
     "tiles": ("Tiles", whole),
     "training_cpu_seconds": ("CPU time (s)", whole),
     "training_seconds": ("Wall time (s)", whole),
-    "tiles_per_second": ("Tiles per second", significant),
     "peak_memory_mb": ("Peak (MiB)", whole),
     "peak_gpu_memory_mb": ("GPU peak (MiB)", whole),
     "critic_auc": ("Critic AUC", lambda auc: number(auc, 2)),
@@ -77,6 +76,7 @@ STAGE_COLUMNS: Columns = {
     "restarts": ("Resumed", str),
     "used_by": ("Part of", ", ".join),
 }
+PAIRS = "Pairs that differ in one thing, timed in turns: ratio [95 % interval]"
 PAIR_HEADS = ("A / B", "Time", "Memory", "Added memory", "Conditions")
 
 
@@ -96,13 +96,16 @@ def cost_tables(cost: Mapping[str, Any]) -> list[PlainTable]:
     return [
         _table("Methods", "Method", METHOD_COLUMNS, methods),
         _table("Stages, each trained once", "Stage", STAGE_COLUMNS, cost["stages"]),
-        PlainTable(
-            "Pairs that differ in one thing, timed in turns: ratio [95 % interval]",
-            PAIR_HEADS,
-            pairs,
-            words=[4],
-        ),
+        *([PlainTable(PAIRS, PAIR_HEADS, pairs, words=[4])] if pairs else []),
     ]
+
+
+def all_jobs_note(spent: Mapping[str, Any]) -> str:
+    """What all jobs took, beside one training of DRL where there is one."""
+    times = "" if spent["times_drl"] is None else f", {spent['times_drl']:.1f} times DRL's training"
+    return (
+        f"All {spent['jobs']} jobs before this table: {whole(spent['cpu_seconds'])} CPU s{times}."
+    )
 
 
 def _table(

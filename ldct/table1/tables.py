@@ -31,8 +31,8 @@ def write_score_tables(
     protocols : the main one first. published : content of config/published.yaml. margins : by
         metric, of config/margins.yaml.
     settings : of the resolved run: run, dataset, budget_text, seeds, test, methods, cards, broken,
-        statistics; `failed` (methods without scores, to message) after a failure; `critic_auc` (methods
-        with an adversary to the AUC of its critic).
+        statistics; `failed` (methods without scores, to message) after a failure; `critic_auc`
+        (methods with an adversary to the AUC of its critic).
     Returns the paths written.
     """
     options = STATISTICS | dict(settings.get("statistics") or {})

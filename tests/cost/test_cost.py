@@ -118,7 +118,6 @@ def test_methods_are_sums_over_their_stages(run):
     assert proposed["training_cpu_seconds"] == pytest.approx(60 + 6)
     assert proposed["training_seconds"] == pytest.approx(61 + 7)
     assert proposed["inference_seconds_per_slice"] == pytest.approx(2.0)
-    assert proposed["inference_clock_seconds_per_slice"] == pytest.approx(2.5)
     assert drl["training_peak_memory_mb"] == 400
     assert list(cost["methods"]) == SETTINGS["methods"]
 
@@ -129,7 +128,6 @@ def test_stage_counts_all_parts_of_a_resumed_training(run):
     assert (stage["restarts"], stage["seeds"]) == (2, 2)
     batch = MODELS["drl"]["recipe"]["batch"]
     assert stage["tiles"] == 4 * batch
-    assert stage["tiles_per_second"] == pytest.approx(4 * batch / 7)
 
 
 def test_a_gpu_and_tuning_have_columns_where_there_is_something_to_show(run):
@@ -185,7 +183,8 @@ def test_verb_writes_every_method_stage_and_pair(run, tmp_path):
     write_json(tmp_path / "micro.json", {"a_over_b": pair})
     settings = SETTINGS | {"dataset": {"title": "made-up"}, "budget_text": "4 steps per stage"}
     arguments = ["cost", "--settings", json.dumps(settings), "--run-folder", str(run)]
-    arguments += ["--micro", str(tmp_path / "micro.json"), "--output", str(tmp_path / "out")]
+    arguments += ["--data-folder", str(run / "none"), "--micro", str(tmp_path / "micro.json")]
+    arguments += ["--output", str(tmp_path / "out")]
     assert main(arguments) == 0
     for suffix in ("md", "html"):
         text = (tmp_path / f"out/cost.{suffix}").read_text(encoding="utf-8").replace("\\", "")
