@@ -74,8 +74,8 @@ def trainings() -> Iterator[dict[str, Any]]:
         # 1. Which critic learns the easiest task, low dose against normal dose?
         for (name, options), rate in itertools.product(CRITICS.items(), (2e-4, 1e-3)):
             yield run("critic", name, "lsgan", middle, rate, seed, critic=options)
-        # 2. At which rate and weight does a GAN with it train? The candidate enters it five times as
-        # large, and so does the gradient that the generator gets back.
+        # 2. At which rate and weight does a GAN with it train? A weight of 0.2 undoes the factor of
+        # 5 with which the candidate enters it.
         for weight in WEIGHTS:
             more = {"critic": CRITICS["difference, no batch norm"], "weight": weight}
             yield run("gan", f"weight {weight}", "lsgan", middle, 2e-4, seed, **more)
