@@ -76,7 +76,7 @@ class MaskedConvolution(nn.Module):
 class PReLU(nn.PReLU):
     """PyTorch's, with a gradient made of operations on whole tensors.
 
-    On one CPU thread PyTorch's own gradient, pixel by pixel, takes longer than a pointwise convolution.
+    On one CPU thread PyTorch's own, pixel by pixel, takes longer than a pointwise convolution.
     """
 
     def forward(self, features: Tensor) -> Tensor:
