@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from ldct.statistics.adversary import adversary_state
 from ldct.table1.statistics import MetricStatistics
 
 METRICS = ("psnr", "ssim")
@@ -26,7 +27,8 @@ def table_frame(
     margin of the best) among the paper's rows.
     """
     printed = pd.DataFrame.from_dict(published["rows"], orient="index")
-    own = pd.DataFrame(methods, columns=["id", "title", "missing"], dtype=object).set_index("id")
+    columns = ["id", "title", "missing", "critic_auc"]
+    own = pd.DataFrame(methods, columns=columns, dtype=object).set_index("id")
     names = [*printed.index, *own.index.difference(printed.index, sort=False)]
     frame = pd.DataFrame(index=pd.Index(names, name="method"))
     frame["title"] = own["title"].reindex(names).fillna(printed["title"])
@@ -37,6 +39,8 @@ def table_frame(
     frame.loc[silent, "reason"] = "no scores in this run"
     frame["status"] = frame["reason"].isna().map({True: "scored", False: "not run"})
     scored = frame.index[frame["reason"].isna()]
+    frame["critic_auc"] = own["critic_auc"].reindex(scored).astype(float)
+    frame["adversary"] = frame.loc[scored, "critic_auc"].map(adversary_state)
     frame = frame.join(summary.loc[scored]).astype(dict.fromkeys(COUNTS, "Int64"))
     for metric in METRICS:
         frame[f"published_{metric}"] = printed[metric].reindex(names)

@@ -12,6 +12,7 @@ from ldct.common.files import write_text
 from ldct.common.scaling import UNTOUCHED
 from ldct.rendering.numbers import bounds, counted, number, signed
 from ldct.rendering.page import Cell, PlainTable, to_html, to_markdown
+from ldct.statistics.adversary import ADVERSARY_AT_WORK
 from ldct.table1.frame import DECIMALS, METRICS, table_frame
 from ldct.table1.markup import latex_table
 from ldct.table1.statistics import MetricStatistics
@@ -20,6 +21,7 @@ INTERVAL_DECIMALS = {"psnr": 2, "ssim": 3}
 SPREAD_DECIMALS = {"psnr": 2, "ssim": 4}
 TITLE = "Mean PSNR (dB) and SSIM for the test set"
 OTHER_ROWS = "Not in the paper's table"
+IDLE = "†"
 
 
 def render_table1(
@@ -35,7 +37,8 @@ def render_table1(
 
     summary : as `summarise` returns it, indexed by method. statistics : by metric ("psnr",
         "ssim"), of the same scores.
-    methods : ordered {"id", "title", "missing" (optional: why there is no value)}.
+    methods : ordered {"id", "title", "missing" (optional: why there is no value), "critic_auc"
+        (optional: of its adversary)}.
     published : content of config/published.yaml. margins : by metric (config/margins.yaml).
     context : of the resolved run: run, dataset, budget_text, test, seeds; kept_tiles (int);
         protocol in words; published_protocol (bool: the table gives differences from the published
@@ -50,6 +53,7 @@ def render_table1(
     table, reasons = _table(frame, context["published_protocol"])
     caption = _caption(frame, margins, confidence, context)
     about = [*_about(published, context), *(f"{mark} not run: {why}." for why, mark in reasons)]
+    about += _idle_adversaries(frame)
     dataset = context["dataset"]
     about.append(f"{dataset.get('credit', dataset['title'] + '.')} Run: {context['run']}.")
     values = frame.assign(
@@ -83,9 +87,25 @@ def _table(frame: pd.DataFrame, compare: bool) -> tuple[PlainTable, list[tuple[s
         cells += [_cell(row, f"published_{metric}") for metric in METRICS]
         if compare:
             cells += [signed(row[f"{metric}_difference"], DECIMALS) for metric in METRICS]
-        rows["" if row["in_paper"] else OTHER_ROWS].append([row["title"], *cells])
+        rows["" if row["in_paper"] else OTHER_ROWS].append([_title(row), *cells])
     groups = {name: own for name, own in rows.items() if own}
     return PlainTable(TITLE, heads, groups), list(reasons.items())
+
+
+def _title(row: Mapping[str, Any]) -> Cell:
+    return Cell(row["title"], mark=IDLE if row["adversary"] == "not at work" else "")
+
+
+def _idle_adversaries(frame: pd.DataFrame) -> list[str]:
+    """A line that names the rows whose adversary is not at work, with their AUC; or none."""
+    idle = frame[frame["adversary"] == "not at work"]
+    named = [f"{row['title']} {row['critic_auc']:.2f}" for row in idle.to_dict("records")]
+    if not named:
+        return []
+    return [
+        f"{IDLE} adversary not at work (AUC of its critic, NDCT against generated tiles, below "
+        f"{ADVERSARY_AT_WORK}; 0.5 is chance): {', '.join(named)}."
+    ]
 
 
 def _own_cell(row: Mapping[str, Any], metric: str, reasons: Mapping[str, str]) -> Cell:

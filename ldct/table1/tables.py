@@ -31,7 +31,8 @@ def write_score_tables(
     protocols : the main one first. published : content of config/published.yaml. margins : by
         metric, of config/margins.yaml.
     settings : of the resolved run: run, dataset, budget_text, seeds, test, methods, cards, broken,
-        statistics; `failed` (methods without scores, to message) after a failure.
+        statistics; `failed` (methods without scores, to message) after a failure; `critic_auc`
+        (methods with an adversary to the AUC of its critic).
     Returns the paths written.
     """
     options = STATISTICS | dict(settings.get("statistics") or {})
@@ -100,14 +101,16 @@ def methods_of_table(
     """The table's methods in the run's order, those without a value with the reason.
 
     settings : `methods` (names in order), `cards`, `broken` (folders with a fault, to message) and,
-        in a table made after a failure, `failed` (methods without scores, to message).
+        in a table made after a failure, `failed` (methods without scores, to message);
+        `critic_auc` (methods with an adversary to the AUC of its critic).
     """
     reasons = {**settings["broken"], **settings.get("failed", {})}
     rows = []
     for name in settings["methods"]:
         card = settings["cards"].get(name, {})
         title = card.get("title") or published_rows.get(name, {}).get("title") or name
-        rows.append({"id": name, "title": title})
+        auc = settings.get("critic_auc", {}).get(name)
+        rows.append({"id": name, "title": title, "critic_auc": auc})
         if name in reasons:
             rows[-1]["missing"] = reasons[name]
     return rows

@@ -23,17 +23,16 @@ IDENTIFYING = {
     "AccessionNumber": "PLANTED4711",
 }
 METHODS = ["low_dose", "bm3d", "bm3d_psd", "drl", "lsgan", "drl_drl", "proposed"]
-CONFIG = {
+SMOKE = yaml.safe_load((REPOSITORY / "config/smoke.yaml").read_text(encoding="utf-8"))
+CONFIG = SMOKE | {
     "run": "tiny",
     "dataset": "lookalike.yaml",
     "lesions_csv": "lesions_neutral.csv",
     "methods": METHODS,
-    "budget": {"steps": 2},
+    "controls": [*SMOKE["controls"], "control_blur_noise", "control_shuffled"],
     "test": {"every": 4},
     "tiles": {"size": 32, "stride": 32, "keep_above_hu": -500},
-    "calibration_grid": "small_grid.yaml",
     "image_quality": {"lpips": None},  # its weights are a download
-    "micro_benchmark": {"rounds": 2, "batch": 1, "side": 64},
 }
 # Switches off what a test about other things need not wait for.
 LIGHT = {"controls": [], "detectability": None, "calibration_grid": None}
@@ -63,14 +62,7 @@ def write_inputs(folder: Path, **tree_options: Any) -> Lookalike:
     description = lookalike_description(tree, root="dicom")
     write_yaml(folder / "lookalike.yaml", description)
     write_yaml(folder / "small.yaml", CONFIG)
-    write_yaml(folder / "small_grid.yaml", small_grid())
     return tree
-
-
-def small_grid() -> dict[str, Any]:
-    """The default list of the calibration with few windows."""
-    grid = yaml.safe_load((REPOSITORY / "config/calibration/default.yaml").read_text("utf-8"))
-    return grid | {"windows": grid["windows"][:2], "slices": 2}
 
 
 def write_yaml(path: Path, content: Mapping[str, Any]) -> Path:

@@ -210,6 +210,21 @@ def test_the_page_says_what_the_numbers_belong_to(page, tmp_path):
         assert "Test slices: all slices" in text
 
 
+def test_a_row_whose_adversary_is_not_at_work_says_so(tmp_path):
+    found = {"proposed": 0.504, "drl": 0.93}
+    methods = [each | {"critic_auc": found.get(each["id"])} for each in METHODS]
+    table, markdown, latex, html = render(tmp_path, methods=methods)
+    states = table["adversary"].dropna().to_dict()
+    assert states.pop("proposed") == "not at work" and states.pop("drl") == "at work"
+    assert states == {"low_dose": "none", "bm3d": "none"}
+    assert table["critic_auc"].dropna().to_dict() == found
+    assert line_of(markdown, "| Proposed").startswith("| Proposed † | ")
+    assert line_of(latex, "Proposed").startswith(r"Proposed\rlap{ \dag{}} & ")
+    assert 'Proposed<span class="mark">†</span>' in html
+    for text in (markdown, html):
+        assert "below 0.6; 0.5 is chance): Proposed 0.50." in text
+
+
 def test_a_run_without_scores_has_no_table(tmp_path):
     with pytest.raises(InputError, match="no method has scores"):
         render(tmp_path, SCORES.iloc[:0])
