@@ -181,7 +181,8 @@ def _existing_file(name: str, methods: Mapping[str, Path], where: str, key: str,
 def apply_budget(recipe: Mapping[str, Any], budget: str | Mapping[str, int]) -> dict[str, Any]:
     """Recipe under a budget: `steps` replaces `epochs` where the budget sets it.
 
-    A recipe's `quick_rate` is its learning rate under the quick budget.
+    A recipe's `quick_rate` is its learning rate under the quick budget. Its `times` multiplies the
+    steps or epochs of every budget.
     """
     changes = dict(BUDGETS[budget] if isinstance(budget, str) else budget)
     changed = {**recipe, **changes}
@@ -190,6 +191,8 @@ def apply_budget(recipe: Mapping[str, Any], budget: str | Mapping[str, int]) -> 
         changed["learning_rate"] = quick_rate
     if "steps" in changes:
         changed.pop("epochs")
+    length = "steps" if "steps" in changed else "epochs"
+    changed[length] *= changed.pop("times", 1)
     return changed
 
 

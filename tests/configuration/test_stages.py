@@ -54,6 +54,18 @@ def test_paper_budget_leaves_recipes_as_they_are():
     assert apply_budget(RECIPE, "paper") == RECIPE
 
 
+def test_control_of_updates_has_twice_the_steps_under_every_budget():
+    for budget in ("quick", "paper", {"steps": 7}):
+        models, _ = resolve(["drl", "drl_2x_steps"], budget=budget)
+        once, twice = (models[name]["recipe"] for name in ("drl", "drl_2x_steps"))
+        assert twice == once | {key: 2 * once[key] for key in ("steps", "epochs") if key in once}
+
+
+def test_quick_budget_has_a_drop_of_its_own():
+    models, _ = resolve(["fc_aide"], budget="quick")
+    assert models["fc_aide"]["recipe"]["learning_rate_drop"] == {"after": 0.75, "factor": 0.1}
+
+
 def test_quick_and_steps_budgets_replace_epochs():
     quick = apply_budget(RECIPE, "quick")
     assert "epochs" not in quick
