@@ -11,4 +11,5 @@ case " $* " in
     *" --cores "* | *" --cores="* | *" -c "* | *" -c"[0-9]* | *" --jobs "* | *" -j"*) cores=() ;;
     *) cores=(--cores all) ;;
 esac
+export LDCT_TIME_AHEAD=1 # the workflow says how long it will take, once it knows what there is to do
 exec snakemake "${cores[@]}" "$@"

@@ -62,13 +62,11 @@ def stage_cost(
     jobs = [training_job(run, model, seed) for seed in seeds]
     recipe = settings["models"][model]["recipe"]
     steps = mean([job["steps"] for job in jobs])
-    tiles = None if steps is None else steps * recipe["batch"]
     spent = {key: mean([job[key] for job in jobs]) for key in SPENT}
     return {
         **spent,
         "steps": steps,
         "batch": recipe["batch"],
-        "tiles": tiles,
         "device": jobs[0]["device"],
         "restarts": sum(job["restarts"] for job in jobs),
         "critic_auc": mean([job["critic_auc"] for job in jobs]),
@@ -180,11 +178,8 @@ def all_jobs(folders: Sequence[Path], stages: Mapping[str, Mapping[str, Any]]) -
         spent[job] = max(spent.get(job, 0.0), record.get("cpu_seconds", 0.0))
     seconds = sum(spent.values())
     drl = stages.get("drl", {}).get("training_cpu_seconds")
-    return {
-        "jobs": len(spent),
-        "cpu_seconds": seconds,
-        "times_drl": seconds / drl if drl else None,
-    }
+    times = seconds / drl if drl else None
+    return {"jobs": len(spent), "cpu_seconds": seconds, "times_drl": times}
 
 
 def read_record(output: Path) -> dict[str, Any]:

@@ -65,7 +65,7 @@ STAGE_COLUMNS: Columns = {
     "critic_parameters": ("Critic’s parameters", lambda count: whole(count) if count else MISSING),
     "multiply_adds_per_slice": ("Multiply-adds per slice, 10⁹", billions),
     "steps": ("Steps", whole),
-    "tiles": ("Tiles", whole),
+    "batch": ("Batch", whole),
     "training_cpu_seconds": ("CPU time (s)", whole),
     "training_seconds": ("Wall time (s)", whole),
     "peak_memory_mb": ("Peak (MiB)", whole),

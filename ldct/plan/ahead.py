@@ -35,9 +35,10 @@ def seconds_ahead(
     if any(name.startswith("train/") for name in waiting):
         tiles, _ = expected_tiles(settings, data)
         plain = settings["engine"] | {"compile": False, "cuda_graphs": False}  # else minutes
-        own = {**settings, "engine": plain}
-        stages = plan_stages(own, tiles, cores, 0.0, device, BRIEF)
-    methods = plan_methods(settings, sum(slices.values()), device, BRIEF)
+        stages = plan_stages({**settings, "engine": plain}, tiles, cores, 0.0, device, BRIEF)
+    used = {name.split("/")[1] for name in waiting if name.startswith(("denoise/", "tune_"))}
+    cards = {name: card for name, card in settings["cards"].items() if name in used}
+    methods = plan_methods({**settings, "cards": cards}, sum(slices.values()), device, BRIEF)
     planned = [
         replace(job, after=tuple(names.intersection(job.after)))
         for job in list_jobs(settings, stages, methods, slices, cores, device)

@@ -27,7 +27,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     plan.add_argument("--json", type=Path, help="also write the plan to this file")
     plan.set_defaults(run=run_plan)
 
-    ahead = verbs.add_parser("time-ahead", help="about how long waiting jobs of a run will take")
+    ahead = verbs.add_parser("time-ahead", help="about how long waiting jobs will take")
     ahead.add_argument("--cores", type=positive_integer, required=True, help="of the run")
     ahead.add_argument("--gpus", type=natural_number, required=True, help="of the run")
     ahead.set_defaults(run=run_ahead)

@@ -16,9 +16,9 @@ from ldct.common.files import read_json, read_yaml, write_json
 from ldct.configuration.registry import find_methods
 from ldct.configuration.stages import resolve_models
 from ldct.cost import probes
-from ldct.cost.collect import collect_cost, read_benchmark
+from ldct.cost.collect import all_jobs, collect_cost, read_benchmark
 from ldct.cost.micro_benchmark import Setup, check_plan, conditions, measure_pairs, ratio_interval
-from ldct.cost.table import cost_tables
+from ldct.cost.table import all_jobs_note, cost_tables
 from ldct.devices.engine import Engine
 from ldct.networks.files import build_network
 
@@ -126,8 +126,6 @@ def test_stage_counts_all_parts_of_a_resumed_training(run):
     stage = collect_cost(SETTINGS, run, FACTS)["stages"]["drl"]
     assert stage["training_cpu_seconds"] == pytest.approx(6)
     assert (stage["restarts"], stage["seeds"]) == (2, 2)
-    batch = MODELS["drl"]["recipe"]["batch"]
-    assert stage["tiles"] == 4 * batch
 
 
 def test_a_gpu_and_tuning_have_columns_where_there_is_something_to_show(run):
@@ -193,6 +191,17 @@ def test_verb_writes_every_method_stage_and_pair(run, tmp_path):
     rows = pd.read_csv(tmp_path / "out/cost.csv").groupby("what")["name"].agg(list)
     assert rows["method"] == SETTINGS["methods"] and set(rows["stage"]) == set(MODELS)
     assert read_json(tmp_path / "out/cost.json")["micro"] == {"a_over_b": pair}
+
+
+def test_all_jobs_count_once_whatever_number_of_outputs_they_have(tmp_path):
+    """Two outputs of one command, the second written later, and one of another job."""
+    for name, command, seconds in (("a", "one", 1.0), ("b", "one", 3.0), ("c", "two", 27.0)):
+        record = {"command": [command], "cpu_seconds": seconds}
+        write_json(tmp_path / f"{name}.npy.provenance.json", record)
+    spent = all_jobs([tmp_path], {"drl": {"training_cpu_seconds": 20.0}})
+    assert spent == {"jobs": 2, "cpu_seconds": 30.0, "times_drl": 1.5}
+    assert "2 jobs before this table: 30 CPU s, 1.5 times DRL" in all_jobs_note(spent)
+    assert "times" not in all_jobs_note(all_jobs([tmp_path], {}))
 
 
 def test_facts_are_those_of_the_networks():

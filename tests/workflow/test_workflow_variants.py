@@ -1,12 +1,20 @@
 """Runs that differ from the usual one: several test patients and seeds, no lesions, bad data."""
 
+import re
 import shutil
 
 import pandas as pd
 import pytest
 import yaml
 from lookalike import lookalike_description
-from workflow_runs import copy_checkout, edit_yaml, snakemake, write_inputs, write_yaml
+from workflow_runs import (
+    copy_checkout,
+    edit_yaml,
+    job_environment,
+    snakemake,
+    write_inputs,
+    write_yaml,
+)
 
 SLICES = 6
 
@@ -28,8 +36,10 @@ def variant(tmp_path_factory):
         controls=["control_blur"],
         calibration_grid=None,
     )
-    outcome = snakemake(folder, "--cores", "2")
+    environment = job_environment() | {"LDCT_TIME_AHEAD": "1"}
+    outcome = snakemake(folder, "--cores", "2", environment=environment)
     assert outcome.returncode == 0, outcome.stdout[-3000:]
+    assert re.search(r"jobs, about .* on 2 cores .*Results: results/tiny/", outcome.stdout)
     return folder
 
 

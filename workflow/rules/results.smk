@@ -62,17 +62,20 @@ def measured_for_claims():
 
 
 def announce_time_and_place():
-    """Say where results will be and, where the jobs run here, about how long they will take."""
+    """Say where results will be and, for ./run.sh, about how long the jobs will take here."""
     waiting = [
         str(job.log[0]).removeprefix(f"{LOGS}/").removesuffix(".log")
         for job in workflow.dag.needrun_jobs()
         if job.log
     ]
     took = None
-    if workflow.local_exec and waiting:
+    if os.getenv("LDCT_TIME_AHEAD") and workflow.local_exec and waiting:
         command = [sys.executable, "-m", "ldct", "time-ahead"]
         command += ["--cores", str(workflow.cores or 1)]
-        command += ["--gpus", str(workflow.global_resources.get("gpu", 0))]
+        offered = workflow.resource_settings.resources
+        gpus = offered["gpu"] if "gpu" in offered else 0
+        # Older Snakemake has the number itself.
+        command += ["--gpus", str(getattr(gpus, "value", gpus))]
         given = as_json({"settings": SETTINGS, "jobs": waiting})
         try:
             took = subprocess.run(
