@@ -13,11 +13,9 @@ import pytest
 from training_inputs import stage_of, train_arguments, write_cards, write_training_data
 from workflow_runs import (
     REPOSITORY,
-    copy_checkout,
     job_environment,
     snakemake,
     wait_for_new_checkpoint,
-    write_inputs,
     write_yaml,
 )
 
@@ -144,16 +142,14 @@ def test_second_process_waits_for_the_first_and_does_not_train_again(material, t
     assert read_json(folder / "training.json")["restarts"] == 0
 
 
-def test_killed_workflow_goes_on_to_the_same_bits(tmp_path):
+def test_killed_workflow_goes_on_to_the_same_bits(copy_of_run, tmp_path):
     """SIGKILL of snakemake and all its jobs; the next call goes on without `--unlock`."""
-    folder = copy_checkout(tmp_path / "checkout")
-    write_inputs(folder, size=64, slices=3)
+    folder = copy_of_run
     write_cards(folder / "cards")
     overlay = {
         "methods": ["small_lsgan"],
         "method_paths": ["cards"],
         "budget": {"steps": STEPS},
-        "tiles": {"size": 16, "stride": 16, "keep_above_hu": -500},
         "checkpoint_every": 3,
     }
     write_yaml(folder / "overlay.yaml", overlay)
