@@ -16,7 +16,7 @@ class Verb(CONTEXT.Process):
     """A verb that has been started; what it prints goes to `printed`, a file."""
 
     def __init__(self, arguments: list[str], printed: Path, **environment: str) -> None:
-        super().__init__(target=_run, args=(arguments, printed, environment))
+        super().__init__(target=_run, args=(arguments, printed, environment), daemon=True)
         self.printed = printed
         self.start()
 

@@ -50,7 +50,7 @@ def test_discs_are_a_test_set_that_every_method_denoised(results):
     for table in ("scores", "lesion_bench"):
         assert not list((results / table).rglob("discs.parquet"))
     shape = np.load(results / "test/discs/full.npy", mmap_mode="r").shape
-    assert shape[0] == len(discs["crops"]) == 3 * len(discs["sites"])
+    assert shape[0] == len(discs["crops"]) == 2 * len(discs["sites"])
     predicted = list((results / "predictions").rglob("discs.npy"))
     assert {path.parts[-3] for path in predicted} >= set(METHODS)
     for path in predicted:

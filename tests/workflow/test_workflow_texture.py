@@ -33,7 +33,7 @@ def test_table_and_figures_say_that_nothing_was_measured(finished_run):
     folder = finished_run / "results/tiny"
     for suffix in ("md", "html"):
         text = (folder / f"tables/texture.{suffix}").read_text(encoding="utf-8")
-        for word in ("NDCT", "LSGAN", "Proposed", "Nothing was measured", "2 steps"):
+        for word in ("NDCT", "DRL", "Proposed", "Nothing was measured", "2 steps"):
             assert word in text, (suffix, word)
     table = pd.read_csv(folder / "tables/texture.csv")
     assert {"ndct", "ldct", "low_dose", "proposed"} <= set(table["method"])
