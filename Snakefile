@@ -57,9 +57,13 @@ include: "workflow/rules/calibration.smk"
 include: "workflow/rules/texture.smk"
 include: "workflow/rules/lesions.smk"
 include: "workflow/rules/detectability.smk"
-include: "workflow/rules/cost.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/cost.smk"
 include: "workflow/rules/claims.smk"
+
+
+onstart:
+    announce_time_and_place()
 
 
 report: "workflow/report/workflow.rst"

@@ -198,7 +198,7 @@ def _micro(part: Mapping[str, Any], _: None, source: Source) -> Comparison:
     """
     pair, quantity = _read_cost(source).get("micro", {}).get(part["pair"], {}), part["quantity"]
     if pair.get(quantity) is None:
-        raise NotMeasuredError(f"the micro-benchmark {part['pair']} has no {quantity}")
+        raise NotMeasuredError(f"{quantity} of the pair {part['pair']} was not measured")
     ratio, bound = float(pair[quantity]), 1 + _shift(part)
     variants = (pair.get("variant_a", part["pair"]), pair.get("variant_b", ""))
     fields = (quantity, *variants, "ratio", part["better"], bound, ratio)

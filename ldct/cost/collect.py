@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 
 from ldct.common.files import read_json
-from ldct.common.provenance import record_path
+from ldct.common.provenance import RECORD_SUFFIX, record_path
 from ldct.common.run_files import FIXED
 
 # Mean over jobs; one missing value does not make the mean of the others wrong, none gives None.
 Number = float | None
+# "start" and "end" to term to its share, in [0, 1].
+Shares = dict[str, dict[str, float]] | None
 SUMMED = ("parameters", "multiply_adds_per_slice", "training_seconds", "training_cpu_seconds")
 SPENT = ("training_seconds", "training_cpu_seconds", "peak_memory_mb", "peak_gpu_memory_mb")
-PER_SLICE = ("inference_seconds_per_slice", "inference_clock_seconds_per_slice")
 PEAKS = ("peak_memory_mb", "peak_gpu_memory_mb")
 
 
@@ -63,15 +64,15 @@ def stage_cost(
     steps = mean([job["steps"] for job in jobs])
     tiles = None if steps is None else steps * recipe["batch"]
     spent = {key: mean([job[key] for job in jobs]) for key in SPENT}
-    seconds = spent["training_seconds"]
     return {
         **spent,
         "steps": steps,
         "batch": recipe["batch"],
         "tiles": tiles,
-        "tiles_per_second": tiles / seconds if tiles and seconds else None,
         "device": jobs[0]["device"],
         "restarts": sum(job["restarts"] for job in jobs),
+        "critic_auc": mean([job["critic_auc"] for job in jobs]),
+        "loss_shares": mean_shares([job["loss_shares"] for job in jobs]),
         "seeds": len(jobs),
         "used_by": list(users),
     }
@@ -96,6 +97,18 @@ def training_job(run: Path, model: str, seed: str) -> dict[str, Any]:
         "peak_memory_mb": largest(benchmark.get("max_rss"), record.get("peak_memory_mb")),
         "peak_gpu_memory_mb": about.get("peak_gpu_memory_mb"),
         "restarts": spent["restarts"],
+        "critic_auc": spent.get("critic_auc"),
+        "loss_shares": spent.get("loss_shares"),
+    }
+
+
+def mean_shares(found: Sequence[Shares]) -> Shares:
+    """Mean over seeds of the terms' shares of the loss at start and end; None for a single term."""
+    if None in found or len(found[0]["end"]) < 2:
+        return None
+    return {
+        when: {term: statistics.fmean(each[when][term] for each in found) for term in shares}
+        for when, shares in found[0].items()
     }
 
 
@@ -115,7 +128,7 @@ def method_cost(
         **{key: total([stage[key] for stage in own]) for key in SUMMED},
         **{f"training_{key}": largest(*[stage[key] for stage in own]) for key in PEAKS},
         "tuning_cpu_seconds": tuned.get("cpu_seconds"),
-        **{key: mean([job[key] for job in jobs]) for key in PER_SLICE},
+        "inference_seconds_per_slice": mean([job["seconds_per_slice"] for job in jobs]),
         **{f"inference_{key}": largest(*[job[key] for job in jobs]) for key in PEAKS},
         "inference_device": jobs[0]["device"],
     }
@@ -144,19 +157,34 @@ def inference_job(run: Path, name: str, seed: str, patient: str) -> dict[str, An
     clock = first_number(spent.get("seconds"), record.get("seconds"), benchmark.get("s"))
     processor = first_number(spent.get("cpu_seconds"), record.get("cpu_seconds"), clock)
     device = str(about.get("device", "cpu"))
-    on_cpu = device.startswith("cpu")
+    seconds = processor if device.startswith("cpu") else clock
     return {
-        **per_slice(processor if on_cpu else clock, clock, slices),
+        "seconds_per_slice": None if seconds is None else seconds / slices,
         "peak_memory_mb": largest(benchmark.get("max_rss"), record.get("peak_memory_mb")),
         "peak_gpu_memory_mb": about.get("peak_gpu_memory_mb"),
         "device": device,
     }
 
 
-def per_slice(counted: Number, clock: Number, slices: int) -> dict[str, Number]:
-    """Time that counts, and time on the clock, over the number of slices."""
-    times = zip(PER_SLICE, (counted, clock), strict=True)
-    return {key: None if seconds is None else seconds / slices for key, seconds in times}
+def all_jobs(folders: Sequence[Path], stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Number]:
+    """Processor time of all jobs whose outputs lie in some folders, beside DRL's training alone.
+
+    Returns jobs, how many; cpu_seconds, the start of Python included; times_drl, that over the CPU
+    seconds of DRL's steps, None without that stage. Not counted: programs that leave no provenance
+    record, a GPU's time, and what a resumed training took before it was stopped.
+    """
+    spent: dict[tuple[str, ...], float] = {}
+    for path in (path for folder in folders for path in folder.rglob(f"*{RECORD_SUFFIX}")):
+        record = read_json(path)
+        job = tuple(record.get("command", [str(path)]))  # one for all outputs of a job
+        spent[job] = max(spent.get(job, 0.0), record.get("cpu_seconds", 0.0))
+    seconds = sum(spent.values())
+    drl = stages.get("drl", {}).get("training_cpu_seconds")
+    return {
+        "jobs": len(spent),
+        "cpu_seconds": seconds,
+        "times_drl": seconds / drl if drl else None,
+    }
 
 
 def read_record(output: Path) -> dict[str, Any]:

@@ -25,9 +25,6 @@ COST = {
     "inference_seconds_per_slice": Formula(
         "time for a slice", "s", 3, "lower", "processor time on a CPU, on the clock on a GPU"
     ),
-    "inference_clock_seconds_per_slice": Formula(
-        "time for a slice on the clock", "s", 3, "lower", "of the prediction, over its slices"
-    ),
     "inference_peak_memory_mb": Formula(
         "peak memory of inference", "MiB", 0, "lower", "largest of the predictions"
     ),

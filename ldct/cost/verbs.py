@@ -26,7 +26,8 @@ def register(verbs: argparse._SubParsersAction) -> None:
     cost = verbs.add_parser("cost", help="cost of every stage and method of a run")
     cost.add_argument("--settings", type=SETTINGS, required=True, help="of the run, JSON")
     cost.add_argument("--run-folder", type=Path, required=True)
-    cost.add_argument("--micro", type=Path, required=True, help="written by micro-benchmark")
+    cost.add_argument("--data-folder", type=Path, required=True, help="of the data set")
+    cost.add_argument("--micro", type=Path, nargs="*", default=[], help="by micro-benchmark")
     cost.add_argument("--output", type=Path, required=True, help="folder")
     cost.set_defaults(run=run_cost)
 
@@ -65,17 +66,18 @@ def run_cost(options: argparse.Namespace) -> None:
     from ldct.common import provenance
     from ldct.common.files import write_json
     from ldct.common.inputs import read_mapping
-    from ldct.cost.collect import collect_cost
+    from ldct.cost.collect import all_jobs, collect_cost
     from ldct.cost.probes import stage_facts
-    from ldct.cost.table import NOTES, cost_frame, cost_tables
+    from ldct.cost.table import NOTES, all_jobs_note, cost_frame, cost_tables
     from ldct.rendering.numbers import write_tables
 
     started = time.perf_counter()
     settings, path = options.settings, options.output / "cost.json"
     cost = collect_cost(settings, options.run_folder, stage_facts(settings["models"]))
-    cost["micro"] = read_mapping(options.micro)
+    cost["all_jobs"] = all_jobs([options.run_folder, options.data_folder], cost["stages"])
+    cost["micro"] = {k: v for file in options.micro for k, v in read_mapping(file).items()}
     write_json(path, cost)
-    provenance.write_record(path, inputs=[options.micro], settings={}, started=started)
+    provenance.write_record(path, inputs=options.micro, settings={}, started=started)
     caption = (
         f"Networks as configured for {settings['dataset']['title']}, {settings['budget_text']}; "
         "a dash marks what does not apply or was not recorded."
@@ -86,6 +88,6 @@ def run_cost(options: argparse.Namespace) -> None:
         cost_tables(cost),
         cost_frame(cost),
         NOTES,
-        [options.micro],
-        [caption],
+        options.micro,
+        [all_jobs_note(cost["all_jobs"]), caption],
     )

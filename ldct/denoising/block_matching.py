@@ -31,6 +31,9 @@ def import_bm3d() -> ModuleType:
 def bm3d_slice(slice_hu: np.ndarray, noise: float | np.ndarray, hu_per_unit: float) -> np.ndarray:
     """Denoise one slice with both stages of BM3D (the package's normal profile), in one thread.
 
+    White noise is filtered by the algorithm of 2007, a spectrum by that of 2020, whose exact
+    variances of overlapping blocks take 3.5 times as long.
+
     slice_hu : (rows, columns) HU.
     noise : standard deviation in HU (white noise), or the noise power spectrum in HU^2 in the
         order of `numpy.fft.fft2`, shape (rows, columns), whose mean is the variance.
@@ -46,6 +49,7 @@ def bm3d_slice(slice_hu: np.ndarray, noise: float | np.ndarray, hu_per_unit: flo
     profile = bm3d.BM3DProfile()
     profile.num_threads = 1  # more may add up in another order and change the last bits
     if np.ndim(noise) == 0:
+        profile.nf = 0  # what switches the package to the algorithm of 2007
         sigma_psd = noise / hu_per_unit
     else:
         sigma_psd = noise / hu_per_unit**2 * slice_hu.size

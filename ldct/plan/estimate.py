@@ -22,12 +22,12 @@ from ldct.devices.engine import Engine, resolve_engine
 from ldct.devices.torch_build import CHANGE_BITS
 from ldct.plan import probes as plan_probes
 from ldct.plan.counts import MEBI, SIDE, expected_slices, expected_tiles, expected_volume_mb
+from ldct.plan.probes import THOROUGH, Effort
 from ldct.plan.schedule import Job, run_on
 from ldct.training.feeding import DEVICE_SHARE
 from ldct.training.recipe import total_steps
 
-# Batches of the timings on a CPU: time per tile hardly depends on the batch, memory grows with it.
-SMALL_BATCH, LARGE_BATCH = 2, 8
+SMALL_BATCH = 2
 # Peaks of real trainings were this much above those of their steps alone: the tiles' pages of the
 # memory-mapped volumes, and libraries.
 DATA_MB = 200
@@ -110,7 +110,12 @@ def engine_of(settings: Mapping[str, Any], device: torch.device) -> Engine:
 
 
 def plan_stages(
-    settings: Mapping[str, Any], tiles: int, cores: int, held_mb: float, device: torch.device
+    settings: Mapping[str, Any],
+    tiles: int,
+    cores: int,
+    held_mb: float,
+    device: torch.device,
+    effort: Effort = THOROUGH,
 ) -> dict[str, dict[str, Any]]:
     """Steps, seconds and memory of every stage; stages that differ in nothing are timed once.
 
@@ -122,7 +127,7 @@ def plan_stages(
     lanes = processes if is_gpu(device) else min(processes, cores)
     kinds = {name: kind_of(stage, models) for name, stage in models.items()}
     examples = {kind: name for name, kind in reversed(kinds.items())}
-    how = (device, settings["precision"], engine_of(settings, device))
+    how = (device, settings["precision"], engine_of(settings, device), effort)
     measured = {
         kind: probe_stage(models[name], models, processes, *how)
         for kind, name in track(examples.items(), "timing stages", len(examples))
@@ -164,18 +169,19 @@ def probe_stage(
     device: torch.device,
     precision: str,
     engine: Engine,
+    effort: Effort,
 ) -> dict[str, Any]:
     """Seconds per tile and memory of one process of a stage, from steps of two batch sizes.
 
     gpu_memory_mb : with the process's part of the batch; None on a CPU.
     """
     part = stage["recipe"]["batch"] // processes
-    large = part if is_gpu(device) else min(part, LARGE_BATCH)
+    large = part if is_gpu(device) else min(part, effort.batch)
     small = min(SMALL_BATCH, large)
     upstream = {name: models[name] for name in stage["upstream"]}
     found = probes.in_fresh_process(
         plan_probes.steps_of_two_sizes,
-        *(stage, upstream, small, large, str(device), precision, engine),
+        *(stage, upstream, small, large, str(device), precision, engine, effort),
     )
     slope = max((found["peak_large"] - found["peak_small"]) / max(large - small, 1), 0.0)
     return {
@@ -187,7 +193,7 @@ def probe_stage(
 
 
 def plan_methods(
-    settings: Mapping[str, Any], slices: int, device: torch.device
+    settings: Mapping[str, Any], slices: int, device: torch.device, effort: Effort = THOROUGH
 ) -> dict[str, dict[str, Any]]:
     """Seconds per slice, of tuning, and memory of every method; None where it cannot be timed."""
     planned = {}
@@ -200,7 +206,8 @@ def plan_methods(
             key = json.dumps([[level["network"], level["inputs"]] for level in levels])
             if key not in chains:
                 inference = settings["inference"]
-                how = (SIDE, str(device), inference["precision"], inference["tile"])
+                side = SIDE if is_gpu(device) else int(SIDE * effort.share)
+                how = (side, SIDE, str(device), inference["precision"], inference["tile"])
                 chains[key] = probes.in_fresh_process(plan_probes.one_slice, levels, *how)
             found |= chains[key]
         elif card["kind"] in ("classical", "network_finetuned"):
@@ -239,13 +246,13 @@ def list_jobs(
     cores: int,
     device: torch.device,
 ) -> list[Job]:
-    """The jobs that train, tune and denoise; those with an unknown time are left out."""
+    """The jobs that train, tune and denoise, named as their logs; without those of unknown time."""
     gpus = 1 if is_gpu(device) else 0
     jobs = [
         Job(
-            f"{name}/{seed}",
+            f"train/{name}/{seed}",
             stage["seconds"],
-            tuple(f"{model}/{seed}" for model in settings["models"][name]["upstream"]),
+            tuple(f"train/{model}/{seed}" for model in settings["models"][name]["upstream"]),
             min(stage["cores"], cores),
             gpus * settings["engine"]["processes"],
             stage["peak_memory_mb"],
@@ -258,13 +265,13 @@ def list_jobs(
         if method["seconds_per_slice"] is None:
             continue
         chain = settings["chains"].get(name, [])
-        tuning = (f"tune/{name}",) if method["tuning_seconds"] else ()
+        tuning = (f"tune_classical/{name}",) if method["tuning_seconds"] else ()
         jobs += [Job(job, method["tuning_seconds"]) for job in tuning]
         wide = 1 if chain else max(1, cores // 2)
         for seed in settings["method_seeds"][name]:
             for patient, count in slices.items():
                 seconds = method["seconds_per_slice"] * count / wide
-                after = (*tuning, *(f"{model}/{seed}" for model in chain))
+                after = (*tuning, *(f"train/{model}/{seed}" for model in chain))
                 memory = (method.get("peak_memory_mb") or 0.0) * wide
                 own, on_gpu = (gpus if chain else 0), method.get("peak_gpu_memory_mb") or 0.0
                 job = f"denoise/{name}/{seed}/{patient}"

@@ -1,7 +1,7 @@
 """What `plan` measures, each in a process of its own: steps, slices and small images."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,21 @@ SMALL_SIDE = 128
 CPU = torch.device("cpu")
 
 
+class Effort(NamedTuple):
+    """What is timed on a CPU, where time per tile or pixel hardly depends on it and memory does.
+
+    batch : tiles of a step at most. steps : that are timed, the first after others of its kind if
+    there are several. share : of a slice's side.
+    """
+
+    batch: int
+    steps: int
+    share: float
+
+
+THOROUGH, BRIEF = Effort(8, 2, 1.0), Effort(4, 1, 0.25)
+
+
 def steps_of_two_sizes(
     stage: Mapping[str, Any],
     models: Mapping[str, Any],
@@ -26,6 +41,7 @@ def steps_of_two_sizes(
     device_name: str,
     precision: str,
     engine: Engine,
+    effort: Effort,
 ) -> dict[str, float | None]:
     """Seconds per step at the large batch, and peaks in MiB.
 
@@ -41,9 +57,9 @@ def steps_of_two_sizes(
         # Else the second batch size would be compiled for any batch, unlike in a training.
         torch.compiler.reset()
     step = probes.training_step(stage, models, large, device, precision, engine)
-    for _ in range(probes.warm_up_calls(engine, device)):
+    steps = 20 if is_gpu(device) else effort.steps  # there they take milliseconds, and vary more
+    for _ in range(probes.warm_up_calls(engine, device) if steps > 1 else 0):
         step()
-    steps = timed_steps(device)
     # A training does not wait for the GPU after each step.
     seconds = probes.timed(lambda: [step() for _ in range(steps)], device) / steps
     after = peaks(device)
@@ -58,13 +74,15 @@ def steps_of_two_sizes(
 def one_slice(
     levels: Sequence[Mapping[str, Any]],
     side: int,
+    slice_side: int,
     device_name: str,
     precision: str,
     tile: int | str = "auto",
 ) -> dict[str, float | None]:
-    """Seconds and peak memory in MiB of one slice of side x side pixels, whole on a CPU if `auto`.
+    """Seconds of one slice, from side x side of its pixels, and peak memory in MiB.
 
-    tile : `inference.tile` of the run. On a GPU as many slices go at a time as in the run.
+    slice_side : pixels of the whole slice's side. tile : `inference.tile` of the run; "auto" on a
+        CPU is all at once. On a GPU as many images go at a time as in the run.
     """
     device = torch.device(device_name)
     limit_threads(1)
@@ -73,7 +91,7 @@ def one_slice(
     plan = plan_inference(built, (side, side), device, tile=tile, precision=precision)
     denoise = probes.inference(built, side, device, plan)
     denoise()
-    seconds = probes.timed(denoise, device) / plan.batch
+    seconds = probes.timed(denoise, device) / plan.batch * (slice_side / side) ** 2
     return {"seconds_per_slice": seconds, **peaks(device)}
 
 
@@ -106,11 +124,6 @@ def small_image(
         "tuning_seconds": tuning,
         "peak_memory_mb": probes.peak_memory_mb(CPU),
     }
-
-
-def timed_steps(device: torch.device) -> int:
-    """Steps that are timed: on a GPU they take milliseconds, and vary more."""
-    return 20 if is_gpu(device) else 2
 
 
 def peaks(device: torch.device) -> dict[str, float | None]:

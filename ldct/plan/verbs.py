@@ -27,6 +27,11 @@ def register(verbs: argparse._SubParsersAction) -> None:
     plan.add_argument("--json", type=Path, help="also write the plan to this file")
     plan.set_defaults(run=run_plan)
 
+    ahead = verbs.add_parser("time-ahead", help="about how long waiting jobs of a run will take")
+    ahead.add_argument("--cores", type=positive_integer, required=True, help="of the run")
+    ahead.add_argument("--gpus", type=natural_number, required=True, help="of the run")
+    ahead.set_defaults(run=run_ahead)
+
 
 def run_plan(options: argparse.Namespace) -> None:
     """Print what a configuration will cost on this machine, holding a GPU where it has one."""
@@ -48,6 +53,22 @@ def run_plan(options: argparse.Namespace) -> None:
     if options.json is not None:
         write_json(options.json, plan)
     print(plan_text(plan))
+
+
+def run_ahead(options: argparse.Namespace) -> None:
+    """Print the time that the jobs on standard input need: JSON, resolved settings and jobs."""
+    import json
+    import sys
+
+    from ldct.devices.choice import hold_device
+    from ldct.plan.ahead import seconds_ahead
+    from ldct.plan.text import duration
+
+    given = json.load(sys.stdin)
+    settings, how = given["settings"], {"cores": options.cores, "gpus": options.gpus}
+    data = Path("data", settings["dataset"]["name"])
+    with hold_device(settings["device"], options.gpus, settings["jobs_per_gpu"]) as device:
+        print(duration(seconds_ahead(settings, given["jobs"], data, device=device, **how)))
 
 
 def merged_configuration(overlays: list[Path]) -> dict[str, Any]:

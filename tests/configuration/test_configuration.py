@@ -12,6 +12,7 @@ from ldct.common.errors import InputError
 from ldct.configuration.resolve import check_source, resolve_run
 
 DEFAULT = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text(encoding="utf-8"))
+FULL = yaml.safe_load((REPOSITORY / "config/full.yaml").read_text(encoding="utf-8"))
 PAPER = yaml.safe_load((REPOSITORY / "config/paper.yaml").read_text(encoding="utf-8"))
 
 
@@ -29,14 +30,14 @@ def test_default_run_is_the_demo_at_the_quick_budget():
 
 
 def test_further_protocols_follow_the_main_one_and_none_stands_twice():
-    run = resolve()
+    run = resolve(**FULL)
     assert run["protocol_names"][0] == "abdomen"
     assert [Path(file).stem for file in run["protocol_files"]] == run["protocol_names"]
     assert {"full_range", "tcia_ldct_benchmark", "drl_author"} < set(run["protocol_names"])
-    names = resolve(protocol="full_range")["protocol_names"]
+    names = resolve(**FULL, protocol="full_range")["protocol_names"]
     assert names[0] == "full_range"
     assert len(names) == len(set(names))
-    assert resolve(further_protocols=[])["protocol_names"] == ["abdomen"]
+    assert resolve()["protocol_names"] == ["abdomen"]
 
 
 def test_two_protocols_of_one_name_are_refused(tmp_path):
@@ -47,13 +48,13 @@ def test_two_protocols_of_one_name_are_refused(tmp_path):
 
 
 def test_the_calibrated_protocol_is_a_result_of_the_run():
-    run = resolve(protocol="calibrated")
+    run = resolve(protocol="calibrated", calibration_grid="short")
     assert run["protocol_names"][0] == "calibrated_simulated_dose"
     assert run["protocol_file"] == run["calibrated_protocol"]
     assert run["protocol_file"].startswith("results/demo-quick/calibration/")
     assert resolve(**PAPER)["calibrated_protocol"].endswith("/calibrated.yaml")
     with pytest.raises(InputError, match=r"calibration_grid.*'calibrated'"):
-        resolve(protocol="calibrated", calibration_grid=None)
+        resolve(protocol="calibrated")
 
 
 def test_paper_run_is_the_papers_split_and_untouched_recipes():

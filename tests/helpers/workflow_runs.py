@@ -27,18 +27,16 @@ LEARNED = ["drl", "proposed"]
 METHODS = ["low_dose", "bm3d", *LEARNED]
 MODELS = ["drl", "lsgan", "proposed_level2"]
 CONTROLS = ["control_oracle", "control_shift_20"]
-CONFIG = {
+SMOKE = yaml.safe_load((REPOSITORY / "config/smoke.yaml").read_text(encoding="utf-8"))
+CONFIG = SMOKE | {
     "run": "tiny",
     "dataset": "lookalike.yaml",
     "lesions_csv": "lesions_neutral.csv",
     "methods": METHODS,
     "controls": CONTROLS,
-    "budget": {"steps": 2},
     "test": {"every": 4},
     "tiles": {"size": 32, "stride": 32, "keep_above_hu": -500},
-    "calibration_grid": "small_grid.yaml",
     "image_quality": {"lpips": None},  # its weights are a download
-    "micro_benchmark": {"rounds": 2, "batch": 1, "side": 64},
     "detectability": {"contrast_hu": -10, "diameters_mm": [8], "locations": 4, "crop": 32},
 }
 # What a pretended run has instead: it costs nothing.
@@ -74,17 +72,10 @@ def write_inputs(folder: Path, **tree_options: Any) -> Lookalike:
     description = lookalike_description(tree, root="dicom")
     write_yaml(folder / "lookalike.yaml", description)
     write_yaml(folder / "small.yaml", CONFIG)
-    write_yaml(folder / "small_grid.yaml", small_grid())
     card = folder / "methods/bm3d/method.yaml"
     settings = yaml.safe_load(card.read_text(encoding="utf-8"))["settings"]
     edit_yaml(card, settings=settings | {"tuning_slices": 1, "factors": [1.0, 1.4]})
     return tree
-
-
-def small_grid() -> dict[str, Any]:
-    """The default list of the calibration with few windows."""
-    grid = yaml.safe_load((REPOSITORY / "config/calibration/default.yaml").read_text("utf-8"))
-    return grid | {"windows": grid["windows"][:2], "slices": 2}
 
 
 def write_yaml(path: Path, content: Mapping[str, Any]) -> Path:

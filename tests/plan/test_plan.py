@@ -17,6 +17,7 @@ from ldct.configuration.stages import (
 )
 from ldct.data.tiles import VOLUME
 from ldct.devices.engine import Engine
+from ldct.plan.ahead import JOB_SECONDS, seconds_ahead
 from ldct.plan.counts import expected_slices, expected_tiles
 from ldct.plan.estimate import kind_of, plan_methods, plan_stages
 from ldct.plan.schedule import Job, run_on
@@ -101,7 +102,7 @@ def test_steps_and_slices_are_timed_as_the_run_computes_them(monkeypatch):
     plan_stages(settings, 1000, 2, 0.0, CPU)
     plan_methods(settings, 10, CPU)
     engine = Engine(compile=True, fused_optimizer=True)
-    assert {arguments[-2:] for arguments in given["steps_of_two_sizes"]} == {("bf16", engine)}
+    assert {arguments[-3:-1] for arguments in given["steps_of_two_sizes"]} == {("bf16", engine)}
     assert {arguments[-2:] for arguments in given["one_slice"]} == {("bf16", 128)}
 
 
@@ -135,6 +136,23 @@ def test_equal_second_levels_are_timed_once():
     kinds = {name: kind_of(stage, models) for name, stage in models.items()}
     assert kinds["proposed_level2"] == kinds["ccnn_pl_level2"]
     assert len({kinds[name] for name in ("drl", "drlp", "lsgan", "proposed_level2")}) == 4
+
+
+def test_time_ahead_counts_what_waits_alone(tmp_path, monkeypatch):
+    """All steps of 4 s, 17 slices of 2 s, and jobs that are not timed."""
+    settings = settings_of()
+    times = {"seconds_per_step": 4.0, "peak_small": 1.0, "peak_large": 2.0, "peak_gpu": None}
+    times |= {"seconds_per_slice": 2.0, "tuning_seconds": 0.0, "peak_memory_mb": 1.0}
+    monkeypatch.setattr("ldct.plan.estimate.probes.in_fresh_process", lambda *_: times)
+
+    def ahead(*waiting, cores=1):
+        return seconds_ahead(settings, waiting, tmp_path, cores=cores, gpus=0, device=CPU)
+
+    steps = settings["models"]["drl"]["recipe"]["steps"]
+    assert ahead("train/drl/0") == pytest.approx(4 * steps)
+    assert ahead("denoise/drl/0/L903") == pytest.approx(2 * 17)
+    assert ahead("train/drl/0", "denoise/drl/0/L903", cores=2) == pytest.approx(4 * steps + 34)
+    assert ahead("table1", "cost", cores=2) == JOB_SECONDS
 
 
 def test_plan_of_a_small_run(tmp_path, capsys, monkeypatch):

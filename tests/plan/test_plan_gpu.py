@@ -112,7 +112,8 @@ def test_compiling_and_recording_are_not_timed(monkeypatch, engine, device, call
     monkeypatch.setattr(probes, "timed", clock)
     monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 5 * 2**20)
-    found = plan_probes.steps_of_two_sizes({}, {}, 2, 8, str(device), "fp32", engine)
+    how = ("fp32", engine, plan_probes.THOROUGH)
+    found = plan_probes.steps_of_two_sizes({}, {}, 2, 8, str(device), *how)
     assert timed == [1 + calls]
     steps = len(made) - timed[0]
     assert steps >= 2

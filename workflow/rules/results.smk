@@ -5,6 +5,7 @@ import subprocess
 from ldct.table1.completeness import finished_scores
 from ldct.claims.files import files_of_claims
 from ldct.common.run_files import table_files
+from ldct.statistics.adversary import training_records
 
 
 def tables_of(table, methods):
@@ -14,6 +15,11 @@ def tables_of(table, methods):
         for method in methods
         for file in table_files(Path(RUN), SETTINGS, table, method)
     ]
+
+
+def trainings_of(methods):
+    """Records of the trainings behind methods; each says whether its adversary was at work."""
+    return list(map(str, training_records(Path(RUN), SETTINGS, *methods)))
 
 
 def made_by_rules(files):
@@ -55,6 +61,29 @@ def measured_for_claims():
     )
 
 
+def announce_time_and_place():
+    """Say where results will be and, where the jobs run here, about how long they will take."""
+    waiting = [
+        str(job.log[0]).removeprefix(f"{LOGS}/").removesuffix(".log")
+        for job in workflow.dag.needrun_jobs()
+        if job.log
+    ]
+    took = None
+    if workflow.local_exec and waiting:
+        command = [sys.executable, "-m", "ldct", "time-ahead"]
+        command += ["--cores", str(workflow.cores or 1)]
+        command += ["--gpus", str(workflow.global_resources.get("gpu", 0))]
+        given = as_json({"settings": SETTINGS, "jobs": waiting})
+        try:
+            took = subprocess.run(
+                command, input=given, capture_output=True, text=True, timeout=60
+            ).stdout.strip()
+        except subprocess.TimeoutExpired:
+            pass  # every core, or the GPU, is busy
+    about = f", about {took} on {workflow.cores} cores (estimate)" if took else ""
+    print(f"{len(waiting)} jobs{about}. Results: {RUN}/", file=sys.stderr)
+
+
 def table_of_finished_methods():
     """After failed jobs: Table I of the methods that have scores, the others with the reason."""
     scores, failed = finished_scores(SETTINGS, Path(RUN), Path(LOGS))
@@ -63,6 +92,7 @@ def table_of_finished_methods():
     folder = Path(RUN, "tables")
     command = [sys.executable, "-m", "ldct", "--log", f"{LOGS}/table1.log", "table1"]
     command += ["--scores", *scores, "--tiles", f"{DATA}/tiles.npy"]
+    command += ["--run-folder", RUN]
     command += ["--protocols", *SETTINGS["protocol_files"]]
     command += ["--published", REPOSITORY / "config/published.yaml"]
     command += ["--margins", REPOSITORY / "config/margins.yaml"]
