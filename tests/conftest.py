@@ -10,7 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from workflow_runs import MORE, copy_checkout, edit_yaml, pretend_run, snakemake, write_inputs
+from workflow_runs import (
+    MORE,
+    copy_checkout,
+    edit_yaml,
+    job_environment,
+    pretend_run,
+    snakemake,
+    write_inputs,
+)
 
 from ldct.common.held_files import alone_in
 
@@ -51,7 +59,9 @@ def finished_run(made_once) -> Path:
     """
 
     def make(folder: Path) -> str:
-        outcome = snakemake(folder, "--cores", "2")
+        # As run.sh has it.
+        environment = job_environment() | {"LDCT_TIME_AHEAD": "1"}
+        outcome = snakemake(folder, "--cores", "2", environment=environment)
         (folder / "first_output.txt").write_text(outcome.stdout, encoding="utf-8")
         return outcome.stdout[-3000:] if outcome.returncode else ""
 
