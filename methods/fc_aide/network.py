@@ -7,11 +7,9 @@ above-right and below a pixel; all else is 1x1.
 """
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 WIDTH = 64
@@ -53,7 +51,7 @@ class MaskedConvolution(nn.Module):
         first, last = inside.amin(dim=0), inside.amax(dim=0)
         self.box = [slice(a, b + 1) for a, b in zip(first.tolist(), last.tolist(), strict=True)]
         # What both sides need is the convolution's own padding, which costs nothing. Padding all
-        # sides and cutting the output triples the gradient's cost: its memory has gaps.
+        # sides and cutting the output slows the gradient down: its memory has gaps.
         before, after = (1 - first) * dilation, (last - 1) * dilation
         both = torch.minimum(before, after).clamp(min=0)
         self.padding = both.tolist()
@@ -71,32 +69,6 @@ class MaskedConvolution(nn.Module):
         return functional.conv2d(
             image, weight, self.bias, padding=self.padding, dilation=self.dilation
         )
-
-
-class PReLU(nn.PReLU):
-    """PyTorch's, with a gradient made of operations on whole tensors.
-
-    On one CPU thread PyTorch's own, pixel by pixel, takes longer than a pointwise convolution.
-    """
-
-    def forward(self, features: Tensor) -> Tensor:
-        """[batch, channel, row, column] to the same shape."""
-        return _Rectified.apply(features, self.weight)
-
-
-class _Rectified(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, features: Tensor, slope: Tensor) -> Tensor:
-        ctx.save_for_backward(features, slope)
-        return functional.prelu(features, slope)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        features, slope = ctx.saved_tensors
-        above = torch.ops.aten.threshold_backward(gradient, features, 0)
-        below = gradient - above
-        return torch.addcmul(above, below, slope[:, None, None]), (below * features).sum((0, 2, 3))
 
 
 class ResidualModule(nn.Module):
@@ -164,9 +136,9 @@ class PixelAdaptiveDenoiser(nn.Module):
         return slope * image + offset
 
 
-def _activation() -> PReLU:
+def _activation() -> nn.PReLU:
     """A ReLU whose slope below zero is learned, one per channel."""
-    return PReLU(WIDTH, init=0.0)
+    return nn.PReLU(WIDTH, init=0.0)
 
 
 def _pointwise(output_channels: int) -> nn.Conv2d:

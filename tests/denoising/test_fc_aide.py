@@ -83,16 +83,6 @@ def test_masked_convolution_is_a_masked_convolution(number):
         torch.testing.assert_close(of_found, of_wanted)
 
 
-def test_activation_has_the_gradient_of_pytorchs():
-    activation = build_network(FC_AIDE, 0, "fc_aide").layers[3].average_activation.double()
-    torch.nn.init.normal_(activation.weight)
-    image = torch.randn(2, 64, 5, 7, dtype=torch.float64, requires_grad=True)
-    wanted, found = functional.prelu(image, activation.weight), activation(image)
-    weights, sources = torch.rand_like(wanted), (image, activation.weight)
-    of_found, of_wanted = (torch.autograd.grad(y, sources, weights) for y in (found, wanted))
-    torch.testing.assert_close((found, of_found), (wanted, of_wanted))
-
-
 def test_forward_is_affine_in_the_pixel(random_network):
     image = torch.rand(1, 1, 24, 24)
     with torch.no_grad():
