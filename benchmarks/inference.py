@@ -140,13 +140,13 @@ def plain(
     """A slice-by-slice loop in the default memory layout, float32 HU."""
     images = []
     for image in slices_hu:
-        unit = SCALING.to_unit(torch.from_numpy(image.astype(np.float32)).to(device))
+        image_hu = torch.from_numpy(image.astype(np.float32)).to(device)[None, None]
         with (
             torch.inference_mode(),
             torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
         ):
-            output = network(unit[None, None]).float()
-        images.append(SCALING.to_hu(output)[0, 0].cpu().numpy())
+            denoised = SCALING.improved(image_hu, lambda unit: network(unit).float())
+        images.append(denoised[0, 0].cpu().numpy())
     return np.stack(images)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ldct.common.run_files import IMAGES, TABLES, table_files
+from ldct.statistics.adversary import training_records
 
 
 def files_of_claims(
@@ -12,11 +13,13 @@ def files_of_claims(
 ) -> list[Path]:
     """Files behind the claims of config/claims.yaml for the methods that the run has."""
     found: dict[Path, None] = {}
-    for part in (part for claim in claims for part in claim["parts"]):
+    for claim, part in ((each, part) for each in claims for part in each["parts"]):
         if part["kind"] in ("cost", "micro"):
             found[run / "tables/cost.json"] = None
         table = part.get("table", part["kind"])
         for method in (part.get("method"), *part.get("references", [])):
             if table in TABLES and method in (*settings["method_seeds"], *IMAGES):
                 found |= dict.fromkeys(table_files(run, settings, table, method))
+            if "needs" in claim:
+                found |= dict.fromkeys(training_records(run, settings, method))
     return list(found)

@@ -3,17 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ldct.claims.measures import Comparison, Outcome, Source, compare
 from ldct.common.errors import InputError
 from ldct.common.files import read_json, read_yaml
 from ldct.common.schema import validate
 from ldct.runs.tables import NotMeasuredError
+from ldct.statistics.adversary import adversary_auc, adversary_state
 from ldct.statistics.uncertainty import holm
 
-VERDICTS = ("supported", "not supported", "undecided", "not measured")
-Verdict = Literal["supported", "not supported", "undecided", "not measured"]
+Verdict = Literal["supported", "not supported", "undecided", "not measured", "not testable"]
+VERDICTS = get_args(Verdict)
 Found = Sequence[tuple[Outcome, float | None]]  # of each comparison: outcome and p value
 
 
@@ -23,7 +24,7 @@ class Finding:
 
     leaning : the verdict before the correction for the number of claims, a number that lacks its
     interval standing for it. p_value, p_holm : before and after that correction; None where nothing
-    was sampled. missing : why parts could not be measured.
+    was sampled. missing : why parts could not be measured, or the claim not be tested.
     """
 
     claim: Mapping[str, Any]
@@ -37,7 +38,7 @@ class Finding:
     @property
     def reason(self) -> str:
         """Why the verdict is no plain yes or no; empty where it is."""
-        if self.verdict == "not measured":
+        if self.verdict in ("not measured", "not testable"):
             return "; ".join(self.missing)
         if self.verdict != "undecided" or self.leaning == "undecided":
             return ""
@@ -73,7 +74,11 @@ def load_claims(path: Path) -> dict[str, Any]:
 
 def judge_claims(claims: Sequence[Mapping[str, Any]], source: Source) -> list[Finding]:
     """Measure every claim and give all of them their verdicts together."""
-    measured = [_measure(claim, source) for claim in claims]
+    idle = [idle_adversaries(claim, source) for claim in claims]
+    measured = [
+        ([], why) if why else _measure(claim, source)
+        for claim, why in zip(claims, idle, strict=True)
+    ]
     weighed = [
         weigh(claim, [(each.outcome, each.p_value) for each in found], len(missing))
         for claim, (found, missing) in zip(claims, measured, strict=True)
@@ -87,9 +92,26 @@ def judge_claims(claims: Sequence[Mapping[str, Any]], source: Source) -> list[Fi
         decided = verdict in ("supported", "not supported")
         if decided and corrected.get(number, 0) >= 1 - source.confidence:
             verdict = "undecided"
+        if idle[number]:
+            verdict = leaning = "not testable"
         p_holm = corrected.get(number)
         findings.append(Finding(claim, verdict, leaning, p, p_holm, found, missing))
     return findings
+
+
+def idle_adversaries(claim: Mapping[str, Any], source: Source) -> list[str]:
+    """Which rows of a claim that `needs: adversary` have none at work, in words, with the AUC."""
+    if claim.get("needs") != "adversary":
+        return []
+    parts = claim["parts"]
+    names = [name for part in parts for name in (part.get("method"), *part.get("references", []))]
+    found = {name: adversary_auc(source.run, source.settings, name) for name in names}
+    return [
+        f"adversary of {source.settings['cards'][name]['title']} not at work: AUC {auc:.2f} of "
+        "real against generated tiles"
+        for name, auc in found.items()
+        if auc is not None and adversary_state(auc) == "not at work"
+    ]
 
 
 def _measure(claim: Mapping[str, Any], source: Source) -> tuple[list[Comparison], list[str]]:
@@ -132,7 +154,7 @@ def weigh(
 
 
 def count_verdicts(findings: Sequence[Finding]) -> dict[str, int]:
-    """Verdict to number of claims, all four in order."""
+    """Verdict to number of claims, all five in order."""
     found = [finding.verdict for finding in findings]
     return {verdict: found.count(verdict) for verdict in VERDICTS}
 

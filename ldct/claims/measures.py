@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from ldct.common.files import read_json
 from ldct.common.run_files import FIXED, IMAGES
@@ -205,8 +205,8 @@ def _micro(part: Mapping[str, Any], _: None, source: Source) -> Comparison:
     if quantity != "time_ratio":
         return Comparison(*fields, "one measurement")
     df = pair["df"]
-    error = log(pair["upper"] / ratio) / float(stats.t.ppf((1 + pair["confidence"]) / 2, df))
-    reach = exp(float(stats.t.ppf((1 + source.confidence) / 2, df)) * error)
+    error = log(pair["upper"] / ratio) / float(special.stdtrit(df, (1 + pair["confidence"]) / 2))
+    reach = exp(float(special.stdtrit(df, (1 + source.confidence) / 2)) * error)
     p_value = _two_sided_p(log(ratio / bound), error, df)
     return Comparison(*fields, "repeats", ratio / reach, ratio * reach, p_value)
 
@@ -244,7 +244,7 @@ def _two_sided_p(distance: float, error: float, df: float) -> float:
     """p value of Student's t for a number at `distance` from its bound."""
     if error == 0:
         return 0.0 if distance else 1.0
-    return float(2 * stats.t.sf(abs(distance) / error, df))
+    return float(2 * special.stdtr(df, -abs(distance) / error))
 
 
 def _read_cost(source: Source) -> dict[str, Any]:

@@ -13,7 +13,13 @@ from ldct.rendering.page import escape_markdown, html_line, html_page
 from ldct.runs.formulas import formula_of
 
 TITLE = "Claims of the paper, tested"
-SIGNS = {"supported": "✓", "not supported": "✗", "undecided": "?", "not measured": "–"}
+SIGNS = {
+    "supported": "✓",
+    "not supported": "✗",
+    "undecided": "?",
+    "not measured": "–",
+    "not testable": "∅",
+}
 OUTCOMES = {"for": "holds", "against": "excluded", "open": "open"}
 STYLE = """\
 details { border-top: 1px solid #ccc; padding: .25rem 0 .25rem 1.4rem; max-width: 62rem; }
@@ -73,7 +79,8 @@ def _claim(claim: Claim, titles: Titles) -> str:
     told = deciding_text(claim, titles)
     margin = f" Margin: {claim['margin_why']}." if claim["margin_why"] else ""
     measured = [describe(each, titles) for each in claim["comparisons"]]
-    measured += [f"not measured: {reason}" for reason in claim["missing"]]
+    why = "not testable" if claim["verdict"] == "not testable" else "not measured"
+    measured += [f"{why}: {reason}" for reason in claim["missing"]]
     corrected = "" if claim["p_holm"] is None else f"; Holm p {p_text(claim['p_holm'])}"
     reason = f" ({claim['reason']})" if claim["reason"] else ""
     verdict = f"{claim['verdict']}{reason}. Rests on: {claim['scope'] or 'nothing'}{corrected}"
@@ -93,8 +100,8 @@ def _claim(claim: Claim, titles: Titles) -> str:
 
 def deciding_text(claim: Claim, titles: Titles) -> str:
     """Behind the statement: the number that made the verdict, and which way an open one leans."""
-    if claim["verdict"] == "not measured":
-        return "not measured"
+    if claim["verdict"] in ("not measured", "not testable"):
+        return claim["verdict"]
     text = _measured(_deciding(claim), titles)
     return f"{text} · leans to {SIGNS[claim['leaning']]}" if "leans" in claim["reason"] else text
 

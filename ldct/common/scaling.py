@@ -1,12 +1,15 @@
-"""The one place where Hounsfield units become network units and come back."""
+"""The one place where Hounsfield units become network units, and a network's output an image."""
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from ldct.common.errors import InputError
 
 ArrayLike = TypeVar("ArrayLike")  # a NumPy array, a torch tensor or a float
+# For readers of tables that look outside the window.
+UNTOUCHED = "Where the input of networks is clipped, they leave the low dose as it is."
 
 
 @dataclass(frozen=True)
@@ -14,8 +17,7 @@ class Scaling:
     """Linear map of a HU window onto [0, 1].
 
     lower, upper : window bounds in HU, lower < upper.
-    clip : whether values outside the window are clipped to its bounds on the way in. With
-        `clip=False` the map is invertible everywhere and values outside [0, 1] are kept.
+    clip : whether values outside the window are clipped to its bounds on the way in.
     """
 
     lower: float
@@ -36,9 +38,14 @@ class Scaling:
         unit = (hu - self.lower) / self.width
         return unit.clip(0.0, 1.0) if self.clip else unit
 
-    def to_hu(self, unit: ArrayLike) -> ArrayLike:
-        """Network units to HU; never clips, so that `to_unit(to_hu(u)) == u` up to rounding."""
-        return unit * self.width + self.lower
+    def improved(self, hu: ArrayLike, improve: Callable[[ArrayLike], ArrayLike]) -> ArrayLike:
+        """An image in HU with what `improve`, a function of network units, changes in it.
+
+        The change alone is added, so that a clipped input costs nothing: outside the window the
+        image stays as it is. Floating-point array or tensor; any shape that `improve` takes.
+        """
+        unit = self.to_unit(hu)
+        return hu + self.width * (improve(unit) - unit)
 
 
 def add_scaling(parser: argparse.ArgumentParser) -> None:

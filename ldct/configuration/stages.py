@@ -8,14 +8,13 @@ from ldct.common.errors import InputError
 from ldct.common.files import read_yaml
 from ldct.configuration.registry import method_folder, read_card
 
-# Full-size networks and every stage for real, but few steps. On the demo data 400 steps of batch 4
-# took DRL further than 200 of batch 8 at equal cost; the drop keeps the last steps from deciding.
-# `paper` leaves the cards' recipes as they are.
+# Full-size networks and every stage for real, but few steps. Chosen on a training patient that was
+# held out (docs/methods.md, Budgets). `paper` leaves the cards' recipes as they are.
 BUDGETS: dict[str, dict[str, Any]] = {
     "quick": {
         "steps": 450,
         "batch": 4,
-        "learning_rate": 1e-3,
+        "learning_rate": 5e-4,
         "learning_rate_drop": {"after": 0.75, "factor": 0.1},
     },
     "paper": {},
@@ -123,7 +122,7 @@ def _resolve_stage(
         },
         "target": target,
         "inputs": list(stage.get("inputs", ["previous"])),
-        "loss": _resolve_loss(stage["loss"], target, methods, tile_size, where),
+        "loss": _resolve_loss(stage["loss"], target, methods, budget, tile_size, where),
         "recipe": apply_budget(stage["recipe"], budget),
         "tile_size": tile_size,
         "upstream": list(upstream),
@@ -134,6 +133,7 @@ def _resolve_loss(
     loss: Mapping[str, Any],
     target: str,
     methods: Mapping[str, Path],
+    budget: str | Mapping[str, int],
     tile_size: int,
     where: str,
 ) -> dict[str, Any]:
@@ -148,7 +148,11 @@ def _resolve_loss(
     if "perceptual" in loss:
         resolved["perceptual"] = {**PERCEPTUAL_DEFAULTS, **loss["perceptual"]}
     if "adversarial" in loss:
-        critic = loss["adversarial"]["discriminator"]
+        adversarial = dict(loss["adversarial"])
+        changes = adversarial.pop("short_budget", {})
+        if budget != "paper":
+            adversarial |= changes
+        critic = adversarial["discriminator"]
         if isinstance(critic, str):
             critic = {"name": critic}
         file = _existing_file(
@@ -158,7 +162,7 @@ def _resolve_loss(
         built = {"name": critic["name"], "file": file, "options": options}
         resolved["adversarial"] = {
             "kind": "least_squares",
-            **loss["adversarial"],
+            **adversarial,
             "discriminator": built,
         }
     return resolved
@@ -177,15 +181,18 @@ def _existing_file(name: str, methods: Mapping[str, Path], where: str, key: str,
 def apply_budget(recipe: Mapping[str, Any], budget: str | Mapping[str, int]) -> dict[str, Any]:
     """Recipe under a budget: `steps` replaces `epochs` where the budget sets it.
 
-    A stage with a critic keeps the card's learning rate: at the quick budget's rate the critic
-    diverges (at 1e-3 the demo LSGAN ended 3 dB below the one trained at its own 2e-4).
+    A recipe's `quick_rate` is its learning rate under the quick budget. Its `times` multiplies the
+    steps or epochs of every budget.
     """
     changes = dict(BUDGETS[budget] if isinstance(budget, str) else budget)
-    if "critic_steps" in recipe:
-        changes.pop("learning_rate", None)
     changed = {**recipe, **changes}
+    quick_rate = changed.pop("quick_rate", None)
+    if quick_rate is not None and budget == "quick":
+        changed["learning_rate"] = quick_rate
     if "steps" in changes:
         changed.pop("epochs")
+    length = "steps" if "steps" in changed else "epochs"
+    changed[length] *= changed.pop("times", 1)
     return changed
 
 

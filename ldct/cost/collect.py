@@ -14,6 +14,8 @@ from ldct.common.run_files import FIXED
 
 # Mean over jobs; one missing value does not make the mean of the others wrong, none gives None.
 Number = float | None
+# "start" and "end" to term to its share, in [0, 1].
+Shares = dict[str, dict[str, float]] | None
 SUMMED = ("parameters", "multiply_adds_per_slice", "training_seconds", "training_cpu_seconds")
 SPENT = ("training_seconds", "training_cpu_seconds", "peak_memory_mb", "peak_gpu_memory_mb")
 PEAKS = ("peak_memory_mb", "peak_gpu_memory_mb")
@@ -67,6 +69,8 @@ def stage_cost(
         "batch": recipe["batch"],
         "device": jobs[0]["device"],
         "restarts": sum(job["restarts"] for job in jobs),
+        "critic_auc": mean([job["critic_auc"] for job in jobs]),
+        "loss_shares": mean_shares([job["loss_shares"] for job in jobs]),
         "seeds": len(jobs),
         "used_by": list(users),
     }
@@ -91,6 +95,18 @@ def training_job(run: Path, model: str, seed: str) -> dict[str, Any]:
         "peak_memory_mb": largest(benchmark.get("max_rss"), record.get("peak_memory_mb")),
         "peak_gpu_memory_mb": about.get("peak_gpu_memory_mb"),
         "restarts": spent["restarts"],
+        "critic_auc": spent.get("critic_auc"),
+        "loss_shares": spent.get("loss_shares"),
+    }
+
+
+def mean_shares(found: Sequence[Shares]) -> Shares:
+    """Mean over seeds of the terms' shares of the loss at start and end; None for a single term."""
+    if None in found or len(found[0]["end"]) < 2:
+        return None
+    return {
+        when: {term: statistics.fmean(each[when][term] for each in found) for term in shares}
+        for when, shares in found[0].items()
     }
 
 

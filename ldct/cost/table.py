@@ -17,6 +17,8 @@ NOTES = (
     "peak: of PyTorch's allocator alone.",
     "Inference: processor time of one core on a CPU, wall time on a GPU; of programs that are no "
     "networks with the start of Python (a few seconds in all).",
+    "Critic AUC: at the end, of NDCT against generated tiles that the critic never trained on; 0.5 "
+    "is chance. Shares: of each weighted term in the sum of their sizes, which are no gradients.",
 )
 
 
@@ -33,6 +35,15 @@ def whole(value: float) -> str:
 def billions(value: float) -> str:
     """Billions, three significant figures."""
     return significant(value / 1e9)
+
+
+def shares(found: Mapping[str, Mapping[str, float]]) -> str:
+    """Each term's share of the loss in percent, from start to end."""
+    start = found["start"]
+    return ", ".join(
+        f"{term} {significant(100 * start[term])} → {significant(100 * end)}"
+        for term, end in found["end"].items()
+    )
 
 
 # Key in cost.json: head, and how a value is printed. A column without values is left out.
@@ -59,6 +70,8 @@ STAGE_COLUMNS: Columns = {
     "training_seconds": ("Wall time (s)", whole),
     "peak_memory_mb": ("Peak (MiB)", whole),
     "peak_gpu_memory_mb": ("GPU peak (MiB)", whole),
+    "critic_auc": ("Critic AUC", lambda auc: number(auc, 2)),
+    "loss_shares": ("Shares of the loss, start → end (%)", shares),
     "device": ("Device", str),
     "restarts": ("Resumed", str),
     "used_by": ("Part of", ", ".join),
@@ -107,7 +120,7 @@ def _table(
         [name, *(MISSING if row.get(k) is None else show(row[k]) for k, (_, show) in used.items())]
         for name, row in rows.items()
     ]
-    words = [n for n, key in enumerate(used, 1) if key in ("device", "used_by")]
+    words = [n for n, key in enumerate(used, 1) if key in ("loss_shares", "device", "used_by")]
     return PlainTable(title, [first, *(head for head, _ in used.values())], cells, words)
 
 
@@ -122,4 +135,6 @@ def cost_frame(cost: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return shares(value)
     return " ".join(value) if isinstance(value, Sequence) and not isinstance(value, str) else value

@@ -5,19 +5,18 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import pydicom
 
 from ldct.common.errors import InputError
 from ldct.common.files import atomic_folder, write_json
 from ldct.common.inputs import open_array, read_frame, read_volume_info
 from ldct.common.progress import track
-from ldct.data.dicom.hounsfield import stored_to_hu
 from ldct.data.dicom.naming import DOSES
-from ldct.data.dicom.reading import pixel_digest
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 INDEX_COLUMNS = ("patient", "slice", "full_path", "quarter_path")
 PER_SLICE = ("slice_index", "z_mm", "instance")  # keys of volume.json with one entry a slice
@@ -33,13 +32,13 @@ class Volume:
     info: dict[str, Any]
 
 
-def read_index(path: str | Path) -> pd.DataFrame:
+def read_index(path: str | Path) -> "pd.DataFrame":
     """`index.parquet` as a table; InputError when it is not there or is none."""
     return read_frame(path, INDEX_COLUMNS)
 
 
 def write_volume(
-    index: pd.DataFrame, root: str | Path, patient: str, dataset: str, folder: str | Path
+    index: "pd.DataFrame", root: str | Path, patient: str, dataset: str, folder: str | Path
 ) -> None:
     """Write `full.npy`, `quarter.npy` and `volume.json` of one patient into `folder`, atomically.
 
@@ -123,6 +122,11 @@ def select_slices(volume_folder: str | Path, rows: Sequence[int], folder: str | 
 
 
 def _read_slice(path: Path, sha256: str) -> np.ndarray:
+    import pydicom
+
+    from ldct.data.dicom.hounsfield import stored_to_hu
+    from ldct.data.dicom.reading import pixel_digest
+
     try:
         dataset = pydicom.dcmread(path)
         unchanged = pixel_digest(dataset) == sha256

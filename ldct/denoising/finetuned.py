@@ -6,7 +6,8 @@ The folder of such a method holds `denoise.py` with
     tune(pairs, settings) -> parameters                          optional, as for classical methods
 
 `levels` are the trained levels of the method that the card's `weights_of` names, first level first,
-in evaluation mode and without gradients; each slice gets its own copy.
+in evaluation mode and without gradients; each slice gets its own copy. `Scaling.improved` brings a
+network's output back to HU.
 """
 
 import copy

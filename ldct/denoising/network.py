@@ -113,7 +113,7 @@ def denoise_slices(
 
     slices_hu : [slice, row, column] HU, any numeric dtype, any image size.
     into : float32 array of the same shape, filled slice by slice; a new one where it is None.
-    Returns it, in HU.
+    Returns it, in HU: the slices and what the levels change in them (`Scaling.improved`).
     """
     plan = plan or InferencePlan()
     denoised = np.empty(slices_hu.shape, dtype=np.float32) if into is None else into
@@ -158,10 +158,9 @@ def _denoise_batch(
     scaling: Scaling,
     device: torch.device,
 ) -> np.ndarray:
-    unit = scaling.to_unit(torch.from_numpy(np.array(images_hu, dtype=np.float32)).to(device))
+    images = torch.from_numpy(np.array(images_hu, dtype=np.float32)).to(device)[:, None]
     with torch.inference_mode():
-        output = apply(unit[:, None])
-    return scaling.to_hu(output[:, 0]).cpu().numpy()
+        return scaling.improved(images, apply)[:, 0].cpu().numpy()
 
 
 def _smaller_batch(batch: int, device: torch.device) -> int:

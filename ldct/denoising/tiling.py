@@ -20,6 +20,7 @@ from ldct.networks.chain import Level, apply_levels
 ALIGNMENT = 32
 # Sides of the images, in multiples of ALIGNMENT, on which the reach is looked for.
 BLOCKS = (5, 9, 17)
+FURTHEST = (BLOCKS[-1] // 2) * ALIGNMENT
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,23 @@ def apply_tiled(
 def margin_of(levels: Sequence[Level], device: torch.device) -> int:
     """Pixels that a tile needs on every side: the levels' reach, up to a multiple of ALIGNMENT.
 
+    Raises InputError where that is more than 256 pixels, as with global pooling: such a network
+    cannot be tiled.
+    """
+    reach = reach_of(levels, device)
+    if reach is None:
+        raise InputError(
+            f"inference.tile: a pixel depends on others more than {FURTHEST} pixels away, so the "
+            "slice cannot be cut into tiles; give the job more memory (mem_mb)"
+        )
+    return -(-reach // ALIGNMENT) * ALIGNMENT
+
+
+def reach_of(levels: Sequence[Level], device: torch.device) -> int | None:
+    """How far away the pixels are that an output pixel depends on; None for more than 256.
+
     NaN in one aligned block of the input reaches every output pixel that depends on the block,
-    whatever the weights are. Raises InputError where that is more than 256 pixels away, as with
-    global pooling: such a network cannot be tiled.
+    whatever the weights are.
     """
     for blocks in BLOCKS:
         side, middle = blocks * ALIGNMENT, blocks // 2 * ALIGNMENT
@@ -94,9 +109,18 @@ def margin_of(levels: Sequence[Level], device: torch.device) -> int:
             return 0
         first, last = reached.min().item(), reached.max().item()
         if first > 0 and last < side - 1:
-            reach = max(middle - first, last - (middle + ALIGNMENT - 1))
-            return -(-reach // ALIGNMENT) * ALIGNMENT
-    raise InputError(
-        f"inference.tile: a pixel depends on others more than {side // 2 - ALIGNMENT // 2} pixels "
-        "away, so the slice cannot be cut into tiles; give the job more memory (mem_mb)"
-    )
+            return max(middle - first, last - (middle + ALIGNMENT - 1))
+    return None
+
+
+def has_strides(levels: Sequence[Level], device: torch.device) -> bool:
+    """Whether moving an image by one pixel changes more than the place of the output."""
+    side = BLOCKS[0] * ALIGNMENT
+    noise = torch.rand(1, 1, side, side, generator=torch.Generator().manual_seed(0)).to(device)
+    reach = reach_of(levels, device)
+    inner = slice(side // 2, side // 2 + ALIGNMENT)
+    if reach is None or 2 * reach >= side - 2 * ALIGNMENT:
+        return True
+    with torch.inference_mode():
+        here, moved = (apply_levels(levels, noise.roll(by, 3)).roll(-by, 3) for by in (0, 1))
+    return not torch.allclose(here[..., inner, inner], moved[..., inner, inner], atol=1e-4)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from ldct.common.errors import InputError
 from ldct.common.inputs import open_array, open_prediction, read_mapping
@@ -167,7 +167,7 @@ def _interval(discs: Sequence[SeedValues], confidence: float, n_seeds: int = 1) 
         df = variance**2 / (of_sites**2 / df + of_seeds**2 / (n_seeds - 1))
     std_error = float(np.sqrt(variance))
     estimate = float(per_seed.mean())
-    reach = float(stats.t.ppf((1 + confidence) / 2, df)) * std_error
+    reach = float(special.stdtrit(df, (1 + confidence) / 2)) * std_error
     return SeedInterval(estimate, estimate - reach, estimate + reach, std_error, df, n_seeds)
 
 

@@ -12,6 +12,7 @@ from ldct.common.run_files import FIXED, IMAGES
 from ldct.runs.cell import choose, find_cell, value_of
 from ldct.runs.formulas import formula_of
 from ldct.runs.lineage import Link, trace
+from ldct.statistics.adversary import adversary_auc
 
 
 def explain_number(
@@ -47,6 +48,7 @@ def explain_number(
         "simulated_dose": settings["dataset"]["simulated"] or cell.table == "detectability",
         "budget": settings["budget_text"] if method in cards else "",
         "seeds": settings["method_seeds"].get(method, [FIXED]),
+        "critic_auc": adversary_auc(folder, settings, method),
         "value": value_of(cell, settings),
         "files": [asdict(link) for link in links],
         "problems": problems(links),

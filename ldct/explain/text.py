@@ -6,6 +6,7 @@ from textwrap import wrap
 from typing import Any
 
 from ldct.rendering.numbers import bounds, number
+from ldct.statistics.adversary import adversary_state
 
 WIDTH = 100
 
@@ -47,7 +48,11 @@ def _value(found: Mapping[str, Any]) -> list[str]:
         lines.append(f"{value['n_slices']} slices of {value['note']}{undefined}")
     dose = " (simulated dose)" if found["simulated_dose"] else ""
     budget = f"; {found['budget']}" if found["budget"] else ""
-    return [*lines, f"data: {found['dataset']}{dose}{budget}; seeds: {', '.join(found['seeds'])}"]
+    lines.append(f"data: {found['dataset']}{dose}{budget}; seeds: {', '.join(found['seeds'])}")
+    if (auc := found["critic_auc"]) is not None:
+        state = adversary_state(auc)
+        lines.append(f"adversary {state}: AUC {auc:.2f} of real against generated tiles")
+    return lines
 
 
 def _condition(row: Mapping[str, Any], digits: int) -> str:

@@ -108,10 +108,7 @@ def _draw(
 def _difference(
     image_hu: np.ndarray, ndct_hu: np.ndarray, window: tuple[float, float]
 ) -> np.ndarray:
-    """Image minus NDCT in HU, both clipped to the window: what the eye and the scores compare.
-
-    Networks see clipped images, so that beyond the window their output means nothing.
-    """
+    """Image minus NDCT in HU, both clipped to the window: what the eye and the scores compare."""
     return np.clip(image_hu, *window) - np.clip(ndct_hu, *window)
 
 

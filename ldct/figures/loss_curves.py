@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
@@ -17,7 +18,7 @@ from ldct.rendering import figure_style as style
 
 COLUMNS = 3
 PANEL_HEIGHT_IN = 1.55
-FOOT_IN = 0.52
+FOOT_IN = 0.62
 # Share of a training that one point of the smooth curve is the mean of.
 SMOOTHING = 0.1
 # Term of the history: label, colour. Terms that a method brings itself come in grey.
@@ -33,7 +34,7 @@ TERMS = {
     "critic_distance": ("critic distance", style.SKY),
     "critic_penalty": ("critic penalty", style.YELLOW),
 }
-VALIDATION = "val_psnr"
+VALIDATION, AUC = "val_psnr", "critic_auc"
 DASHED = {"color": style.BLACK, "linestyle": "--", "linewidth": 0.9}
 
 
@@ -83,17 +84,26 @@ def draw_loss_curves(histories: Sequence[History], note: str) -> Figure:
         figure = style.new_figure(style.DOUBLE_COLUMN_IN, rows * PANEL_HEIGHT_IN + FOOT_IN)
         foot = FOOT_IN / figure.get_figheight()
         figure.get_layout_engine().set(rect=(0, foot, 1, 1 - foot))
-        grid = figure.subplots(rows, COLUMNS, squeeze=False)
-        for axes, (title, group) in zip(grid.flat, panels, strict=False):
-            draw_panel(axes, title, group)
-        for axes in grid.flat[len(panels) :]:
-            axes.set_visible(False)
+        grid = figure.add_gridspec(rows, COLUMNS)
+        for number, (title, group) in enumerate(panels):
+            draw_panel(figure, grid[divmod(number, COLUMNS)], title, group)
         add_foot(figure, histories, note)
     return figure
 
 
-def draw_panel(axes: Axes, title: str, group: Sequence[History]) -> None:
-    """One stage: faint the logged means, bold their moving mean; validation PSNR on the right."""
+def draw_panel(figure: Figure, place: SubplotSpec, title: str, group: Sequence[History]) -> None:
+    """One stage: faint the logged means, bold their moving mean; validation PSNR on the right.
+
+    Below it, where the stage has a critic, its AUC with a line at chance.
+    """
+    judged = [history.rows[["step", AUC]].dropna() for history in group if AUC in history.rows]
+    cells = place.subgridspec(1 + bool(judged), 1, height_ratios=[5, 2][: 1 + bool(judged)])
+    axes = lowest = figure.add_subplot(cells[0])
+    if judged:
+        lowest = figure.add_subplot(cells[1], sharex=axes)
+        axes.tick_params(labelbottom=False)
+        draw_auc(lowest, judged)
+    lowest.set_xlabel("step")
     values = []
     for history in group:
         for name in terms_of(history):
@@ -106,7 +116,6 @@ def draw_panel(axes: Axes, title: str, group: Sequence[History]) -> None:
     positive = all((one > 0).all() for one in values)
     axes.set_yscale("log" if positive else "symlog")
     axes.set_title(title)
-    axes.set_xlabel("step")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.tick_params(which="minor", labelsize=style.SMALL_PT - 1)
     validated = [history for history in group if VALIDATION in history.rows]
@@ -118,9 +127,22 @@ def draw_panel(axes: Axes, title: str, group: Sequence[History]) -> None:
             right.plot(scores["step"], scores[VALIDATION], **DASHED)
 
 
+def draw_auc(axes: Axes, judged: Sequence[pd.DataFrame]) -> None:
+    """AUC of a critic over the steps, one curve for each seed; dotted at chance."""
+    axes.axhline(0.5, color=style.GREY, linestyle=":", linewidth=0.9)
+    for rows in judged:
+        axes.plot(
+            rows["step"], rows[AUC], color=style.BLACK, linewidth=0.9, marker=".", markersize=3
+        )
+    axes.set_ylim(0.35, 1.05)
+    axes.set_yticks([0.5, 1])
+    axes.set_ylabel("AUC")
+
+
 def terms_of(history: History) -> list[str]:
     """Names of the loss terms of one history."""
-    return [name for name in history.rows if name != "step" and not name.startswith("val_")]
+    others = ("step", AUC)
+    return [name for name in history.rows if name not in others and not name.startswith("val_")]
 
 
 def smooth(values: pd.Series) -> pd.Series:
@@ -142,12 +164,13 @@ def add_foot(figure: Figure, histories: Sequence[History], note: str) -> None:
         handles=lines,
         loc="upper center",
         bbox_to_anchor=(0.5, FOOT_IN / figure.get_figheight()),
-        ncols=min(len(lines), 7),
+        ncols=min(len(lines), 5),
         frameon=False,
         fontsize=style.SMALL_PT,
     )
     text = (
         "Unweighted loss terms, mean of ten steps (faint) and of a tenth of all steps (bold); one "
-        f"curve for each seed. {note}"
+        "curve for each seed. AUC: of the critic, real against generated tiles; dotted: chance. "
+        f"{note}"
     )
     style.foot_text(figure, text, color=style.GREY)

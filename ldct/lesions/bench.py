@@ -37,7 +37,7 @@ def write_lesion_bench(
     for folder in track(test_folders, "lesion bench"):
         info, ndct = read_volume_info(folder), open_array(folder / "full.npy")
         views = [
-            (lesion, row, lesion_view(ndct[row], lesion, info, protocol))
+            (lesion, row, lesion_view(ndct[row], lesion, info))
             for lesion, row in lesion_rows(lesions, info)
         ]
         for method, seed, path in image_files(folder, predictions, folder.name):
@@ -56,7 +56,7 @@ def write_lesion_bench(
                 for lesion, row, view in views
             ]
             # Number columns are floats also where there is no row or no value.
-            numbers = dict.fromkeys(["diameter_mm", *MEASURES, *FURTHER[:2]], float)
+            numbers = dict.fromkeys(["diameter_mm", *MEASURES, "contrast_hu"], float)
             write_table(
                 pd.DataFrame(rows, columns=COLUMNS).astype(numbers),
                 output / method / seed / f"{info['patient']}.parquet",

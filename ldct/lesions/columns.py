@@ -2,7 +2,7 @@
 
 from ldct.rendering.columns import Formula
 
-# All are of pixels chosen on NDCT, HU clipped to the protocol's window where it clips.
+# All are of pixels chosen on NDCT.
 LESION_BENCH = {
     "cnr": Formula(
         "CNR",
@@ -23,11 +23,4 @@ LESION_BENCH = {
     "crop_psnr": Formula("PSNR of the crop", "dB", 2, "higher", "psnr of the crop about a lesion"),
     "crop_ssim": Formula("SSIM of the crop", "", 4, "higher", "ssim of the crop about a lesion"),
     "contrast_hu": Formula("contrast", "HU", 2, "none", "mean of lesion - mean of background"),
-    "outside_window": Formula(
-        "background outside the window",
-        "",
-        3,
-        "none",
-        "share of the lesion's background outside the protocol's window in NDCT",
-    ),
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
+from scipy.stats import median_abs_deviation
 
 # Bounds of tissue classes in HU (below: air and lung; above: bone and contrast medium).
 CLASS_BOUNDS_HU = (-500.0, -150.0, -20.0, 150.0)
@@ -87,14 +88,16 @@ def edge_map(
 
     The edge is where the smoothed NDCT image passes half-way from the lesion's mean to the
     background's, about the connected part that holds the lesion. Pixels within 3 mm of other
-    structures of the lesion's side of half-way (vessels, the chest wall) are left out, and so are
-    those deeper inside than the lesion's depth allows or further out than the annulus.
+    structures of the lesion's side of half-way (vessels, the chest wall), or as far beyond the
+    background as the lesion is on this side (air), are left out, and so are those deeper inside
+    than the lesion's depth allows or further out than the annulus.
 
     Arguments as for `lesion_masks`.
     """
     smooth = _smoothed(ndct_hu, spacing_mm)
     inside_hu, outside_hu = ndct_hu[masks.lesion].mean(), ndct_hu[masks.background].mean()
-    noise = smooth[masks.background].std()
+    # Of the bulk: pixels beside air or bone hold some of it.
+    noise = median_abs_deviation(smooth[masks.background], scale="normal")
     if abs(inside_hu - outside_hu) < EDGE_CONTRAST_TO_NOISE * noise:
         return "contrast too low for an edge"
     sign = np.sign(inside_hu - outside_hu)
@@ -102,7 +105,7 @@ def edge_map(
     beyond_half = sign * (fine - (inside_hu + outside_hu) / 2) > 0
     near = _on_finer_grid(radius_mm)[0] <= diameter_mm / 2 + GAP_MM
     body = _largest_part(beyond_half & near)
-    foreign = beyond_half & ~body
+    foreign = (beyond_half & ~body) | (sign * (fine - (2 * outside_hu - inside_hu)) < 0)
     sampling = spacing_mm * step
     depth = ndimage.distance_transform_edt(body, sampling)
     height = ndimage.distance_transform_edt(~body, sampling)

@@ -1,7 +1,6 @@
 """What a method leaves of a lesion: contrast, contrast-to-noise ratio, edge, local noise.
 
-All images are clipped to the protocol's window first where the protocol clips: networks see no more
-than their window, so what lies outside it (lung, bone) would measure their input scaling.
+All but the crop's scores are of HU as they are, without a window.
 """
 
 from collections.abc import Mapping
@@ -19,12 +18,10 @@ from ldct.rendering.slices import Roi
 
 MEASURES = ["crop_psnr", "crop_ssim", "contrast_retention", "cnr", "edge_width_mm", "noise_std_hu"]
 # Further columns: what the measures were made from, and why one is missing.
-FURTHER = ["contrast_hu", "outside_window", "note"]
+FURTHER = ["contrast_hu", "note"]
 EDGE_BIN_MM = 0.25
 STEP_TO_MISFIT, SMALLEST_STEP_HU = 3.0, 0.1
 TEN_TO_NINETY = 2.5631  # widths of a Gaussian-blurred edge, in its standard deviation
-SMALLEST_SHARE_INSIDE = 0.5
-SMALLEST_NOISE_PX = 25
 CONTRAST_TO_ERROR = 2.0
 
 
@@ -32,20 +29,19 @@ CONTRAST_TO_ERROR = 2.0
 class LesionView:
     """One annotated lesion in one NDCT slice, ready to measure images of that slice.
 
-    roi : crop (top, bottom, left, right). ndct_hu : the crop, clipped where the protocol clips.
+    roi : crop (top, bottom, left, right). ndct_hu : the crop.
     masks, edge : or the reason why there are none; an edge is one that can be fitted in NDCT, so
-    that all images are measured at the same edges. in_window : where NDCT lies in the window.
+    that all images are measured at the same edges.
     """
 
     roi: Roi
     ndct_hu: np.ndarray
     masks: LesionMasks | str
     edge: EdgeMap | str
-    in_window: np.ndarray
 
 
 def lesion_view(
-    ndct_hu: np.ndarray, lesion: Mapping[str, Any], info: Mapping[str, Any], protocol: Protocol
+    ndct_hu: np.ndarray, lesion: Mapping[str, Any], info: Mapping[str, Any]
 ) -> LesionView:
     """Find the pixels of a lesion in one slice (rows, columns) of NDCT, in HU.
 
@@ -58,14 +54,12 @@ def lesion_view(
     columns = (np.arange(roi[2], roi[3]) - column) * spacing[1]
     place = np.hypot(rows[:, None], columns), lesion["diameter_mm"], spacing
     masks = lesion_masks(crop, *place)
-    clipped = _clip(crop, protocol)
     edge: EdgeMap | str = "no lesion pixels"
     if isinstance(masks, LesionMasks):
-        edge = edge_map(clipped, masks, *place)
-    if isinstance(edge, EdgeMap) and np.isnan(edge_width(clipped[edge.pixels], edge.distance_mm)):
+        edge = edge_map(crop, masks, *place)
+    if isinstance(edge, EdgeMap) and np.isnan(edge_width(crop[edge.pixels], edge.distance_mm)):
         edge = "no edge could be fitted in NDCT"
-    in_window = (crop > protocol.window[0]) & (crop < protocol.window[1])
-    return LesionView(roi, clipped, masks, edge, in_window)
+    return LesionView(roi, crop, masks, edge)
 
 
 def measure_lesion(view: LesionView, image_hu: np.ndarray, protocol: Protocol) -> dict[str, Any]:
@@ -76,13 +70,11 @@ def measure_lesion(view: LesionView, image_hu: np.ndarray, protocol: Protocol) -
     cnr : |contrast| over the root mean square of the two standard deviations (lesion, background).
         Both are NaN where NDCT has no contrast beyond twice its standard error.
     edge_width_mm : 10 to 90 % of an error function fitted across the edge (see `edge_width`).
-    noise_std_hu : of image - NDCT near the lesion, where NDCT lies in the window. NaN for NDCT
-        itself and where too few pixels lie there.
-    contrast_hu : mean of the lesion minus mean of the background. outside_window : share of the
-        background that lies outside the window. note : why a value is NaN, or what it leaves out.
+    noise_std_hu : of image - NDCT near the lesion. NaN for NDCT itself.
+    contrast_hu : mean of the lesion minus mean of the background. note : why a value is NaN.
     """
-    crop = _clip(_crop(image_hu, view.roi), protocol)
-    found: dict[str, Any] = dict.fromkeys(MEASURES + FURTHER[:2], np.nan)
+    crop = _crop(image_hu, view.roi)
+    found: dict[str, Any] = dict.fromkeys([*MEASURES, "contrast_hu"], np.nan)
     if min(crop.shape) >= protocol.ssim.side:
         scores = slice_scores(crop, view.ndct_hu, protocol)
         found |= {"crop_psnr": scores["psnr"], "crop_ssim": scores["ssim"]}
@@ -91,22 +83,16 @@ def measure_lesion(view: LesionView, image_hu: np.ndarray, protocol: Protocol) -
     notes = []
     found |= _contrast(view.ndct_hu, crop, view.masks)
     if np.isnan(found["contrast_retention"]):
-        notes.append("no contrast in NDCT" + (" within the window" if protocol.clip else ""))
-    found["outside_window"] = float(1 - view.in_window[view.masks.background].mean())
-    if protocol.clip and found["outside_window"] > 1 - SMALLEST_SHARE_INSIDE:
-        bounds = "[{:g}, {:g}] HU".format(*protocol.window)
-        notes.append(f"background outside the window {bounds}: contrast is to its bound")
+        notes.append("no contrast in NDCT")
     if isinstance(view.edge, str):
         notes.append(view.edge)
     else:
         found["edge_width_mm"] = edge_width(crop[view.edge.pixels], view.edge.distance_mm)
         if np.isnan(found["edge_width_mm"]):
             notes.append("no edge could be fitted")
-    noise, near = crop - view.ndct_hu, view.masks.neighbourhood & view.in_window
-    if near.sum() < SMALLEST_NOISE_PX:
-        notes.append("too few pixels within the window for local noise")
-    elif noise.any():
-        found["noise_std_hu"] = float(noise[near].std())
+    noise = crop - view.ndct_hu
+    if noise.any():
+        found["noise_std_hu"] = float(noise[view.masks.neighbourhood].std())
     return {**found, "note": "; ".join(notes)}
 
 
@@ -182,7 +168,3 @@ def blurred_edge(
 def _crop(image_hu: np.ndarray, roi: Roi) -> np.ndarray:
     top, bottom, left, right = roi
     return np.asarray(image_hu[top:bottom, left:right], np.float64)
-
-
-def _clip(hu: np.ndarray, protocol: Protocol) -> np.ndarray:
-    return np.clip(hu, *protocol.window) if protocol.clip else hu

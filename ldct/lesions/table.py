@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
+from ldct.common.scaling import UNTOUCHED
 from ldct.lesions.columns import LESION_BENCH
 from ldct.lesions.measures import MEASURES
-from ldct.metrics.protocol import Protocol
 from ldct.rendering.numbers import counted, with_bounds, write_tables
 from ldct.rendering.page import PlainTable
 from ldct.statistics.uncertainty import mean_interval
-
-OUTSIDE_SHARE = 0.5
 
 
 def title_of(measure: str) -> str:
@@ -85,15 +82,12 @@ def _slices(rows: pd.DataFrame) -> set[tuple[str, str, int]]:
 def lesion_notes(
     frame: pd.DataFrame,
     values: pd.DataFrame,
-    protocol: Protocol,
-    scaling: Mapping[str, Any],
     note: str,
     confidence: float = 0.95,
 ) -> list[str]:
     """What must be known beside the table and the figure: what was measured, and what could not be.
 
-    frame : rows of the lesion bench. values : their `lesion_summary`. scaling : `window` and `clip`
-        of the networks' input. note : data, dose and budget.
+    frame : rows of the lesion bench. values : their `lesion_summary`. note : data, dose, budget.
     """
     measured = frame.drop_duplicates(["patient", "slice_index", "lesion"])
     if measured.empty:
@@ -102,19 +96,5 @@ def lesion_notes(
     lesions = counted(measured.groupby(["patient", "lesion"]).ngroups, "lesion")
     several = values["lower"].notna().any()
     interval = f"brackets: {100 * confidence:g} % over patients" if several else "no intervals"
-    lines = [f"{counted(len(measured), 'lesion slice')} of {lesions} of {patients}; {interval}."]
-    lower, upper = protocol.window
-    outside = int((measured["outside_window"] > OUTSIDE_SHARE).sum())
-    if protocol.clip and outside:
-        lines.append(
-            f"Background outside {_window(protocol.window)} in {outside}: their contrast is to its "
-            "bound, their edge its part in the window."
-        )
-    beyond = lower < scaling["window"][0] or upper > scaling["window"][1]
-    if scaling["clip"] and (beyond or not protocol.clip):
-        lines.append(f"Networks see {_window(scaling['window'])} alone.")
-    return [f"{note}.", " ".join(lines)]
-
-
-def _window(bounds: Sequence[float]) -> str:
-    return "[{:g}, {:g}] HU".format(*bounds).replace("-", "−")
+    line = f"{counted(len(measured), 'lesion slice')} of {lesions} of {patients}; {interval}."
+    return [f"{note}.", f"{line} {UNTOUCHED}"]

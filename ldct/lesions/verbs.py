@@ -3,10 +3,8 @@
 import argparse
 from pathlib import Path
 
-from ldct.common.arguments import add_panels, add_report, json_mapping
+from ldct.common.arguments import add_panels, add_report
 from ldct.rendering.slices import predictions_by_patient
-
-SCALING = json_mapping("window", "clip")
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
@@ -21,8 +19,6 @@ def register(verbs: argparse._SubParsersAction) -> None:
 
     report = verbs.add_parser("draw-lesion-bench", help="table of the lesions")
     add_report(report, figure=False)
-    report.add_argument("--protocol", type=Path, required=True)
-    report.add_argument("--scaling", type=SCALING, required=True, help="of networks")
     report.set_defaults(run=run_draw_lesion_bench)
 
     panels = verbs.add_parser("draw-lesion-panels", help="a panel for every lesion slice")
@@ -47,13 +43,11 @@ def run_draw_lesion_bench(options: argparse.Namespace) -> None:
     """Render the table of the lesion bench."""
     from ldct.common.inputs import read_frames
     from ldct.lesions.table import lesion_notes, lesion_summary, write_lesion_table
-    from ldct.metrics.protocol import load_protocol
 
     frame = read_frames(options.measured, ("method", "seed", "patient", "lesion"))
     titles, confidence = dict(options.titles), options.statistics.get("confidence", 0.95)
     values = lesion_summary(frame, titles, confidence)
-    protocol = load_protocol(options.protocol)
-    notes = lesion_notes(frame, values, protocol, options.scaling, options.note, confidence)
+    notes = lesion_notes(frame, values, options.note, confidence)
     write_lesion_table(values, titles, [*notes, options.credit], options.tables, options.measured)
 
 

@@ -14,9 +14,7 @@ from ldct.metrics.columns import IMAGE_QUALITY
 from ldct.metrics.full_reference import gmsd, import_image_metrics, vif
 from ldct.metrics.protocol import Protocol
 from ldct.metrics.scores import KEYS, finite_slice
-from ldct.metrics.tissues import TISSUES, blind_tissues, tissue_fidelity
-
-BLIND = "blind_tissues"
+from ldct.metrics.tissues import TISSUES, tissue_fidelity
 
 
 def measure_predictions(
@@ -27,7 +25,6 @@ def measure_predictions(
     method: str,
     seed: int,
     *,
-    network_input: tuple[tuple[float, float], bool] | None = None,
     lpips_network: str | None = None,
     lpips_weights: Path | None = None,
 ) -> None:
@@ -35,13 +32,9 @@ def measure_predictions(
 
     test_folder, prediction_path : as for `score_predictions`.
     protocol : VIF, GMSD and LPIPS see its window; the tissue measures see HU as they are.
-    network_input : (window, clip) of a learned method, whose output means nothing outside a
-        clipped window: the tissues concerned stand in the column `blind_tissues`, with a space
-        between. None for methods that see all HU.
     lpips_network, lpips_weights : "alex" or "vgg" and its file; None leaves the column NaN.
-    Columns: KEYS, IMAGE_QUALITY and blind_tissues; NaN where a measure cannot be taken
-    (docs/metrics.md). Raises InputError where shapes differ, a value is not finite, or torchmetrics
-    is not installed.
+    Columns: KEYS and IMAGE_QUALITY; NaN where a measure cannot be taken (docs/metrics.md). Raises
+    InputError where shapes differ, a value is not finite, or torchmetrics is not installed.
     """
     import torch
 
@@ -64,17 +57,7 @@ def measure_predictions(
         values = {"vif": vif(*pair), "gmsd": gmsd(*pair), "lpips": distance}
         rows.append(values | tissue_fidelity(image, truth))
     settings = {"method": method, "seed": seed, "protocol": asdict(protocol)}
-    settings[BLIND] = " ".join(blind_tissues(*network_input)) if network_input else ""
     place = {key: volume[key] for key in ("patient", "slice_index", "z_mm")}
     frame = pd.DataFrame(rows).assign(**place, **settings | {"protocol": protocol.name})
     settings |= {"lpips": lpips_network, "tissues_hu": TISSUES}
-    write_table(frame[[*KEYS, *IMAGE_QUALITY, BLIND]], output_parquet, inputs, settings, started)
-
-
-def without_blind_values(frame: pd.DataFrame) -> pd.DataFrame:
-    """Measures of tissues that a method does not see set to NaN, for tables and comparisons."""
-    seen = frame.copy()
-    for tissue in TISSUES:
-        blind = seen[BLIND].str.split(" ").map(lambda names, own=tissue: own in names)
-        seen.loc[blind, [name for name in seen if name.startswith(f"{tissue}_")]] = np.nan
-    return seen
+    write_table(frame[[*KEYS, *IMAGE_QUALITY]], output_parquet, inputs, settings, started)

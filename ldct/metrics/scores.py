@@ -15,7 +15,6 @@ from ldct.common.inputs import open_prediction, read_volume_info
 from ldct.common.progress import track
 from ldct.common.provenance import write_table
 from ldct.metrics.columns import SCORES
-from ldct.metrics.pixelwise import slice_scores
 from ldct.metrics.protocol import Protocol
 
 KEYS = ["method", "seed", "patient", "slice_index", "z_mm", "protocol"]
@@ -43,6 +42,8 @@ def score_predictions(
     Raises InputError naming file, found, expected and remedy where the shape or type is wrong or
     where a value is NaN or infinite (naming the slice).
     """
+    from ldct.metrics.pixelwise import slice_scores
+
     started = time.perf_counter()
     volume = read_volume_info(test_folder)
     prediction, ndct = open_prediction(prediction_path, test_folder)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from ldct.common.scaling import UNTOUCHED
 from ldct.metrics.columns import COLUMNS, FULL_REFERENCE, IMAGE_QUALITY, SCORES
-from ldct.metrics.image_quality import without_blind_values
 from ldct.metrics.tissues import TISSUES
 from ldct.rendering.numbers import cell, counted, write_tables
 from ldct.rendering.page import PlainTable
@@ -20,14 +20,12 @@ def summarise_metrics(
     """Mean and interval of every metric of every method, one row each.
 
     scores, image_quality : rows of one protocol, of the same methods. options : of `mean_interval`.
-    Columns: method, metric and the fields of `Interval`; NaN where a method does not see a tissue.
-    Metrics that no method has are left out.
+    Columns: method, metric and the fields of `Interval`. Metrics that no method has are left out.
     """
-    seen = without_blind_values(image_quality)
     frame = pd.DataFrame(
         [
             {"method": method, "metric": metric, **vars(mean_interval(own, metric, **options))}
-            for table, metrics in ((scores, SCORES), (seen, IMAGE_QUALITY))
+            for table, metrics in ((scores, SCORES), (image_quality, IMAGE_QUALITY))
             for metric in metrics
             for method, own in table.groupby("method", sort=False)
         ]
@@ -45,14 +43,12 @@ def write_metrics(
 ) -> None:
     """Write `<stem>.csv` (all metrics), `.md` and `.html` with their records.
 
-    The pages leave out tissues that some method does not see. summary : of `summarise_metrics`.
-    titles : method to title, in order. context : `note` (data and budget), `protocol` and `credit`
-    in words.
+    summary : of `summarise_metrics`. titles : method to title, in order. context : `note` (data and
+    budget), `protocol` and `credit` in words.
     """
     found = {(row.method, row.metric): row for row in summary.itertuples()}
-    hidden = set(summary.loc[summary["estimate"].isna(), "metric"])
-    shown = [metric for metric in summary["metric"].unique() if metric not in hidden]
-    image = [metric for metric in SCORES | FULL_REFERENCE if metric in set(summary["metric"])]
+    shown = summary["metric"].unique()
+    image = [metric for metric in SCORES | FULL_REFERENCE if metric in shown]
     tables = [_table("Whole image", image, found, titles)]
     for tissue, (lower, upper) in TISSUES.items():
         own = [metric for metric in shown if metric.startswith(f"{tissue}_")]
@@ -64,8 +60,7 @@ def write_metrics(
         f"Mean over up to {summary['n_slices'].max()} slices of "
         f"{counted(summary['n_patients'].max(), 'patient')}, with its "
         f"{summary['confidence'].iloc[0]:.0%} interval over patients where there are three.",
-        f"Whole image: {context['protocol']}. Tissues: HU as they are; those that some method does "
-        "not see stand in the CSV alone.",
+        f"Whole image: {context['protocol']}. Tissues: HU as they are. {UNTOUCHED}",
         f"Data: {context['note']}.",
         context["credit"],
     ]

@@ -7,8 +7,6 @@ tissue is told from the smoothed NDCT, inside the tissue only, and the slope is 
 blocks of the tissue's pixels.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
@@ -70,18 +68,6 @@ def _tissue_pixels(ndct_hu: np.ndarray) -> dict[str, np.ndarray]:
         tissue: (darkest >= lower) & (brightest < upper)
         for tissue, (lower, upper) in TISSUES.items()
     }
-
-
-def blind_tissues(window: Sequence[float], clip: bool) -> list[str]:
-    """Tissues that a network does not see whole, its input being clipped to `window` (HU).
-
-    >>> blind_tissues((-160, 240), clip=True)
-    ['air', 'lung', 'bone']
-    """
-    if not clip:
-        return []
-    lower, upper = window
-    return [name for name, (low, high) in TISSUES.items() if low < lower or high > upper]
 
 
 def _slope(prediction: np.ndarray, ndct: np.ndarray, inside: np.ndarray) -> float:

@@ -22,11 +22,6 @@ def register(verbs: argparse._SubParsersAction) -> None:
     )
     add_measuring(measure)
     measure.add_argument("--protocol", type=Path, required=True)
-    measure.add_argument(
-        "--network-input",
-        type=json_mapping("window", "clip"),
-        help="of a learned method: JSON of window and clip",
-    )
     measure.add_argument("--lpips", choices=("alex", "vgg"))
     measure.add_argument("--lpips-weights", type=Path, help="made by fetch-lpips-weights")
     measure.set_defaults(run=run_measure)
@@ -62,7 +57,6 @@ def run_measure(options: argparse.Namespace) -> None:
     from ldct.metrics.image_quality import measure_predictions
     from ldct.metrics.protocol import load_protocol
 
-    seen = options.network_input
     measure_predictions(
         options.test_folder,
         options.prediction,
@@ -70,7 +64,6 @@ def run_measure(options: argparse.Namespace) -> None:
         options.output,
         options.method,
         options.seed,
-        network_input=(tuple(seen["window"]), seen["clip"]) if seen else None,
         lpips_network=options.lpips,
         lpips_weights=options.lpips_weights,
     )

@@ -13,7 +13,7 @@ LATEX = (
     | {sign: rf"\text{name}{{}}" for sign, name in zip("\\^~<>|", TEXT_NAMES, strict=True)}
     | {sign: rf"$\{name}$" for sign, name in zip("±×→≤≥σ∞", MATH_NAMES, strict=True)}
     # A bare bracket behind \\ would be an optional argument.
-    | {"−": "$-$", "–": "--", "[": "{[}", "]": "{]}"}
+    | {"†": r"\dag{}", "−": "$-$", "–": "--", "[": "{[}", "]": "{]}"}
 )
 STYLE = """\
 body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem; background: #fff; color: #111;

@@ -15,7 +15,6 @@ from ldct.common.provenance import record_path
 from ldct.common.run_files import TABLES, table_files
 from ldct.detectability.detection import DISC
 from ldct.detectability.table import detectability_summary
-from ldct.metrics.image_quality import without_blind_values
 from ldct.metrics.protocol import Protocol, load_protocol
 from ldct.runs.lineage import find_record
 from ldct.runs.tables import BOUNDS_OF_DISCS, NotMeasuredError, read_table, values_of
@@ -165,12 +164,9 @@ def value_of(cell: Cell, settings: Mapping[str, Any]) -> dict[str, Any]:
         found = detectability_summary(rows, {cell.method: cell.method}, confidence)[names]
         conditions = found.set_axis([*DISC, "value", "lower", "upper"], axis="columns")
         return {"conditions": conditions.to_dict("records"), "confidence": confidence}
-    if cell.table == "image_quality":
-        rows = without_blind_values(rows)
     left_out = int(rows[column].isna().sum())
     if left_out == len(rows):
-        why = "undefined, switched off, or of a tissue that the network does not see"
-        return {"estimate": None, "why": why}
+        return {"estimate": None, "why": "undefined or switched off"}
     if cell.table == "cost":
         return {"estimate": float(rows[column].iloc[0])}
     averaging = MEAN if cell.protocol is None else averaging_of(cell.protocol, column)

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from ldct.common.errors import InputError
 from ldct.rendering.numbers import counted
@@ -147,6 +145,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """
     if not len(p_values):
         return []
+    from statsmodels.stats.multitest import multipletests
+
     return multipletests(np.asarray(p_values, dtype=float), method="holm")[1].tolist()
 
 
@@ -208,6 +208,8 @@ def _t_interval(patients: np.ndarray, confidence: float) -> tuple[float, ...]:
     if np.ptp(patients) == 0:  # no spread: the t statistic is not defined
         mean = float(patients[0])
         return mean, mean, 0.0, df, 0.0 if mean else 1.0
+    from scipy import stats
+
     test = stats.ttest_1samp(patients, 0)
     bounds = test.confidence_interval(confidence)
     std_error = stats.sem(patients)

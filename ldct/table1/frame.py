@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from ldct.statistics.adversary import adversary_state
 from ldct.table1.statistics import MetricStatistics
 
 METRICS = ("psnr", "ssim")
@@ -18,16 +19,16 @@ def table_frame(
     methods: Sequence[Mapping[str, Any]],
     published: Mapping[str, Any],
     margins: Mapping[str, float],
-    comparable: bool,
 ) -> pd.DataFrame:
     """One row per method, indexed by its id: the paper's rows in its order, then the others.
 
     summary, statistics, methods, published : as for `ldct.table1.render.render_table1`.
-    margins : by metric. comparable : False where our rows must not be marked.
-    `<metric>_mark` is "best" or "near" (within the margin of the best) among the paper's rows.
+    margins : by metric. `<metric>_mark` is "best" or "near" (within the
+    margin of the best) among the paper's rows.
     """
     printed = pd.DataFrame.from_dict(published["rows"], orient="index")
-    own = pd.DataFrame(methods, columns=["id", "title", "missing"], dtype=object).set_index("id")
+    columns = ["id", "title", "missing", "critic_auc"]
+    own = pd.DataFrame(methods, columns=columns, dtype=object).set_index("id")
     names = [*printed.index, *own.index.difference(printed.index, sort=False)]
     frame = pd.DataFrame(index=pd.Index(names, name="method"))
     frame["title"] = own["title"].reindex(names).fillna(printed["title"])
@@ -38,6 +39,8 @@ def table_frame(
     frame.loc[silent, "reason"] = "no scores in this run"
     frame["status"] = frame["reason"].isna().map({True: "scored", False: "not run"})
     scored = frame.index[frame["reason"].isna()]
+    frame["critic_auc"] = own["critic_auc"].reindex(scored).astype(float)
+    frame["adversary"] = frame.loc[scored, "critic_auc"].map(adversary_state)
     frame = frame.join(summary.loc[scored]).astype(dict.fromkeys(COUNTS, "Int64"))
     for metric in METRICS:
         frame[f"published_{metric}"] = printed[metric].reindex(names)
@@ -45,7 +48,7 @@ def table_frame(
         for end in ("lower", "upper"):
             bounds = {name: getattr(statistics[metric].intervals[name], end) for name in scored}
             frame[f"{metric}_{end}"] = pd.Series(bounds, dtype=float)
-        frame[f"{metric}_mark"] = _marks(frame, metric, margins) if comparable else None
+        frame[f"{metric}_mark"] = _marks(frame, metric, margins)
         frame[f"published_{metric}_mark"] = _marks(frame, f"published_{metric}", margins)
     return frame
 

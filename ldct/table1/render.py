@@ -9,8 +9,10 @@ import pandas as pd
 
 from ldct.common.errors import InputError
 from ldct.common.files import write_text
+from ldct.common.scaling import UNTOUCHED
 from ldct.rendering.numbers import bounds, counted, number, signed
 from ldct.rendering.page import Cell, PlainTable, to_html, to_markdown
+from ldct.statistics.adversary import ADVERSARY_AT_WORK
 from ldct.table1.frame import DECIMALS, METRICS, table_frame
 from ldct.table1.markup import latex_table
 from ldct.table1.statistics import MetricStatistics
@@ -19,6 +21,7 @@ INTERVAL_DECIMALS = {"psnr": 2, "ssim": 3}
 SPREAD_DECIMALS = {"psnr": 2, "ssim": 4}
 TITLE = "Mean PSNR (dB) and SSIM for the test set"
 OTHER_ROWS = "Not in the paper's table"
+IDLE = "†"
 
 
 def render_table1(
@@ -34,23 +37,23 @@ def render_table1(
 
     summary : as `summarise` returns it, indexed by method. statistics : by metric ("psnr",
         "ssim"), of the same scores.
-    methods : ordered {"id", "title", "missing" (optional: why there is no value)}.
+    methods : ordered {"id", "title", "missing" (optional: why there is no value), "critic_auc"
+        (optional: of its adversary)}.
     published : content of config/published.yaml. margins : by metric (config/margins.yaml).
     context : of the resolved run: run, dataset, budget_text, test, seeds; kept_tiles (int);
         protocol in words; published_protocol (bool: the table gives differences from the published
-        values); note (why no row of ours may be marked; empty where they may).
+        values).
     Paper rows come first in the paper's order, whether run or not; other methods follow, set
     apart. Returns the four paths. Raises InputError for a summary without rows.
     """
     if summary.empty:
         raise InputError("Table I: no method has scores; run at least one method first")
-    frame = table_frame(
-        summary, statistics, methods, published, margins, comparable=not context["note"]
-    )
+    frame = table_frame(summary, statistics, methods, published, margins)
     confidence = next(iter(statistics["psnr"].intervals.values())).confidence
     table, reasons = _table(frame, context["published_protocol"])
     caption = _caption(frame, margins, confidence, context)
     about = [*_about(published, context), *(f"{mark} not run: {why}." for why, mark in reasons)]
+    about += _idle_adversaries(frame)
     dataset = context["dataset"]
     about.append(f"{dataset.get('credit', dataset['title'] + '.')} Run: {context['run']}.")
     values = frame.assign(
@@ -84,9 +87,25 @@ def _table(frame: pd.DataFrame, compare: bool) -> tuple[PlainTable, list[tuple[s
         cells += [_cell(row, f"published_{metric}") for metric in METRICS]
         if compare:
             cells += [signed(row[f"{metric}_difference"], DECIMALS) for metric in METRICS]
-        rows["" if row["in_paper"] else OTHER_ROWS].append([row["title"], *cells])
+        rows["" if row["in_paper"] else OTHER_ROWS].append([_title(row), *cells])
     groups = {name: own for name, own in rows.items() if own}
     return PlainTable(TITLE, heads, groups), list(reasons.items())
+
+
+def _title(row: Mapping[str, Any]) -> Cell:
+    return Cell(row["title"], mark=IDLE if row["adversary"] == "not at work" else "")
+
+
+def _idle_adversaries(frame: pd.DataFrame) -> list[str]:
+    """A line that names the rows whose adversary is not at work, with their AUC; or none."""
+    idle = frame[frame["adversary"] == "not at work"]
+    named = [f"{row['title']} {row['critic_auc']:.2f}" for row in idle.to_dict("records")]
+    if not named:
+        return []
+    return [
+        f"{IDLE} adversary not at work (AUC of its critic, NDCT against generated tiles, below "
+        f"{ADVERSARY_AT_WORK}; 0.5 is chance): {', '.join(named)}."
+    ]
 
 
 def _own_cell(row: Mapping[str, Any], metric: str, reasons: Mapping[str, str]) -> Cell:
@@ -119,14 +138,11 @@ def _caption(
     interval = f"brackets: {confidence:.0%} interval over patients"
     if frame["psnr_lower"].isna().all():
         interval = "no interval; SD: over slices"
-    marks = (
-        f"Bold: the best of the paper's rows; ~: within {margins['psnr']:g} dB or "
-        f"{margins['ssim']:g} (SSIM) of it."
-    )
     return [
         f"{context['dataset']['title']}; quarter dose {dose}; {counted(slices, 'slice')} of "
         f"{counted(patients, 'patient')} ({interval}); budget: {context['budget_text']}.",
-        context["note"] or marks,
+        f"Bold: the best of the paper's rows; ~: within {margins['psnr']:g} dB or "
+        f"{margins['ssim']:g} (SSIM) of it.",
     ]
 
 
@@ -152,4 +168,5 @@ def _about(published: Mapping[str, Any], context: Mapping[str, Any]) -> list[str
         f"Protocol: {context['protocol']}.",
         trainings,
         f"Published: {published['source']}, {published['place']}. {difference}.",
+        *([] if context["published_protocol"] else [UNTOUCHED]),
     ]

@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from ldct.common.files import write_text
-from ldct.configuration.stages import LEARNED
 from ldct.metrics.protocol import Protocol
 from ldct.metrics.scores import METRICS
 from ldct.table1.render import render_table1
@@ -32,7 +31,8 @@ def write_score_tables(
     protocols : the main one first. published : content of config/published.yaml. margins : by
         metric, of config/margins.yaml.
     settings : of the resolved run: run, dataset, budget_text, seeds, test, methods, cards, broken,
-        scaling, statistics; `failed` (methods without scores, to message) after a failure.
+        statistics; `failed` (methods without scores, to message) after a failure; `critic_auc`
+        (methods with an adversary to the AUC of its critic).
     Returns the paths written.
     """
     options = STATISTICS | dict(settings.get("statistics") or {})
@@ -54,7 +54,6 @@ def write_score_tables(
             "kept_tiles": kept_tiles,
             "protocol": protocol.describe() if main else f"{protocol.name}: {protocol.describe()}",
             "published_protocol": main,
-            "note": window_note(protocol, settings),
         }
         target = folder if main else folder / protocol.name
         written += render_table1(summary, found, methods, published, margins, context, target)
@@ -96,39 +95,22 @@ def differences_frame(
     )
 
 
-def window_note(protocol: Protocol, settings: Mapping[str, Any]) -> str:
-    """What must be said where a protocol looks at HU that the networks never saw; else "".
-
-    settings : `scaling` and `cards` of the resolved run.
-    """
-    scaling = settings["scaling"]
-    (lower, upper), (low, high) = scaling["window"], protocol.window
-    if not scaling["clip"] or (protocol.clip and lower <= low and high <= upper):
-        return ""
-    learned = [card["title"] for card in settings["cards"].values() if card["kind"] in LEARNED]
-    if not learned:
-        return ""
-    return (
-        f"The networks saw images clipped to [{lower:g}, {upper:g}] HU, and this protocol looks "
-        f"outside that window, where their output means nothing: the rows of {', '.join(learned)} "
-        "must not be compared with the other rows here, and no row of this run is marked as best."
-    )
-
-
 def methods_of_table(
     settings: Mapping[str, Any], published_rows: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """The table's methods in the run's order, those without a value with the reason.
 
     settings : `methods` (names in order), `cards`, `broken` (folders with a fault, to message) and,
-        in a table made after a failure, `failed` (methods without scores, to message).
+        in a table made after a failure, `failed` (methods without scores, to message);
+        `critic_auc` (methods with an adversary to the AUC of its critic).
     """
     reasons = {**settings["broken"], **settings.get("failed", {})}
     rows = []
     for name in settings["methods"]:
         card = settings["cards"].get(name, {})
         title = card.get("title") or published_rows.get(name, {}).get("title") or name
-        rows.append({"id": name, "title": title})
+        auc = settings.get("critic_auc", {}).get(name)
+        rows.append({"id": name, "title": title, "critic_auc": auc})
         if name in reasons:
             rows[-1]["missing"] = reasons[name]
     return rows

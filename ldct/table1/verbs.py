@@ -14,7 +14,8 @@ def register(verbs: argparse._SubParsersAction) -> None:
     table.add_argument("--protocols", type=Path, nargs="+", required=True, help="main one first")
     table.add_argument("--published", type=Path, required=True)
     table.add_argument("--margins", type=Path, required=True)
-    settings = json_mapping("run", "dataset", "methods")
+    table.add_argument("--run-folder", type=Path, required=True, help="of the trained models")
+    settings = json_mapping("run", "dataset", "methods", "chains", "method_seeds")
     table.add_argument("--settings", type=settings, required=True, help="of the run, JSON")
     table.add_argument("--output", type=Path, required=True, help="folder")
     table.set_defaults(run=run_table1)
@@ -29,19 +30,24 @@ def run_table1(options: argparse.Namespace) -> None:
     from ldct.data.tiles import read_tiles
     from ldct.metrics.protocol import load_protocols
     from ldct.metrics.scores import KEYS, METRICS
+    from ldct.statistics.adversary import adversary_auc, training_records
     from ldct.table1.tables import write_score_tables
 
     inputs = [*options.scores, options.tiles, *options.protocols]
     inputs += [options.published, options.margins]
-    settings = {key: value for key, value in options.settings.items() if key != "cards"}
+    run, settings = options.run_folder, options.settings
+    methods = settings["methods"]
+    inputs += [path for path in training_records(run, settings, *methods) if path.is_file()]
+    found = {name: adversary_auc(run, settings, name) for name in methods}
+    recorded_settings = {key: value for key, value in settings.items() if key != "cards"}
     written: list[Path] = []
-    with recorded(written, inputs, settings):
+    with recorded(written, inputs, recorded_settings):
         written += write_score_tables(
             read_frames(options.scores, [*KEYS, *METRICS]),
             load_protocols(options.protocols),
             read_published(options.published, "source", "place", "counts"),
             read_margins(options.margins),
-            options.settings,
+            settings | {"critic_auc": found},
             len(read_tiles(options.tiles)),
             options.output,
         )

@@ -1,6 +1,7 @@
 """Critics: how they learn to tell NDCT from predictions, and what they tell the generator."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ class Critic:
     kind : "least_squares" or "wasserstein".
     gradient_penalty : weight of the penalty of a Wasserstein critic.
     seed : of the penalty's random points between real and fake.
+    generator_condition : beside which image the generator is judged, "low_dose" or "target".
     """
 
     network: nn.Module
@@ -39,6 +41,7 @@ class Critic:
     kind: str = "least_squares"
     gradient_penalty: float = 0.0
     seed: int = 0
+    generator_condition: str = "low_dose"
 
 
 def make_critic(
@@ -70,15 +73,38 @@ def make_critic(
         kind=kind,
         gradient_penalty=adversarial.get("gradient_penalty", 0.0),
         seed=seed,
+        generator_condition=adversarial.get("generator_condition", "low_dose"),
     )
 
 
 def generator_term(critic: Critic, prediction: Tensor, condition: Tensor) -> Tensor:
-    """What the generator minimises: how far the critic is from taking its output for NDCT."""
-    scores = critic.network(prediction, condition)
+    """What the generator minimises: how far the critic is from taking its output for NDCT.
+
+    The critic is in training mode: its batch norm normalises by the batch, as Keras' does in a
+    frozen network.
+    """
+    with frozen(critic.network):
+        scores = critic.network(prediction, condition)
     if critic.kind == "wasserstein":
         return -scores.mean()
     return least_squares(scores, critic.targets["generator"])
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Within the block neither weights nor moving statistics of `network` can change."""
+    norms = [
+        module for module in network.modules() if getattr(module, "track_running_stats", False)
+    ]
+    network.requires_grad_(False)
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
+        for norm in norms:
+            norm.track_running_stats = True
 
 
 def critic_step(
@@ -109,6 +135,36 @@ def critic_step(
             descend(critic.network, critic.optimizer, loss, part)
             terms[f"critic_{name}"] = loss.detach()
     return part.weigh(terms)
+
+
+def critic_auc(
+    critic: Critic,
+    generator: nn.Module,
+    batches: Callable[[int], tuple[Tensor, Tensor]],
+    number: int,
+) -> float:
+    """How often the critic rates an NDCT tile as more real than a generated one: AUC, in [0, 1].
+
+    0.5 is chance. batches : gives batch 0 .. `number` - 1 of (network input, NDCT), tiles that the
+    critic is not trained on. Both networks are in evaluation mode meanwhile.
+    """
+    networks = [network for network in (generator, critic.network) if network.training]
+    for network in networks:
+        network.eval()
+    real, fake = [], []
+    with torch.no_grad():
+        for place in range(number):
+            inputs, target = batches(place)
+            condition = inputs[:, :1]
+            for scores, image in ((real, target), (fake, generator(inputs))):
+                scores.append(critic.network(image, condition).float().flatten(1).mean(dim=1))
+    for network in networks:
+        network.train()
+    # A least-squares critic may be taught that real is the lower score.
+    lower = critic.targets and critic.targets["real"] < critic.targets["fake"]
+    ahead = torch.cat(real)[:, None] - torch.cat(fake)
+    share = (ahead > 0).double().mean() + (ahead == 0).double().mean() / 2
+    return float(1 - share if lower else share)
 
 
 def gradient_penalty(

@@ -6,6 +6,7 @@ device, and scaled on the device. Either way a batch is a function of seed, stre
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 from ldct.common.scaling import Scaling
 from ldct.data.tiles import COLUMN, ROW, SLICE, VOLUME, gather_tiles, release_pages
 from ldct.data.volumes import Volume
+from ldct.denoising.tiling import ALIGNMENT, has_strides, reach_of
 from ldct.devices.choice import free_memory, pinned, to_device
 from ldct.devices.parallel import ALONE, Group, part_of
 from ldct.networks.chain import Level, apply_levels, stack_inputs
@@ -24,8 +26,11 @@ from ldct.training.steps import Batch
 # Rows of the tile table [batch, 4] to LDCT and NDCT tiles, int16 HU [batch, row, column].
 Cutter = Callable[[np.ndarray], tuple[Tensor, Tensor]]
 
-# Streams keep the batches of the generator and of its critic independent of each other.
-STREAMS = {"generator": 0, "critic": 1}
+# Streams keep the batches of the generator and of its critic independent of each other. On the
+# tiles of the third the critic is judged and never trained.
+STREAMS = {"generator": 0, "critic": 1, "held_out": 2}
+# Of 128 real and 128 generated tiles an AUC has a standard error of 0.04 at chance, less above.
+HELD_OUT_TILES = 128
 BATCHES_AHEAD = 2
 # What may be mapped before it is given back: host memory stays bounded on any data set.
 MAPPED_BYTES = 2**30
@@ -51,31 +56,99 @@ def batch_reader(
 ) -> Callable[[str, int], Batch]:
     """Make the function (stream, number) -> (network input, training target) in network units.
 
-    The input is the LDCT tile, or what the upstream levels make of it; the target is the NDCT tile,
-    or input minus NDCT where the stage predicts the residual (docs/methods.md, readings 1 and 14).
+    The input is the LDCT tile, or what the upstream levels make of it in its surroundings, as at
+    test; the target is the NDCT tile, or input minus NDCT where the stage predicts the residual
+    (docs/methods.md, readings 1 and 14). The stream "held_out" has tiles that "critic" never gives.
     on_device : hold all volumes on `device` and gather there.
     workers : threads that gather batches ahead; 0 gathers when a batch is asked for.
     group : processes that share every batch: this one reads its part alone.
     """
     batch_size, size = stage["recipe"]["batch"], stage["tile_size"]
-    samplers = {stream: BatchSampler(len(tiles), batch_size, seed, stream) for stream in STREAMS}
+    held_out = held_out_rows(len(tiles), seed)
+    table = {"generator": np.arange(len(tiles)), "held_out": np.flatnonzero(held_out)}
+    table["critic"] = np.flatnonzero(~held_out)
+    samplers = {
+        stream: BatchSampler(len(rows), batch_size, seed, stream) for stream, rows in table.items()
+    }
+    place = surroundings(volumes, upstream, size, device)
     make_cutter = device_cutter if on_device else host_cutter
-    cut = make_cutter(volumes, size, device)
+    cut = make_cutter(volumes, place.size, device)
 
     def rows_of(stream: str, number: int) -> np.ndarray:
-        rows = samplers[stream].rows(number)
+        rows = table[stream][samplers[stream].rows(number)]
         return np.asarray(tiles[rows[part_of(group, len(rows)).rows]])
 
-    draw = read_ahead(rows_of, cut, workers)
+    def cut_both(rows: np.ndarray) -> tuple[np.ndarray, tuple[Tensor, Tensor]]:
+        corners = place.corners(rows)
+        return rows[:, ROW:] - corners[:, ROW:], cut(corners)
+
+    draw = read_ahead(rows_of, cut_both, workers)
 
     def read(stream: str, number: int) -> Batch:
-        low, normal = (to_unit(tile_hu, scaling, device) for tile_hu in draw(stream, number))
+        offsets, doses = draw(stream, number)
+        low, normal = (to_unit(dose, scaling, device) for dose in doses)
         with torch.no_grad():
             previous = apply_levels(upstream, low)
+        if place.size > size:
+            previous, low, normal = (
+                crop(image, offsets, size) for image in (previous, low, normal)
+            )
         target = previous - normal if stage["target"] == "residual" else normal
         return stack_inputs(stage.get("inputs", ("previous",)), previous, low), target
 
     return read
+
+
+def held_out_rows(tiles: int, seed: int) -> np.ndarray:
+    """Which of the tiles a critic is judged on: bool [tiles], 128 of them, a tenth at most."""
+    order = BatchSampler(tiles, tiles, seed, "held_out").rows(0)
+    return np.isin(np.arange(tiles), order[: min(HELD_OUT_TILES, tiles // 10)])
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Squares of `size` pixels around tiles of `tile` pixels, on multiples of `alignment`.
+
+    limits : int [volume, 2], the last row and column at which a square fits into a slice.
+    """
+
+    size: int
+    tile: int
+    alignment: int
+    limits: np.ndarray
+
+    def corners(self, rows: np.ndarray) -> np.ndarray:
+        """Rows of the tile table [batch, 4], moved to the corners of the squares."""
+        moved = np.array(rows)
+        start = (rows[:, ROW:] - (self.size - self.tile) // 2) // self.alignment * self.alignment
+        moved[:, ROW:] = np.clip(start, 0, self.limits[rows[:, VOLUME]])
+        return moved
+
+
+def surroundings(
+    volumes: Sequence[Volume], upstream: Sequence[Level], tile: int, device: torch.device
+) -> Surroundings:
+    """What the upstream levels must see of a slice, so that a tile is as at test."""
+    shapes = np.array([volume.quarter.shape[1:] for volume in volumes])
+    size, alignment = tile, 1
+    if upstream:
+        reach = reach_of(upstream, device)
+        if reach is None:
+            size = int(shapes.max())
+        elif has_strides(upstream, device):
+            alignment = ALIGNMENT
+            # Two more, since corners are moved by up to one.
+            size = (-(-(tile + 2 * reach) // ALIGNMENT) + 2) * ALIGNMENT
+        else:
+            size = tile + 2 * reach
+    size = min(size, int(shapes.min()))
+    return Surroundings(size, tile, alignment, shapes - size)
+
+
+def crop(images: Tensor, corners: np.ndarray, size: int) -> Tensor:
+    """Squares of `size` pixels of images [batch, 1, row, column]; corners : int [batch, 2]."""
+    pairs = zip(images, corners.tolist(), strict=True)
+    return torch.stack([image[:, r : r + size, c : c + size] for image, (r, c) in pairs])
 
 
 class BatchSampler:
@@ -182,8 +255,8 @@ def volumes_fit(volumes: Sequence[Volume], device: torch.device) -> bool:
 
 
 def read_ahead(
-    rows_of: Callable[[str, int], np.ndarray], cut: Cutter, workers: int
-) -> Callable[[str, int], tuple[Tensor, Tensor]]:
+    rows_of: Callable[[str, int], np.ndarray], cut: Callable[[np.ndarray], Any], workers: int
+) -> Callable[[str, int], Any]:
     """Make the function (stream, number) -> cut(rows_of(stream, number)).
 
     workers : threads that cut the next batches of a stream while one is used. Rows are drawn by the
@@ -192,9 +265,9 @@ def read_ahead(
     if workers == 0:
         return lambda stream, number: cut(rows_of(stream, number))
     pool = ThreadPoolExecutor(workers, thread_name_prefix="tiles")
-    waiting: dict[tuple[str, int], Future[tuple[Tensor, Tensor]]] = {}
+    waiting: dict[tuple[str, int], Future[Any]] = {}
 
-    def draw(stream: str, number: int) -> tuple[Tensor, Tensor]:
+    def draw(stream: str, number: int) -> Any:
         wanted = [(stream, number + ahead) for ahead in range(BATCHES_AHEAD + 1)]
         for key in [key for key in waiting if key[0] == stream and key not in wanted]:
             waiting.pop(key).cancel()

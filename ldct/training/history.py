@@ -4,6 +4,7 @@ import csv
 import io
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from ldct.common.errors import InputError
 from ldct.devices.parallel import ALONE, Group
 from ldct.training.checkpoint import Training
+from ldct.training.losses import weight_of
 from ldct.training.validation import Validation
 
 LOG_EVERY = 10
@@ -71,13 +73,13 @@ class Observer:
         model: str,
         batch: int,
         total: int,
-        validation: Validation | None,
+        validations: Sequence[Validation],
         group: Group = ALONE,
     ) -> None:
         self.training = training
         self.batch = batch
         self.total = total
-        self.validation = validation
+        self.validations = validations
         self.group = group
         self.watch = FiniteWatch(model)
         self.first = training.step
@@ -97,15 +99,16 @@ class Observer:
         training.summed += 1
         done = step + 1
         last = done == self.total
-        validate = self.validation is not None and (last or done % self.validation.every == 0)
-        if step % LOG_EVERY and not last and not validate:
+        due = [one for one in self.validations if last or done % one.every == 0]
+        if step % LOG_EVERY and not last and not due:
             return None
         self.watch.check()
         means = (training.sums / training.summed).tolist()
         training.sums, training.summed = None, 0
         row = {"step": step, **dict(zip(terms, means, strict=True))}
-        if validate and self.group.is_first:
-            row |= self.validation.score(training.network)
+        if self.group.is_first:
+            for validation in due:
+                row |= validation.score(training.network)
         training.history.append(row)
         speed = (done - self.first) * self.batch / max(self.take_time(), 1e-9)
         shown = {name: f"{value:.3g}" for name, value in row.items() if name != "step"}
@@ -128,3 +131,25 @@ def as_csv(history: Sequence[Mapping[str, float]]) -> str:
     writer.writeheader()
     writer.writerows(history)
     return stream.getvalue()
+
+
+def loss_shares(row: Mapping[str, float], loss: Mapping[str, Any]) -> dict[str, float]:
+    """What each weighted term is of the sum of all, by size; from a row of the history.
+
+    loss : the card's, with numbers for weights.
+    """
+    sizes = {name: abs(weight_of(loss, name) * row[name]) for name in loss if name in row}
+    total = sum(sizes.values())
+    return {name: size / total if total else 0.0 for name, size in sizes.items()}
+
+
+def outcome(history: Sequence[Mapping[str, float]], loss: Mapping[str, Any]) -> dict[str, Any]:
+    """The critic's last AUC (None without one) and the shares of the terms of the loss."""
+    measured = [row["critic_auc"] for row in history if "critic_auc" in row]
+    return {
+        "critic_auc": measured[-1] if measured else None,
+        "loss_shares": {
+            "start": loss_shares(history[0], loss),
+            "end": loss_shares(history[-1], loss),
+        },
+    }

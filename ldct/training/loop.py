@@ -51,8 +51,8 @@ from ldct.training.checkpoint import (
     stop_on_signal,
 )
 from ldct.training.critics import Critic, make_critic
-from ldct.training.feeding import batch_reader, volumes_fit
-from ldct.training.history import Observer, as_csv, check_state
+from ldct.training.feeding import batch_reader, held_out_rows, volumes_fit
+from ldct.training.history import Observer, as_csv, check_state, outcome
 from ldct.training.losses import Features
 from ldct.training.matching import wants_matching, with_common_weights, with_matched_weights
 from ldct.training.recipe import (
@@ -63,7 +63,7 @@ from ldct.training.recipe import (
     total_steps,
 )
 from ldct.training.steps import Batch, adversarial_step, content_step
-from ldct.training.validation import Validation
+from ldct.training.validation import Validation, make_critic_check
 
 WEIGHTS, RECORD = "weights.safetensors", "training.json"
 
@@ -117,19 +117,25 @@ def train_stage(
         features = load_features(stage["loss"], perceptual_weights, device, model)
         matched = wants_matching(stage["loss"])
         checkpoint = newest_checkpoint(folder, fingerprint)
+        # Norms of gradients and AUCs are no means over tiles: they take the whole batches.
+        whole_batches = batch_reader(*source) if group.several else batches
         if checkpoint is None:
-            # Norms of gradients are no means over tiles: every process takes the whole batches.
-            whole_batches = batch_reader(*source) if group.several else batches
             stage = with_matched_weights(stage, whole_batches, features)
         else:
             stage = {**stage, "loss": checkpoint["loss"]}
             restore(training, checkpoint, device)
         make_equal(training, fingerprint, group)
         stage = with_common_weights(stage, matched, group)
-        observer = Observer(training, model, recipe["batch"], total, validation, group)
+        held_out = int(held_out_rows(len(tiles), seed).sum())
+        checks = [validation] if validation else []
+        if training.critic is not None:
+            critic, batch = training.critic, recipe["batch"]
+            checks.append(make_critic_check(critic, whole_batches, held_out, batch, total))
+        observer = Observer(training, model, recipe["batch"], total, checks, group)
 
-        def part_of_batch(number: int) -> Part:
-            return part_of(group, batch_length(len(tiles), recipe["batch"], number))
+        def part_of_batch(stream: str, number: int) -> Part:
+            length = len(tiles) - (held_out if stream == "critic" else 0)
+            return part_of(group, batch_length(length, recipe["batch"], number))
 
         def take_step(step: int) -> dict[str, Tensor]:
             set_learning_rate(training.optimizers, learning_rate_at(recipe, step, total))
@@ -162,6 +168,7 @@ def train_stage(
         "processes": group.size,
         "devices": group.texts(describe_device(device)),
         "backend": backend_of(is_gpu(device)) if group.several else None,
+        **outcome(training.history, stage["loss"]),
     }
     if group.is_first:
         write_results(folder, stage, training, record)
@@ -239,20 +246,20 @@ def train_step(
     batches: Callable[[str, int], Batch],
     step: int,
     features: Features | None = None,
-    part_of_batch: Callable[[int], Part] = lambda _: WHOLE,
+    part_of_batch: Callable[[str, int], Part] = lambda _, __: WHOLE,
 ) -> dict[str, Tensor]:
     """Step number `step` (0, 1, ...) of the stage; returns its unweighted loss terms.
 
-    part_of_batch : what of a batch, by its number, `batches` gives.
+    part_of_batch : what of a batch, by its stream and number, `batches` gives.
     """
-    batch, part = batches("generator", step), part_of_batch(step)
+    batch, part = batches("generator", step), part_of_batch("generator", step)
     if critic is None:
         return content_step(network, optimizer, batch, stage["loss"], features, part)
     return adversarial_step(
         *(network, optimizer, critic, batch, partial(batches, "critic"), stage["loss"], features),
         step=step,
         part=part,
-        critic_part=part_of_batch,
+        critic_part=partial(part_of_batch, "critic"),
     )
 
 

@@ -62,11 +62,8 @@ def adversarial_step(
     inputs, target = batch
     prediction = generator(inputs)
     total, content_terms = content_loss(prediction, target, loss, features)
-    critic.network.requires_grad_(False)
-    critic.network.eval()
-    adversarial = generator_term(critic, prediction, inputs[:, :1])
+    condition = target if critic.generator_condition == "target" else inputs[:, :1]
+    adversarial = generator_term(critic, prediction, condition)
     descend(generator, optimizer, total + critic.weight * adversarial, part)
-    critic.network.requires_grad_(True)
-    critic.network.train()
     own = part.weigh({**content_terms, "adversarial": adversarial.detach()})
     return own | terms

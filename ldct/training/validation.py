@@ -1,11 +1,12 @@
-"""Scores of a half-trained stage on whole slices of a patient that it does not train on."""
+"""Scores of a half-trained stage on images that it does not train on."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ldct.common.scaling import Scaling
 from ldct.data.volumes import Volume
@@ -13,13 +14,18 @@ from ldct.devices.choice import autocast
 from ldct.metrics.pixelwise import slice_scores
 from ldct.metrics.protocol import Protocol
 from ldct.networks.chain import Level, apply_levels
+from ldct.training.critics import Critic, critic_auc
+
+# Measurements of a critic in a training.
+CRITIC_CHECKS = 10
 
 
 @dataclass(frozen=True)
 class Validation:
     """A score to be taken every `every` steps and at the end.
 
-    score : network in training to {"val_psnr": dB, "val_ssim": 1}, means over the slices.
+    score : network in training to named values: means over slices, "val_psnr" in dB and
+        "val_ssim", or "critic_auc".
     """
 
     every: int
@@ -54,7 +60,7 @@ def make_validation(
         for low_hu, normal_hu in zip(low, normal, strict=True):
             image = torch.from_numpy(low_hu.astype(np.float32))[None, None].to(device)
             with torch.no_grad(), autocast(device, False):
-                predicted = scaling.to_hu(apply_levels(levels, scaling.to_unit(image)))
+                predicted = scaling.improved(image, partial(apply_levels, levels))
             rows.append(slice_scores(predicted[0, 0].cpu().numpy(), normal_hu, protocol))
         network.train(was_training)
         return {
@@ -62,3 +68,25 @@ def make_validation(
         }
 
     return Validation(every, score)
+
+
+def make_critic_check(
+    critic: Critic,
+    batches: Callable[[str, int], tuple[Tensor, Tensor]],
+    held_out: int,
+    batch: int,
+    total: int,
+) -> Validation:
+    """The critic's AUC (see `critic_auc`), ten times in a training of `total` steps.
+
+    batches : by stream and number, in batches of `batch`; "held_out" has `held_out` tiles.
+    """
+    number = -(-held_out // batch)
+
+    def score(network: nn.Module) -> dict[str, float]:
+        if not number:
+            return {}
+        auc = critic_auc(critic, network, partial(batches, "held_out"), number)
+        return {"critic_auc": auc}
+
+    return Validation(max(1, total // CRITIC_CHECKS), score)

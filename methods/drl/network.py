@@ -16,19 +16,22 @@ def build(input_channels: int = 1, start: str = "identity", global_skip: bool = 
     """Build an untrained DRL.
 
     input_channels : images stacked at the input; the global skip adds the first of them.
-    start : what the untrained network returns: "identity", its input (a first level), or "zero"
-        (a level that predicts a residual). Other weights are initialised as in Keras.
-    global_skip : whether the input is added before the last convolution; without it only the start
-        "zero" can be had.
+    start : what the untrained network returns: "identity", its input (a first level), "zero" (a
+        level that predicts a residual), or "keras", something random. All other weights are
+        initialised as in Keras.
+    global_skip : whether the input is added before the last convolution; without it there is no
+        start "identity".
     """
+    if start not in ("identity", "zero", "keras"):
+        raise ValueError(f"start: found '{start}', expected identity, zero or keras")
     if start == "identity" and not global_skip:
-        raise ValueError("start 'identity' needs the global skip; use start: zero")
+        raise ValueError("start 'identity' needs the global skip; use start: zero or keras")
     network = DilatedResidualNetwork(input_channels, global_skip)
     network.apply(_initialise_as_keras)
     if start == "identity":
         nn.init.zeros_(network.conv7.weight)
         nn.init.dirac_(network.conv8.weight)
-    else:
+    elif start == "zero":
         nn.init.zeros_(network.conv8.weight)
     return network
 

@@ -7,9 +7,11 @@ above-right and below a pixel; all else is 1x1.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 WIDTH = 64
@@ -44,20 +46,57 @@ class MaskedConvolution(nn.Module):
     def __init__(self, channels: int, mask: list[list[int]], dilation: int) -> None:
         super().__init__()
         self.dilation = dilation
-        # Rows without any weight are not computed: a third of stream D, most of its first layer.
-        self.first_row = min(row for row, weights in enumerate(mask) if any(weights))
         self.register_buffer("mask", torch.tensor(mask, dtype=torch.float32), persistent=False)
+        # Rows and columns without any weight are not computed. Triangles (later Q and E) are: as
+        # rows, or as a square and two single weights, they take as long as whole.
+        inside = self.mask.nonzero()
+        first, last = inside.amin(dim=0), inside.amax(dim=0)
+        self.box = [slice(a, b + 1) for a, b in zip(first.tolist(), last.tolist(), strict=True)]
+        # What both sides need is the convolution's own padding, which costs nothing. Padding all
+        # sides and cutting the output triples the gradient's cost: its memory has gaps.
+        before, after = (1 - first) * dilation, (last - 1) * dilation
+        both = torch.minimum(before, after).clamp(min=0)
+        self.padding = both.tolist()
+        (top, left), (bottom, right) = (before - both).tolist(), (after - both).tolist()
+        self.further_padding = [left, right, top, bottom]
         start = torch.randn(WIDTH, channels, 3, 3) * math.sqrt(2 / (channels * self.mask.sum()))
         self.weight = nn.Parameter(start * self.mask)
         self.bias = nn.Parameter(torch.zeros(WIDTH))
 
     def forward(self, image: Tensor) -> Tensor:
         """Same size as the input, which is padded with zeros."""
-        weight = (self.weight * self.mask)[:, :, self.first_row :]
-        full = functional.conv2d(
-            image, weight, self.bias, padding=self.dilation, dilation=self.dilation
+        weight = (self.weight * self.mask)[:, :, *self.box]
+        if any(self.further_padding):
+            image = functional.pad(image, self.further_padding)
+        return functional.conv2d(
+            image, weight, self.bias, padding=self.padding, dilation=self.dilation
         )
-        return full[:, :, self.first_row * self.dilation :]
+
+
+class PReLU(nn.PReLU):
+    """PyTorch's, with a gradient made of operations on whole tensors.
+
+    On one CPU thread PyTorch's own, pixel by pixel, takes longer than a pointwise convolution.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[batch, channel, row, column] to the same shape."""
+        return _Rectified.apply(features, self.weight)
+
+
+class _Rectified(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(features, slope)
+        return functional.prelu(features, slope)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        features, slope = ctx.saved_tensors
+        above = torch.ops.aten.threshold_backward(gradient, features, 0)
+        below = gradient - above
+        return torch.addcmul(above, below, slope[:, None, None]), (below * features).sum((0, 2, 3))
 
 
 class ResidualModule(nn.Module):
@@ -125,9 +164,9 @@ class PixelAdaptiveDenoiser(nn.Module):
         return slope * image + offset
 
 
-def _activation() -> nn.PReLU:
+def _activation() -> PReLU:
     """A ReLU whose slope below zero is learned, one per channel."""
-    return nn.PReLU(WIDTH, init=0.0)
+    return PReLU(WIDTH, init=0.0)
 
 
 def _pointwise(output_channels: int) -> nn.Conv2d:

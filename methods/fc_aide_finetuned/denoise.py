@@ -30,11 +30,14 @@ def denoise(
     """
     network = levels[0].network
     device = next(network.parameters()).device
-    noisy = scaling.to_unit(torch.from_numpy(slice_hu).to(device))[None, None]
-    finetune(network, noisy, parameters, scaling)
+    image = torch.from_numpy(slice_hu).to(device)[None, None]
+    finetune(network, scaling.to_unit(image), parameters, scaling)
+
+    def averaged(noisy: Tensor) -> Tensor:
+        return torch.stack([network(noisy.flip(axes)).flip(axes) for axes in FLIPS]).mean(dim=0)
+
     with torch.inference_mode():
-        flipped = [network(noisy.flip(axes)).flip(axes) for axes in FLIPS]
-    return scaling.to_hu(torch.stack(flipped).mean(dim=0))[0, 0].cpu().numpy()
+        return scaling.improved(image, averaged)[0, 0].cpu().numpy()
 
 
 def finetune(

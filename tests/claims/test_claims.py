@@ -20,8 +20,10 @@ from made_up_run import (
 from repository_files import REPOSITORY
 from scipy import stats
 
+from ldct.claims.files import files_of_claims
 from ldct.claims.judge import extent, judge_claims, load_claims, weigh
 from ldct.common.errors import InputError
+from ldct.common.files import write_json
 from ldct.common.run_files import IMAGES
 from ldct.runs.formulas import formula_of
 from ldct.statistics.uncertainty import holm
@@ -64,6 +66,7 @@ def test_every_claim_of_the_paper_is_quoted_placed_and_read_in_terms_of_this_sui
         ({"parts": [above("a", "b", better="bigger")]}, "higher, lower"),
         ({"parts": [above("a", "b", margin=0.5)]}, "margin_why"),
         ({"parts": [{"kind": "difference", "better": "higher", "table": "texture"}]}, "metric"),
+        ({"needs": "luck"}, "adversary"),
         ({"verdict": "supported"}, "unknown key 'verdict'"),
         ({"rank": 3}, "found 3, expected a place among 2"),
     ],
@@ -147,16 +150,6 @@ def test_margins_ask_for_more_and_allow_less(tmp_path):
     assert verdicts == ["supported", "not supported", "supported", "not supported"]
 
 
-def test_all_parts_must_hold_and_one_refutes(tmp_path):
-    findings = judge(
-        write_scores(tmp_path),
-        claim(above("better", "reference", "worse")),
-        claim(above("reference", "worse", "better")),
-        claim(above("reference", "worse", "better"), rank=2),
-    )
-    assert [each.verdict for each in findings] == ["supported", "not supported", "supported"]
-
-
 def test_ratio_of_noise_is_a_geometric_mean(tmp_path):
     run = write_scores(tmp_path)
     part = above("better", "reference", transform="log")
@@ -180,6 +173,29 @@ def test_holm_runs_over_all_claims_with_a_p_value_and_leaves_the_leaning(tmp_pat
     assert first.p_value < 0.05 < first.p_holm
     assert (first.verdict, first.leaning) == ("undecided", "supported")
     assert first.reason == "leans to supported: not after Holm's correction"
+
+
+def test_a_claim_on_a_gan_without_an_adversary_is_not_testable_and_leaves_holm(tmp_path):
+    run = write_scores(tmp_path)
+    for model, auc in (("worse", 0.504), ("noisy", 0.9), ("reference", None)):
+        write_json(run / f"models/{model}/0/training.json", {"critic_auc": auc})
+    settings = SETTINGS | {"chains": {"better": ["reference", "worse"], "noisy": ["noisy"]}}
+    part = above("better", "reference")
+    idle, working, plain = judge(
+        run,
+        claim(part, needs="adversary"),
+        claim(above("noisy", "reference"), needs="adversary"),
+        claim(part),
+        settings=settings,
+    )
+    assert (idle.verdict, idle.leaning, idle.p_holm) == ("not testable", "not testable", None)
+    assert idle.reason == (
+        "adversary of Better not at work: AUC 0.50 of real against generated tiles"
+    )
+    assert (working.verdict, plain.verdict) == ("undecided", "supported")
+    assert plain.p_holm == holm([working.p_value, plain.p_value])[1]
+    asked = files_of_claims([claim(part, needs="adversary")], run, settings)
+    assert run / "models/worse/0/training.json" in asked
 
 
 # The rule

@@ -14,7 +14,6 @@ from ldct.claims.judge import extent
 from ldct.claims.measures import compare
 from ldct.cli import main
 from ldct.common.files import read_json, write_json
-from ldct.common.schema import validate
 
 
 def test_cost_claims_read_the_cost_table_whatever_the_number_of_scans(tmp_path):
@@ -161,20 +160,13 @@ def test_page_of_one_scan_says_which_way_it_leans(tmp_path):
     assert "undecided (leans to supported: one scan, one training)" in text
 
 
-@pytest.mark.parametrize("settings", [SETTINGS, ONE_SCAN])
-def test_written_ledger_follows_its_schema(tmp_path, settings):
-    assert run_ledger(tmp_path, settings=settings) == 0
-    path = tmp_path / "run/claims.json"
-    validate(read_json(path), "claims_ledger", str(path))
-    assert (tmp_path / "run/claims.json.provenance.json").is_file()
-
-
 def test_changed_verdicts_fail_with_their_list(tmp_path, capsys):
     assert run_ledger(tmp_path) == 0
     stored = tmp_path / "stored.json"
     content = read_json(tmp_path / "run/claims.json")
     write_json(stored, content)
     assert run_ledger(tmp_path, "--expect", str(stored)) == 0
+    assert (tmp_path / "run/claims.json.provenance.json").is_file()
     content["claims"][0]["verdict"] = "undecided"
     content["claims"][2]["id"] = "dropped"
     write_json(stored, content)

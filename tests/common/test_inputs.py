@@ -176,7 +176,8 @@ TABLE = [
     *("table1", "--scores", "{other.parquet}", "--tiles", "{tiles.npy}", "--protocols", ABDOMEN),
     *("--published", str(CONFIG / "published.yaml"), "--margins", str(CONFIG / "margins.yaml")),
     *("--output", "{out}"),
-    *("--settings", '{"run": "r", "dataset": 1, "methods": []}'),
+    *("--run-folder", "{run}"),
+    *("--settings", '{"run": "r", "dataset": 1, "methods": [], "chains": {}, "method_seeds": {}}'),
 ]
 CLASSICAL = [
     *("denoise-classical", "--method", str(REPOSITORY / "methods/bm3d"), "--output", "{out}"),

@@ -54,6 +54,18 @@ def test_paper_budget_leaves_recipes_as_they_are():
     assert apply_budget(RECIPE, "paper") == RECIPE
 
 
+def test_control_of_updates_has_twice_the_steps_under_every_budget():
+    for budget in ("quick", "paper", {"steps": 7}):
+        models, _ = resolve(["drl", "drl_2x_steps"], budget=budget)
+        once, twice = (models[name]["recipe"] for name in ("drl", "drl_2x_steps"))
+        assert twice == once | {key: 2 * once[key] for key in ("steps", "epochs") if key in once}
+
+
+def test_quick_budget_has_a_drop_of_its_own():
+    models, _ = resolve(["fc_aide"], budget="quick")
+    assert models["fc_aide"]["recipe"]["learning_rate_drop"] == {"after": 0.75, "factor": 0.1}
+
+
 def test_quick_and_steps_budgets_replace_epochs():
     quick = apply_budget(RECIPE, "quick")
     assert "epochs" not in quick
@@ -67,10 +79,23 @@ def test_quick_and_steps_budgets_replace_epochs():
     }
 
 
-def test_quick_budget_keeps_the_rate_of_a_stage_with_a_critic():
-    recipe = RECIPE | {"learning_rate": 2e-4, "critic_steps": 5}
+def test_quick_budget_takes_the_quick_rate_of_a_card():
+    recipe = RECIPE | {"quick_rate": 2e-4}
     assert apply_budget(recipe, "quick")["learning_rate"] == 2e-4
-    assert apply_budget(recipe, "quick")["critic_steps"] == 5
+    for budget in ("paper", {"steps": 7}):
+        assert apply_budget(recipe, budget)["learning_rate"] == RECIPE["learning_rate"]
+        assert "quick_rate" not in apply_budget(recipe, budget)
+
+
+def test_the_authors_critic_is_what_the_paper_budget_runs():
+    paper, quick = (
+        resolve(["lsgan"], budget=budget)[0]["lsgan"]["loss"]["adversarial"]
+        for budget in ("paper", "quick")
+    )
+    assert (paper["weight"], quick["weight"]) == (1.0, 0.2)
+    assert paper["discriminator"]["options"] == {"tile_size": 64}
+    options = {"tile_size": 64, "difference": True, "batch_norm": False}
+    assert quick["discriminator"]["options"] == options
 
 
 def test_discriminator_is_built_for_the_tile_size():

@@ -48,6 +48,7 @@ FACTS = {
     "lsgan": {"parameters": 20, "critic_parameters": 7, "multiply_adds_per_slice": 200},
     "proposed_level2": {"parameters": 30, "critic_parameters": 0, "multiply_adds_per_slice": 300},
 }
+SHARES = {"start": {"mae": 0.25, "adversarial": 0.75}, "end": {"mae": 0.9, "adversarial": 0.1}}
 HEAD = "s\th:m:s\tmax_rss\tcpu_time\n"
 SPENT = {("drl", "0"): 5.0, ("drl", "1"): 7.0, ("lsgan", "0"): 50.0, ("lsgan", "1"): 70.0}
 SPENT |= {("proposed_level2", "0"): 6.0, ("proposed_level2", "1"): 6.0}
@@ -61,9 +62,10 @@ def run(tmp_path):
         folder = tmp_path / "models" / model / seed
         # One training was resumed: the benchmark file knows its last part only.
         resumed = (model, seed) == ("drl", "1")
-        restarts = {"restarts": 2 if resumed else 0}
-        times = {"seconds": seconds + 1, "cpu_seconds": seconds}
-        write_json(folder / "training.json", times | restarts)
+        spent = {"seconds": seconds + 1, "cpu_seconds": seconds, "restarts": 2 if resumed else 0}
+        if model == "lsgan":
+            spent |= {"loss_shares": SHARES, "critic_auc": 0.5 + int(seed) / 4}
+        write_json(folder / "training.json", spent)
         record = {"settings": {"steps": 4, "device": "cpu"}, "peak_memory_mb": 300.0}
         write_json(folder / "weights.safetensors.provenance.json", record)
         tsv = tmp_path / "benchmarks/train" / model / f"{seed}.tsv"
@@ -147,6 +149,13 @@ def test_a_gpu_and_tuning_have_columns_where_there_is_something_to_show(run):
     assert stages["drl"]["GPU peak (MiB)"] == methods["DRL"]["Training GPU peak (MiB)"] == "900"
     tuning = {title: row["Tuning, CPU time (s)"] for title, row in methods.items()}
     assert tuning == {"Low <Dose>": "–", "Proposed": "–", "DRL": "–", "Out|side": "26.9"}
+
+
+def test_stages_tell_the_critics_auc_and_the_shares_of_their_terms(run):
+    _, stages = shown(collect_cost(SETTINGS, run, FACTS))
+    told = ("Critic AUC", "Shares of the loss, start → end (%)")
+    assert [stages["lsgan"][head] for head in told] == ["0.62", "adversarial 75 → 10, mae 25 → 90"]
+    assert [stages["drl"][head] for head in told] == ["–", "–"]
 
 
 def test_what_is_not_recorded_or_does_not_apply_is_a_dash(run):

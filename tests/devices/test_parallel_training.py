@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from forked_verbs import Verb
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
@@ -23,11 +24,9 @@ from training_inputs import (
 )
 from workflow_runs import (
     REPOSITORY,
-    copy_checkout,
     job_environment,
     snakemake,
     wait_for_new_checkpoint,
-    write_inputs,
     write_yaml,
 )
 
@@ -95,6 +94,20 @@ def torchrun(options: tuple[str, ...], given: list[str], log: Path) -> subproces
     )
 
 
+def together(given: list[str], printed: Path) -> None:
+    """Two processes that train to the end, told of each other as torchrun tells them."""
+    told = {"TORCHELASTIC_RUN_ID": "test", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    told |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port())}
+    both = [Verb(given, printed, **told, RANK=rank, LOCAL_RANK=rank) for rank in "01"]
+    assert [process.finish() for process in both] == [0, 0], printed.read_text()[-2000:]
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return free.getsockname()[1]
+
+
 def start_two(material, network: str, steps: int, output: Path, *more: str) -> subprocess.Popen:
     given = arguments(material, network, steps, output, *more)
     options = ("--standalone", "--nproc-per-node=2", "--shutdown-timeout=120")
@@ -113,10 +126,7 @@ def history(folder: Path) -> np.ndarray:
 @pytest.mark.end_to_end
 def test_two_processes_train_as_one_does(material, tmp_path):
     """Short last batches, gradient penalty; two torchruns that meet as machines do."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    meeting = ("--nnodes=2", "--rdzv-backend=c10d", f"--rdzv-endpoint=localhost:{port}")
+    meeting = ("--nnodes=2", "--rdzv-backend=c10d", f"--rdzv-endpoint=localhost:{free_port()}")
     options = (*meeting, "--rdzv-id=test", "--local-addr=localhost", "--nproc-per-node=1")
     given = arguments(material, "plain", 25, tmp_path / "two")
     logs = [tmp_path / f"{name}.log" for name in ("a", "b")]
@@ -158,8 +168,7 @@ def test_two_processes_survive_sigterm_and_the_death_of_one(material, tmp_path):
     """The same bits as without; dropout and batch norm have a state in each process."""
     steps, often = 200, ("--checkpoint-every", "20")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    status, printed = finish(start_two(material, "stateful", steps, whole, *often))
-    assert status == 0, printed[-2000:]
+    together(arguments(material, "stateful", steps, whole, *often), tmp_path / "printed.txt")
 
     process = start_two(material, "stateful", steps, killed, "--checkpoint-every", "1000000")
     while process.poll() is None and "0/200" not in read(killed.with_suffix(".log")):
@@ -182,8 +191,7 @@ def test_two_processes_survive_sigterm_and_the_death_of_one(material, tmp_path):
     assert (killed / "checkpoint.pt").is_file()
     assert not (killed / "weights.safetensors").exists()
 
-    status, printed = finish(start_two(material, "stateful", steps, killed, *often))
-    assert status == 0, printed[-2000:]
+    together(arguments(material, "stateful", steps, killed, *often), tmp_path / "printed.txt")
     for name in ("weights.safetensors", "history.csv"):
         assert sha256_of_file(killed / name) == sha256_of_file(whole / name)
     assert read_json(killed / "training.json")["restarts"] == 2
@@ -194,16 +202,14 @@ def read(path: Path) -> str:
 
 
 @pytest.mark.end_to_end
-def test_workflow_starts_torchrun_by_config_alone(tmp_path):
-    folder = copy_checkout(tmp_path / "checkout")
-    write_inputs(folder, size=64, slices=3)
+def test_workflow_starts_torchrun_by_config_alone(copy_of_run):
+    folder = copy_of_run
     write_cards(folder / "cards")
     overlay = {
         "methods": ["small_drl"],
         "controls": [],
         "method_paths": ["cards"],
         "budget": {"steps": 3},
-        "tiles": {"size": 16, "stride": 16, "keep_above_hu": -500},
     }
     write_yaml(folder / "one.yaml", overlay)
     write_yaml(folder / "two.yaml", overlay | {"engine": {"processes": 2}})

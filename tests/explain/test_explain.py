@@ -12,6 +12,7 @@ from made_up_run import ONE_SCAN, PROTOCOL, write_scores
 from ldct.cli import main
 from ldct.common import provenance
 from ldct.common.errors import InputError
+from ldct.common.files import write_json
 from ldct.explain.number import explain_number, rebuild_command
 from ldct.runs.lineage import trace
 
@@ -45,7 +46,12 @@ def run(tmp_path, monkeypatch) -> Path:
     write_scores(run)
     record(run / "scores/better/0/L1.parquet", volume / "full.npy", prediction)
     call = {"configfiles": ["my run.yaml"], "config": {"seeds": 3}}
-    settings = ONE_SCAN | {"chains": {}, "protocol_files": [str(PROTOCOL)], "call": call}
+    settings = ONE_SCAN | {
+        "chains": {"better": ["gan"]},
+        "protocol_files": [str(PROTOCOL)],
+        "call": call,
+    }
+    write_json(run / "models/gan/0/training.json", {"critic_auc": 0.504})
     (run / "config.yaml").write_text(yaml.safe_dump(settings))
     return run
 
@@ -125,6 +131,7 @@ def test_text_names_value_formula_protocol_and_command(run, capsys):
         "PSNR of Better (scores.psnr; run made-up, protocol abdomen)",
         "6 slices of 1 patient: no interval",
         "data: made-up images (simulated dose); no training; seeds: 0",
+        "adversary not at work: AUC 0.50 of real against generated tiles",
         "20 log10",
         "window [-160, 240] HU",
         "archive.zip",

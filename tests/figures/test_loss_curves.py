@@ -51,13 +51,16 @@ def test_curves_have_the_values_of_the_history():
     assert to_hex(bold.get_color(), keep_alpha=False).upper() == style.BLUE
 
 
-def test_validation_has_an_axis_of_its_own():
-    rows = pd.DataFrame(
-        {"step": [0, 10, 20], "mse": [3.0, 2.0, 1.0], "val_psnr": [np.nan, 30.0, 31.0]}
-    )
+def test_validation_and_critic_have_axes_of_their_own():
+    rows = pd.DataFrame({"step": [0, 10, 20], "mse": [3.0, 2.0, 1.0]})
+    rows = rows.assign(val_psnr=[np.nan, 30.0, 31.0], critic_auc=[np.nan, 0.5, 0.9])
     figure = draw_loss_curves([History("DRL", rows)], "")
     (right,) = [axes for axes in figure.axes if "PSNR" in axes.get_ylabel()]
     np.testing.assert_array_equal(right.lines[0].get_xydata(), [[10, 30], [20, 31]])
+    (below,) = [axes for axes in figure.axes if axes.get_ylabel() == "AUC"]
+    chance, curve = below.lines
+    assert set(chance.get_ydata()) == {0.5}
+    np.testing.assert_array_equal(curve.get_xydata(), [[10, 0.5], [20, 0.9]])
     assert "PSNR of the held-out patient" in [t.get_text() for t in figure.legends[0].get_texts()]
 
 

@@ -14,7 +14,7 @@ from ldct.common import provenance
 from ldct.common.files import write_json
 from ldct.detectability import detection as disc_detection
 from ldct.lesions import bench as lesion_bench
-from ldct.metrics import image_quality, scores
+from ldct.metrics import scores
 from ldct.metrics.columns import IMAGE_QUALITY
 from ldct.metrics.protocol import load_protocol
 from ldct.runs.formulas import FORMULAS
@@ -24,7 +24,6 @@ POOLED = REPOSITORY / "config/protocols/drl_author.yaml"
 SEEDS = {"drl": ["0", "1"], "bm3d": ["fixed"]}
 IMAGES = {"ndct": ["fixed"], "ldct": ["fixed"]}
 OPTIONS = {"confidence": 0.9}
-BLIND_TO = "air lung bone"
 SLICES, SITES = 4, 30
 PATIENTS = ["L1", "L2", "L3"]
 MAIN = load_protocol(PROTOCOL)
@@ -40,7 +39,6 @@ SETTING = {
     "folders": {name: f"methods/{name}" for name in SEEDS},
     "models": {},
     "chains": {},
-    "scaling": {"window": [-160, 240], "clip": True},
     "statistics": OPTIONS,
     "protocol_files": [str(PROTOCOL), str(POOLED)],
 }
@@ -69,8 +67,7 @@ def score_rows(method, seed, generator) -> pd.DataFrame:
 
 def quality_rows(method, seed, generator) -> pd.DataFrame:
     names = list(IMAGE_QUALITY)
-    blind = {image_quality.BLIND: BLIND_TO if method == "drl" else ""}
-    rows = place(method, seed, protocol=MAIN.name, **blind)
+    rows = place(method, seed, protocol=MAIN.name)
     return pd.concat([rows, numbers(names, generator, SLICES)], axis=1).assign(lpips=np.nan)
 
 
@@ -81,7 +78,7 @@ def texture_rows(method, seed, generator) -> pd.DataFrame:
 
 
 def lesion_rows(method, seed, generator) -> pd.DataFrame:
-    values = numbers([*lesion_bench.MEASURES, *lesion_bench.FURTHER[:2]], generator, SLICES)
+    values = numbers([*lesion_bench.MEASURES, *lesion_bench.FURTHER[:1]], generator, SLICES)
     lesion = {"lesion": "1", "label": "nodule", "diameter_mm": 9.0, "note": ""}
     return pd.concat([place(method, seed, **lesion), values], axis=1)[lesion_bench.COLUMNS]
 

@@ -7,15 +7,10 @@ import numpy as np
 import pandas as pd
 
 from ldct.cli import main
-from ldct.common.files import write_text
 from ldct.lesions.bench import COLUMNS
 
-TITLES = [["ndct", "NDCT"], ["ldct", "LDCT"], ["keen", "Keen & sharp"], ["blind", "Blind"]]
+TITLES = [["ndct", "NDCT"], ["ldct", "LDCT"], ["keen", "Keen & sharp"], ["dull", "Dull"]]
 NOTE = "simulated dose on a phantom; 2 steps"
-PROTOCOL = (
-    "name: p\nwindow: [-160, 240]\nclip: true\ndata_range: 1.0\n"
-    "ssim: {kind: uniform, size: 7}\naveraging: mean_of_slices\n"
-)
 
 
 def lesion_frame(method, shift=0.0, **changes):
@@ -29,7 +24,6 @@ def lesion_frame(method, shift=0.0, **changes):
         "diameter_mm": 12.0,
         "contrast_retention": 0.9,
         "contrast_hu": -30.0,
-        "outside_window": 0.0,
         "crop_psnr": 30.0,
         "crop_ssim": 0.9,
         "note": "lesion too small for an edge (2.0 pixels deep)",
@@ -45,10 +39,8 @@ def draw(frames, tmp_path):
     (tmp_path / "bench").mkdir()
     for name, frame in frames.items():
         frame.to_parquet(tmp_path / "bench" / f"{name}.parquet")
-    write_text(tmp_path / "p.yaml", PROTOCOL)
     arguments = ["draw-lesion-bench", "--measured", *sorted((tmp_path / "bench").iterdir())]
-    arguments += ["--titles", json.dumps(TITLES), "--note", NOTE, "--protocol", tmp_path / "p.yaml"]
-    arguments += ["--scaling", '{"window": [-160, 240], "clip": true}']
+    arguments += ["--titles", json.dumps(TITLES), "--note", NOTE]
     arguments += ["--statistics", '{"confidence": 0.9}']
     arguments += ["--tables", tmp_path / "tables/l"]
     assert main(list(map(str, arguments))) == 0
@@ -62,7 +54,7 @@ def test_report_gives_means_data_and_scope(tmp_path):
     assert re.search(r"\| LDCT \| 30\.00.* \| 0\.900.* \| 4\.25", text)
     assert "6 lesion slices of 1 lesion of 1 patient; no intervals." in text
     assert NOTE in text
-    assert "Background outside" not in text
+    assert "they leave the low dose as it is" in text
     record = json.loads((tmp_path / "tables/l.md.provenance.json").read_text())
     assert any(path.endswith("bench/keen.parquet") for path in record["inputs"])
 
@@ -86,21 +78,14 @@ def test_every_column_says_of_how_many_slices_and_lesions_it_is(tmp_path):
     for name, _ in TITLES:
         other = lesion_frame(name, lesion="2", contrast_retention=np.nan, cnr=np.nan).iloc[:4]
         frames[name] = pd.concat([lesion_frame(name, edge_width_mm=1.5), other], ignore_index=True)
-    frames["blind"].loc[:1, "edge_width_mm"] = np.nan
+    frames["dull"].loc[:1, "edge_width_mm"] = np.nan
     text = draw(frames, tmp_path)
     assert "| n slices / n lesions | 10 / 2 | 10 / 2 | 6 / 1 | 6 / 1 | 6 / 1 | 0 / 0 |" in text
     assert text.count(" without)") == 1
-    assert re.search(r"\| Blind \|.*\| 1\.50 \(2 without\) \|", text)
+    assert re.search(r"\| Dull \|.*\| 1\.50 \(2 without\) \|", text)
     values = pd.read_csv(tmp_path / "tables/l.csv").set_index(["method", "measure"])
-    assert values.loc[("blind", "edge_width_mm"), ["n_slices", "n_failed"]].tolist() == [4, 2]
+    assert values.loc[("dull", "edge_width_mm"), ["n_slices", "n_failed"]].tolist() == [4, 2]
     assert values.loc[("ndct", "crop_psnr"), "n_lesions"] == 2
-
-
-def test_lesions_outside_the_window_are_named(tmp_path):
-    note = "background outside the window [-160, 240] HU: contrast is to its bound"
-    frames = {name: lesion_frame(name, outside_window=1.0, note=note) for name, _ in TITLES}
-    text = draw(frames, tmp_path)
-    assert "HU in 6: their contrast is to its bound" in text
 
 
 def test_test_set_without_lesions_has_a_report_that_says_so(tmp_path):

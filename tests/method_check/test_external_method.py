@@ -9,15 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.ndimage import median_filter
-from workflow_runs import (
-    CONFIG,
-    LIGHT,
-    REPOSITORY,
-    copy_checkout,
-    snakemake,
-    write_inputs,
-    write_yaml,
-)
+from workflow_runs import LIGHT, REPOSITORY, edit_yaml, snakemake, write_yaml
 
 from ldct.table1.completeness import finished_scores
 
@@ -28,7 +20,16 @@ CARD = {
     "source": "a test",
     "departures": [],
 }
-EXAMPLES = ["drl_mae", "box_blur", "external_median"]
+# Three examples, and one that starts from DRL's weights.
+SOUND = ["drl_mae", "box_blur", "external_median", "flipped"]
+FLIPPED = """
+import torch
+def denoise(slice_hu, parameters, levels, scaling):
+    noisy = scaling.to_unit(torch.from_numpy(slice_hu))[None, None].flip(3)
+    with torch.inference_mode():
+        return scaling.to_hu(levels[0].network(noisy).flip(3))[0, 0].numpy()
+"""
+TABLE = "results/tiny/tables/table1.csv"
 BROKEN = ["typo", "wrong_rules", "raises"]
 
 
@@ -39,12 +40,18 @@ def write_method(folder: Path, **files: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Folder and output of one run with `--keep-going`, three sound methods and three broken."""
-    folder = copy_checkout(tmp_path_factory.mktemp("external") / "checkout")
-    write_inputs(folder)
+def run(finished_run, tmp_path_factory):
+    """A finished run goes on to Table I with four sound methods and three broken ones.
+
+    Returns its folder and what `--keep-going` printed.
+    """
+    folder = tmp_path_factory.mktemp("external") / "checkout"
+    shutil.copytree(finished_run, folder, symlinks=True)
     shutil.copytree(REPOSITORY / "examples", folder / "examples")
     mine = folder / "mine"
+    write_method(mine / "flipped", denoise_py=FLIPPED)
+    kind = {"kind": "network_finetuned", "weights_of": "drl"}
+    write_yaml(mine / "flipped/method.yaml", {**CARD, "title": "DRL, flipped", **kind})
     write_method(mine / "typo", denoise_py="")
     write_yaml(mine / "typo/method.yaml", {**CARD, "titel": "T"})
     write_method(mine / "wrong_rules", rules_smk="rule wrong:\n    outptu: 'x'\n")
@@ -52,18 +59,15 @@ def run(tmp_path_factory):
     code = "def denoise(slice_hu, parameters):\n    raise RuntimeError('no such organ')\n"
     write_method(mine / "raises", denoise_py=code)
     write_yaml(mine / "raises/method.yaml", {**CARD, "title": "Raises"})
-    config = {
-        **CONFIG,
-        **LIGHT,
-        "methods": ["low_dose", *EXAMPLES, *BROKEN],
-        "method_paths": ["examples/methods", "mine"],
-    }
-    write_yaml(folder / "small.yaml", config)
-    return folder, snakemake(folder, "--cores", "2", "--keep-going")
+    methods = ["low_dose", *SOUND, *BROKEN]
+    edit_yaml(
+        folder / "small.yaml", methods=methods, method_paths=["examples/methods", "mine"], **LIGHT
+    )
+    return folder, snakemake(folder, TABLE, "--cores", "2", "--keep-going")
 
 
 def table(folder: Path) -> pd.DataFrame:
-    return pd.read_csv(folder / "results/tiny/tables/table1.csv").set_index("method")
+    return pd.read_csv(folder / TABLE).set_index("method")
 
 
 def test_broken_folders_are_named_at_the_start(run):
@@ -79,7 +83,7 @@ def test_broken_folders_are_named_at_the_start(run):
 def test_table_has_the_sound_rows_and_no_number_for_the_broken_ones(run):
     folder, _ = run
     rows = table(folder)
-    for name in ("low_dose", *EXAMPLES):
+    for name in ("low_dose", *SOUND):
         assert rows.loc[name, "status"] == "scored"
         assert np.isfinite(rows.loc[name, "psnr"])
     for name in BROKEN:
@@ -102,7 +106,7 @@ def test_a_repaired_method_gets_its_row(run, tmp_path):
     folder = Path(shutil.copytree(run[0], tmp_path / "checkout", symlinks=True))
     code = "def denoise(slice_hu, parameters):\n    return slice_hu\n"
     (folder / "mine/raises/denoise.py").write_text(code)
-    outcome = snakemake(folder, "--cores", "2")
+    outcome = snakemake(folder, TABLE, "--cores", "2")
     assert outcome.returncode == 0, outcome.stdout[-2000:]
     rows = table(folder)
     assert rows.loc["raises", "status"] == "scored"

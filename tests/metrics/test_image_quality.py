@@ -13,7 +13,7 @@ from ldct.cli import main
 from ldct.common.errors import InputError
 from ldct.metrics.columns import IMAGE_QUALITY
 from ldct.metrics.full_reference import gmsd, vif
-from ldct.metrics.image_quality import measure_predictions, without_blind_values
+from ldct.metrics.image_quality import measure_predictions
 from ldct.metrics.tissues import tissue_fidelity
 
 
@@ -44,7 +44,7 @@ def test_rows_are_the_measures_of_each_slice(files):
     folder, full, prediction = files
     frame = measure(folder)
     keys = ["method", "seed", "patient", "slice_index", "z_mm", "protocol"]
-    assert list(frame.columns) == [*keys, *IMAGE_QUALITY, "blind_tissues"]
+    assert list(frame.columns) == [*keys, *IMAGE_QUALITY]
     assert frame["slice_index"].tolist() == [4, 8, 12]
     assert set(frame["method"]) == {"mine"} and set(frame["seed"]) == {3}
     for row, (ours, theirs) in enumerate(zip(prediction, full, strict=True)):
@@ -55,20 +55,6 @@ def test_rows_are_the_measures_of_each_slice(files):
             assert frame[name][row] == pytest.approx(value, nan_ok=True)
     assert frame["lpips"].isna().all()
     assert (folder / "out.parquet.provenance.json").is_file()
-
-
-def test_learned_methods_say_which_tissues_they_do_not_see(files):
-    folder, _, _ = files
-    frame = measure(folder, network_input=((-160.0, 240.0), True))
-    assert set(frame["blind_tissues"]) == {"air lung bone"}
-    frame["lung_bias_hu"] = 685.0
-    seen = without_blind_values(frame)
-    assert seen["lung_bias_hu"].isna().all()
-    pd.testing.assert_series_equal(seen["soft_tissue_bias_hu"], frame["soft_tissue_bias_hu"])
-    assert set(measure(folder)["blind_tissues"]) == {""}
-    cut = without_blind_values(frame.assign(blind_tissues="soft_tissue"))
-    assert cut[[name for name in frame if name.startswith("soft_tissue_")]].isna().all(axis=None)
-    assert (cut["lung_bias_hu"] == 685).all()
 
 
 def test_wrong_predictions_are_named(files):

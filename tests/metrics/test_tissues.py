@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from ldct.metrics.columns import IMAGE_QUALITY
-from ldct.metrics.tissues import TISSUES, blind_tissues, tissue_fidelity
+from ldct.metrics.tissues import TISSUES, tissue_fidelity
 
 PLATEAUS = {"air": -1000.0, "lung": -800.0, "fat": -90.0, "soft_tissue": 60.0, "bone": 700.0}
 NOISE_HU = 30.0
@@ -78,9 +78,3 @@ def test_what_cannot_be_taken_is_nan():
     assert np.isnan(found["soft_tissue_slope"])
     assert np.isnan([found[f"bone_{name}"] for name in ("bias_hu", "slope", "std_hu")]).all()
     assert list(found) == [*IMAGE_QUALITY][3:]
-
-
-def test_networks_are_blind_to_what_the_window_cuts():
-    assert blind_tissues((-160, 240), True) == ["air", "lung", "bone"]
-    assert blind_tissues((-160, 240), False) == []
-    assert blind_tissues((-1024, 3072), True) == []

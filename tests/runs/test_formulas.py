@@ -10,7 +10,7 @@ from ldct.texture import measure as texture
 
 COLUMNS = {
     "texture": ["n_squares", *texture.MEASURES],
-    "lesion_bench": [*lesion_measures.MEASURES, *lesion_measures.FURTHER[:2]],
+    "lesion_bench": [*lesion_measures.MEASURES, *lesion_measures.FURTHER[:1]],
     "detectability": list(BOUNDS_OF_DISCS),
 }
 

@@ -1,7 +1,5 @@
 """What a run's scores say: summaries, differences from the reference, and the files of them."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +11,7 @@ from ldct.common.files import read_yaml
 from ldct.configuration.margins import read_margins
 from ldct.table1.frame import best_and_near
 from ldct.table1.statistics import metric_statistics, summarise
-from ldct.table1.tables import choose_reference, window_note, write_score_tables
+from ldct.table1.tables import choose_reference, write_score_tables
 
 MARGINS = REPOSITORY / "config/margins.yaml"
 MEANS = {"low_dose": 25.0, "drl": 29.0, "proposed": 29.5}
@@ -31,7 +29,6 @@ SETTINGS = {
     "methods": list(CARDS),
     "cards": CARDS,
     "broken": {},
-    "scaling": {"window": [-160, 240], "clip": True},
     "statistics": {"reference": "proposed", "confidence": 0.9},
 }
 
@@ -163,17 +160,6 @@ def test_margins_are_read_and_a_wrong_file_is_named(tmp_path):
         read_margins(path)
 
 
-def test_protocols_that_look_outside_the_networks_window_are_flagged():
-    note = window_note(WIDE, SETTINGS)
-    assert "clipped to [-160, 240] HU" in note and "DRL, Proposed" in note
-    assert "Low Dose" not in note
-    assert window_note(replace(ABDOMEN, clip=False), SETTINGS)
-    unclipped = {**SETTINGS, "scaling": {"window": [-160, 240], "clip": False}}
-    classical = {**SETTINGS, "cards": {"low_dose": CARDS["low_dose"]}}
-    for protocol, settings in ((ABDOMEN, SETTINGS), (WIDE, unclipped), (WIDE, classical)):
-        assert window_note(protocol, settings) == ""
-
-
 def test_all_tables_are_written_for_every_protocol(tmp_path):
     scores = pd.concat([run_rows(protocol) for protocol in (ABDOMEN, WIDE)])
     published = read_yaml(REPOSITORY / "config/published.yaml")
@@ -189,7 +175,7 @@ def test_all_tables_are_written_for_every_protocol(tmp_path):
     assert row["estimate"] == pytest.approx(-0.5, abs=0.02)
     assert row["lower"] < row["estimate"] < row["upper"] < 0
     assert (row["reference"], row["confidence"], row["n_patients"]) == ("proposed", 0.9, 4)
-    for name, flagged in (("table1.md", False), ("wide/table1.md", True)):
+    for name, wide in (("table1.md", False), ("wide/table1.md", True)):
         text = (tmp_path / name).read_text(encoding="utf-8")
-        assert ("the rows of DRL, Proposed" in text) == flagged
+        assert ("they leave the low dose as it is" in text) == wide
         assert "simulated by this suite" in text

@@ -127,7 +127,9 @@ def test_bf16_trains_to_finite_float32_weights(material, tmp_path):
     assert state["conv1.weight"].dtype == torch.float32
     exact = train(material, tmp_path / "fp32", "small_lsgan", **gentle)
     assert weights(folder) != weights(exact)
-    assert history(folder)[0] == pytest.approx(history(exact)[0], rel=0.03)
+    # Over six seeds rounding alone moves a term by up to 4 %; the fault looked for, updates that
+    # come too late, by half and more.
+    assert history(folder)[0] == pytest.approx(history(exact)[0], rel=0.06)
 
 
 def test_loss_that_is_not_finite_names_term_first_step_and_remedy(material, tmp_path):

@@ -9,7 +9,7 @@ from ldct.devices.choice import to_device
 from ldct.training.checkpoint import Training, state_tensors
 from ldct.training.critics import Critic
 from ldct.training.losses import content_loss
-from ldct.training.recipe import make_optimizer
+from ldct.training.recipe import learning_rate_at, make_optimizer
 from ldct.training.steps import adversarial_step, content_step
 
 
@@ -112,6 +112,21 @@ def test_copies_to_a_gpu_are_pinned_and_not_waited_for(monkeypatch):
         to_device(torch.zeros(2), torch.device(name))
     how = {"non_blocking": True}
     assert done == [((torch.device("cpu"),), how), "pinned", ((torch.device("cuda"),), how)]
+
+
+def test_every_drop_that_is_behind_a_step_multiplies_its_rate():
+    drops = [{"after": part, "factor": 0.5} for part in (0.2, 0.4, 0.6)]
+    halved = {"learning_rate": 8.0, "learning_rate_drop": drops}
+    assert [learning_rate_at(halved, step, 10) for step in range(0, 10, 2)] == [8, 4, 2, 1, 1]
+    once = {"learning_rate": 8.0, "learning_rate_drop": {"after": 0.5, "factor": 0.25}}
+    assert [learning_rate_at(once, step, 10) for step in (0, 4, 5, 9)] == [8, 8, 2, 2]
+    assert learning_rate_at({"learning_rate": 8.0}, 9, 10) == 8
+
+
+@pytest.mark.parametrize(("recipe", "epsilon"), [({}, 1e-8), ({"epsilon": 1e-7}, 1e-7)])
+def test_epsilon_is_the_recipes(recipe, epsilon):
+    recipe = {"learning_rate": 1e-3, "betas": [0.5, 0.999], **recipe}
+    assert make_optimizer(nn.Linear(1, 1), recipe).defaults["eps"] == epsilon
 
 
 def test_state_is_on_one_device_whatever_the_optimiser():

@@ -3,14 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from workflow_runs import METHODS
+from workflow_runs import CONTROLS, LEARNED, METHODS
 
 from ldct.metrics.columns import IMAGE_QUALITY
 
 pytestmark = pytest.mark.end_to_end
-CONTROLS = ["control_oracle", "control_blur", "control_blur_noise"]
-CONTROLS += ["control_shift_20", "control_shuffled"]
-LEARNED = ["drl", "lsgan", "drl_drl", "proposed"]
 
 
 def run(folder):
@@ -29,7 +26,6 @@ def test_every_method_and_control_is_measured(finished_run):
         assert len(frame) == slices
         assert set(frame["method"]) == {method}
         assert frame["vif"].notna().all() and frame["gmsd"].notna().all()
-        assert set(frame["blind_tissues"]) == {"air lung bone" if method in LEARNED else ""}
         assert set(IMAGE_QUALITY) <= set(frame.columns)
 
 
@@ -37,13 +33,12 @@ def test_table_of_controls_is_that_of_the_scores(finished_run):
     folder = run(finished_run) / "tables"
     table = pd.read_csv(folder / "controls.csv").set_index(["metric", "method"])["value"]
     assert table["psnr", "control_oracle"] == np.inf and table["gmsd", "control_oracle"] == 0
-    assert table["ssim", "control_shuffled"] < table["ssim", "low_dose"]
     bias = [table["soft_tissue_bias_hu", name] for name in ("control_shift_20", "low_dose")]
     assert bias[0] - bias[1] == pytest.approx(20, abs=1e-3)
     assert not {"lpips", "texture_distance"} & set(table.index.get_level_values(0))
     for suffix in ("md", "html"):
         text = (folder / f"controls.{suffix}").read_text(encoding="utf-8")
-        assert "Δ Gaussian blur + noise" in text and "synthetic AAPM look-alike" in text
+        assert "Δ LDCT + 20 HU" in text and "synthetic AAPM look-alike" in text
 
 
 def test_table_of_metrics_has_every_method_and_no_control(finished_run):

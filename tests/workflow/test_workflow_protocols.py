@@ -60,7 +60,7 @@ def test_calibration_has_a_table_a_page_and_a_protocol(run):
 
 
 def test_the_calibrated_protocol_can_be_the_runs_protocol(copy_of_run):
-    folder = copy_of_run()
+    folder = copy_of_run
     edit_yaml(folder / "small.yaml", protocol="calibrated", further_protocols=["abdomen"])
     target = "results/tiny/scores/low_dose/fixed/L903.parquet"
     outcome = snakemake(folder, target, "--cores", "1")
@@ -68,12 +68,3 @@ def test_the_calibrated_protocol_can_be_the_runs_protocol(copy_of_run):
     main, further = pd.read_parquet(folder / target)["protocol"].drop_duplicates()
     assert main == "calibrated_simulated_dose"
     assert further == "abdomen"
-
-
-def test_no_grid_no_calibration(copy_of_run):
-    folder = copy_of_run()
-    edit_yaml(folder / "small.yaml", calibration_grid=None)
-    outcome = snakemake(folder, "--cores", "1", "-n")
-    assert outcome.returncode == 0, outcome.stdout[-3000:]
-    outcome = snakemake(folder, "--cores", "1", "--list-rules")
-    assert "calibrate" not in outcome.stdout

@@ -10,150 +10,128 @@ import time
 from pathlib import Path
 
 import pytest
+from forked_verbs import Verb
 from training_inputs import stage_of, train_arguments, write_cards, write_training_data
 from workflow_runs import (
-    REPOSITORY,
-    copy_checkout,
     job_environment,
     snakemake,
     wait_for_new_checkpoint,
-    write_inputs,
     write_yaml,
 )
 
+from ldct.cli import main
 from ldct.common.files import read_json, sha256_of_file
 
 pytestmark = pytest.mark.end_to_end
 STEPS = 40
 RANDOM_KILLS = 4
+NETWORK = """
+from torch import nn
+def build():
+    first = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2))
+    return nn.Sequential(first, nn.Dropout(0.1), nn.Conv2d(2, 1, 3, padding=1))
+"""
+DISCRIMINATOR = """
+import torch
+from torch import nn
+class Judge(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(2, 2, 4, 4), nn.BatchNorm2d(2))
+    def forward(self, candidate, condition):
+        return self.body(torch.cat([candidate, condition], dim=1))
+def build():
+    return Judge()
+"""
 
 
 @pytest.fixture(scope="module")
 def material(tmp_path_factory):
     folder = tmp_path_factory.mktemp("material")
     volumes, tiles = write_training_data(folder)
+    (folder / "network.py").write_text(NETWORK)
+    (folder / "discriminator.py").write_text(DISCRIMINATOR)
     return volumes, tiles, write_cards(folder / "cards")
 
 
-def start(material, output: Path, steps: int = STEPS, networks: Path | None = None):
-    """Start `python -m ldct train`, with the networks of another folder where one is given."""
+def arguments(material, output: Path, steps: int = STEPS) -> list[str]:
+    """A training of tiny networks with all that has a state: batch norm, dropout."""
     volumes, tiles, cards = material
     stage = stage_of("small_lsgan", cards, steps)
-    more = ()
-    if networks is not None:
-        more = ("--checkpoint-every", "10")
-        discriminator = {"name": "tiny", "file": str(networks / "discriminator.py"), "options": {}}
-        stage["loss"]["adversarial"]["discriminator"] = discriminator
-        stage["network"] |= {"file": str(networks / "network.py"), "options": {}}
-    return subprocess.Popen(
-        [sys.executable, "-m", "ldct", *train_arguments(stage, volumes, tiles, output, *more)],
-        cwd=REPOSITORY,
-        env=job_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def finish(process: subprocess.Popen) -> int:
-    process.communicate(timeout=300)
-    return process.returncode
+    networks = cards.parent
+    discriminator = {"name": "tiny", "file": str(networks / "discriminator.py"), "options": {}}
+    stage["loss"]["adversarial"]["discriminator"] = discriminator
+    stage["network"] |= {"file": str(networks / "network.py"), "options": {}}
+    return train_arguments(stage, volumes, tiles, output, "--checkpoint-every", "10")
 
 
 def results(folder: Path) -> dict[str, str]:
     return {name: sha256_of_file(folder / name) for name in ("weights.safetensors", "history.csv")}
 
 
-def write_tiny_networks(folder: Path) -> Path:
-    """Networks of a few weights with all that has a state: batch norm, dropout."""
-    folder.mkdir()
-    (folder / "network.py").write_text(
-        "from torch import nn\n"
-        "def build():\n"
-        "    first = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2))\n"
-        "    return nn.Sequential(first, nn.Dropout(0.1), nn.Conv2d(2, 1, 3, padding=1))\n"
-    )
-    (folder / "discriminator.py").write_text(
-        "import torch\n"
-        "from torch import nn\n"
-        "class Judge(nn.Module):\n"
-        "    def __init__(self):\n"
-        "        super().__init__()\n"
-        "        self.body = nn.Sequential(nn.Conv2d(2, 2, 4, 4), nn.BatchNorm2d(2))\n"
-        "    def forward(self, candidate, condition):\n"
-        "        return self.body(torch.cat([candidate, condition], dim=1))\n"
-        "def build():\n"
-        "    return Judge()\n"
-    )
-    return folder
-
-
-def test_results_lost_after_the_last_step_need_no_second_training(material, tmp_path):
+def test_results_lost_after_the_last_step_need_no_second_training(material, tmp_path, capsys):
     """A job may fail after its training, or outlive its snakemake, which then removes its files."""
-    networks, model = write_tiny_networks(tmp_path / "networks"), tmp_path / "model"
-    assert finish(start(material, model, STEPS, networks)) == 0
-    expected = results(model)
+    assert main(arguments(material, tmp_path)) == 0
+    expected = results(tmp_path)
     for name in ("weights.safetensors", "history.csv", "training.json"):
-        (model / name).unlink()
-    output, _ = (again := start(material, model, STEPS, networks)).communicate(timeout=300)
-    assert again.returncode == 0
-    assert f"going on after {STEPS} steps" in output
-    assert results(model) == expected
+        (tmp_path / name).unlink()
+    capsys.readouterr()
+    assert main(arguments(material, tmp_path)) == 0
+    assert f"going on after {STEPS} steps" in capsys.readouterr().err
+    assert results(tmp_path) == expected
 
 
 def test_training_killed_at_random_points_ends_in_the_same_bits(material, tmp_path):
     """SIGKILL and SIGTERM in turns: at start-up, in steps, in checkpoints."""
-    steps, networks = 500, write_tiny_networks(tmp_path / "networks")
-    whole = tmp_path / "whole"
-    assert finish(start(material, whole, steps, networks)) == 0
+    steps, folder, printed = 500, tmp_path / "killed", tmp_path / "printed.txt"
+    assert main(arguments(material, tmp_path / "whole", steps)) == 0
     draw = random.Random(20221)
-    folder = tmp_path / "killed"
-    kills = []
-    while len(kills) < RANDOM_KILLS:
-        process = start(material, folder, steps, networks)
-        if not kills:
-            time.sleep(draw.uniform(0, 1.0))
+    for number in range(RANDOM_KILLS):
+        process = Verb(arguments(material, folder, steps), printed)
+        if number == 0:
+            time.sleep(draw.uniform(0, 0.2))
         else:
             wait_for_new_checkpoint(folder / "checkpoint.pt", process)
             time.sleep(draw.uniform(0, 0.05))
-        how = (signal.SIGKILL, signal.SIGTERM)[len(kills) % 2]
-        process.send_signal(how)
-        status = finish(process)
-        assert status != 0, f"finished after {len(kills)} kills: the training is too short"
+        how = (signal.SIGKILL, signal.SIGTERM)[number % 2]
+        os.kill(process.pid, how)
+        status = process.finish()
+        assert status != 0, f"finished after {number} kills: the training is too short"
         assert status in (-how, 128 + how)
-        kills.append(how)
-    assert finish(start(material, folder, steps, networks)) == 0
-    assert results(folder) == results(whole)
+    assert Verb(arguments(material, folder, steps), printed).finish() == 0
+    assert results(folder) == results(tmp_path / "whole")
     assert read_json(folder / "training.json")["restarts"] >= RANDOM_KILLS - 2
     assert read_json(folder / "training.json")["steps"] == steps
 
 
 def test_second_process_waits_for_the_first_and_does_not_train_again(material, tmp_path):
     """A job that outlived its snakemake goes on; the next snakemake starts the same job."""
-    networks = write_tiny_networks(tmp_path / "networks")
-    folder = tmp_path / "model"
-    first = start(material, folder, 4000, networks)
+    folder, waiting = tmp_path / "model", "another process works here; waiting for it"
+    first = Verb(arguments(material, folder, 200), tmp_path / "first.txt")
     wait_for_new_checkpoint(folder / "checkpoint.pt", first)
-    second = start(material, folder, 4000, networks)
-    output, _ = second.communicate(timeout=300)
-    assert first.wait(timeout=60) == 0
-    first.communicate()
-    assert second.returncode == 0
-    assert "another process works here; waiting for it" in output
-    assert "4000/4000" not in output
+    os.kill(first.pid, signal.SIGSTOP)
+    second = Verb(arguments(material, folder, 200), tmp_path / "second.txt")
+    while second.poll() is None and waiting not in printed_by(second):
+        time.sleep(0.05)
+    os.kill(first.pid, signal.SIGCONT)
+    assert (first.finish(), second.finish()) == (0, 0)
+    assert waiting in printed_by(second)
+    assert "200/200" not in printed_by(second)
     assert read_json(folder / "training.json")["restarts"] == 0
 
 
-def test_killed_workflow_goes_on_to_the_same_bits(tmp_path):
+def printed_by(process: Verb) -> str:
+    return process.printed.read_text() if process.printed.is_file() else ""
+
+
+def test_killed_workflow_goes_on_to_the_same_bits(copy_of_run, tmp_path):
     """SIGKILL of snakemake and all its jobs; the next call goes on without `--unlock`."""
-    folder = copy_checkout(tmp_path / "checkout")
-    write_inputs(folder, size=64, slices=3)
+    folder = copy_of_run
     write_cards(folder / "cards")
     overlay = {
         "methods": ["small_lsgan"],
         "method_paths": ["cards"],
         "budget": {"steps": STEPS},
-        "tiles": {"size": 16, "stride": 16, "keep_above_hu": -500},
         "checkpoint_every": 3,
     }
     write_yaml(folder / "overlay.yaml", overlay)

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 import yaml
-from workflow_runs import METHODS, pending
+from workflow_runs import METHODS
 
 from ldct.statistics.uncertainty import mean_interval
 
@@ -52,19 +52,3 @@ def test_means_are_those_of_the_score_files(finished_run, tables, protocols):
         assert table.loc[method, "psnr_std"] == pytest.approx(found.sd)
     printed = (tables / "table1.md").read_text(encoding="utf-8")
     assert "of 1 patient (no interval; SD: over slices)" in printed
-
-
-def test_tables_that_look_beyond_the_networks_window_say_so(tables):
-    text = (tables / "full_range/table1.md").read_text(encoding="utf-8")
-    assert "outside that window, where their output means nothing" in text
-    assert "outside that window" not in (tables / "table1.md").read_text(encoding="utf-8")
-
-
-def test_another_reference_remakes_the_tables_alone(copy_of_run):
-    folder = copy_of_run()
-    (folder / "other.yaml").write_text(
-        yaml.safe_dump({"statistics": {"reference": "drl"}}), encoding="utf-8"
-    )
-    found = pending(folder, "other.yaml")
-    assert "table1" in found
-    assert not {job for job in found if job.startswith(("train", "denoise", "score"))}

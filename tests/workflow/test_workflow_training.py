@@ -2,11 +2,11 @@
 
 import pytest
 from PIL import Image
+from workflow_runs import MODELS
 
 from ldct.common.files import read_json
 
 pytestmark = pytest.mark.end_to_end
-MODELS = ("drl", "lsgan", "drl_drl_level2", "proposed_level2")
 
 
 def test_loss_curves_of_all_stages(finished_run):

@@ -1,193 +1,211 @@
 """What a change makes anew: what depends on it, and nothing else."""
 
 import os
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import pytest
 import yaml
-from workflow_runs import edit_yaml, pending, plans, write_yaml
+from workflow_runs import MORE, PATIENT, edit_yaml, pending, plans, snakemake
 
-pytestmark = pytest.mark.end_to_end
+UNSEEDED = ["low_dose", "bm3d", "bm3d_psd"]
 LEARNED = ["drl", "lsgan", "drl_drl", "proposed"]
 MODELS = ["drl", "lsgan", "drl_drl_level2", "proposed_level2"]
-UNSEEDED = ["low_dose", "bm3d", "bm3d_psd"]
-CONTROLS = [f"control_{name}" for name in ("oracle", "blur", "blur_noise", "shift_20", "shuffled")]
+CONTROLS = MORE["controls"]
 # Jobs that cost something; all others render tables and figures.
 COMPUTING = ("data/", "select_test_slices/", "tune_classical/", "train/", "denoise/", "score/")
-
-
-def computing(jobs: set[str]) -> set[str]:
-    return {job for job in jobs if job.startswith(COMPUTING)}
 
 
 def training(*models: str) -> set[str]:
     return {f"train/{model}/0" for model in models}
 
 
-def evaluation(*methods: str, kinds: tuple[str, ...] = ("denoise", "score")) -> set[str]:
-    """Prediction and score of learned (seed 0) and unseeded methods."""
-    seeds = {name: "0" if name in LEARNED else "fixed" for name in methods}
-    return {f"{kind}/{name}/{seed}/L903" for name, seed in seeds.items() for kind in kinds}
+def jobs(kind: str, methods: list[str], patient: str = PATIENT) -> set[str]:
+    """Jobs of learned (seed 0) and unseeded methods."""
+    return {f"{kind}/{name}/{'0' if name in LEARNED else 'fixed'}/{patient}" for name in methods}
+
+
+def predicted(*methods: str) -> set[str]:
+    """Predictions of the test slices and their scores."""
+    return jobs("denoise", methods) | jobs("score", methods)
 
 
 def discs(*methods: str) -> set[str]:
-    """Predictions of the inserted discs."""
-    return {job.replace("/L903", "/discs") for job in evaluation(*methods, kinds=("denoise",))}
+    return jobs("denoise", methods, "discs")
 
 
-def edit_recipe(card: str, folder, level: int | None = None) -> None:
+def again(*methods: str) -> set[str]:
+    return predicted(*methods) | discs(*methods)
+
+
+def note(path: str, folder: Path) -> None:
+    """Change a file without a change of what it does."""
+    with (folder / path).open("a", encoding="utf-8") as stream:
+        stream.write("\n# changed\n")
+
+
+def learn_faster(card: str, level: int | None, folder: Path) -> None:
     path = folder / f"methods/{card}/method.yaml"
-    content = yaml.safe_load(path.read_text())
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
     stage = content if level is None else content["stages"][level - 1]
     stage["recipe"]["learning_rate"] *= 2
-    write_yaml(path, content)
+    edit_yaml(path, **content)
 
 
-def append(path, text: str) -> None:
-    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+def edited(path: str, **changes: object) -> Callable[[Path], None]:
+    return lambda folder: edit_yaml(folder / path, **changes)
 
 
-LEARNING = training(*MODELS) | evaluation(*LEARNED) | discs(*LEARNED)
+def setting(**changes: object) -> Callable[[Path], None]:
+    return edited("small.yaml", **changes)
 
 
-def test_nothing_is_pending_in_a_copy_of_the_run(copy_of_run):
-    jobs = plans(copy_of_run())
-    assert training(*MODELS) | {"data/index_dataset", "table1"} <= set(jobs)
-    assert not any(jobs.values())
-
-
-def test_touched_files_trigger_nothing(copy_of_run):
-    folder = copy_of_run()
-    for pattern in ("ldct/**/*.py", "methods/*/*", "config/**/*.yaml", "lesions_neutral.csv"):
-        for path in folder.glob(pattern):
-            if path.is_file():
-                os.utime(path)
-    assert pending(folder) == set()
-
-
-def test_recipe_of_drl_retrains_drl_and_the_cascade_on_it(copy_of_run):
-    folder = copy_of_run()
-    edit_recipe("drl", folder)
-    found = pending(folder)
-    assert computing(found) == (
-        training("drl", "drl_drl_level2") | evaluation("drl", "drl_drl") | discs("drl", "drl_drl")
-    )
-    assert {"table1", "draw_comparison", "draw_lesion_panels", "save_configuration"} <= found
-    assert "draw_cascade" not in found
-
-
-def test_recipe_of_the_second_level_keeps_the_first(copy_of_run):
-    folder = copy_of_run()
-    edit_recipe("proposed", folder, level=2)
-    found = pending(folder)
-    assert computing(found) == (
-        training("proposed_level2") | evaluation("proposed") | discs("proposed")
-    )
-    assert {"table1", "draw_comparison", "draw_lesion_panels", "draw_cascade"} <= found
-
-
-def test_discriminator_retrains_what_it_judged(copy_of_run):
-    folder = copy_of_run()
-    append(folder / "methods/lsgan/discriminator.py", "\n# changed\n")
-    found = pending(folder)
-    assert computing(found) == (
-        training("lsgan", "proposed_level2")
-        | evaluation("lsgan", "proposed")
-        | discs("lsgan", "proposed")
-    )
-
-
-def test_network_retrains_all_that_use_it_and_redraws_its_figures(copy_of_run):
-    folder = copy_of_run()
-    append(folder / "methods/drl/network.py", "\n# changed\n")
-    found = pending(folder)
-    assert computing(found) == LEARNING
-    assert {"table1", "draw_cascade", "draw_comparison"} <= found
-
-
-def test_training_code_retrains_networks_only(copy_of_run):
-    folder = copy_of_run()
-    append(folder / "ldct/training/loop.py", "\n# changed\n")
-    assert computing(pending(folder)) == LEARNING
-
-
-def test_classical_method_is_tuned_again_when_its_code_changes(copy_of_run):
-    folder = copy_of_run()
-    append(folder / "methods/bm3d/denoise.py", "\n# changed\n")
-    found = pending(folder)
-    assert computing(found) == {"tune_classical/bm3d"} | evaluation("bm3d") | discs("bm3d")
-    assert {"table1", "draw_lesion_panels"} <= found
-
-
-def test_protocol_scores_again_and_trains_nothing(copy_of_run):
-    folder = copy_of_run()
-    edit_yaml(folder / "config/protocols/abdomen.yaml", window=[-150, 250])
-    found = pending(folder)
-    assert computing(found) == evaluation(*LEARNED, *UNSEEDED, *CONTROLS, kinds=("score",))
-    assert {"table1", "draw_comparison", "draw_lesion_panels"} <= found
-
-
-def test_title_only_renders_again(copy_of_run):
-    folder = copy_of_run()
-    edit_yaml(folder / "methods/bm3d/method.yaml", title="BM3D (renamed)")
-    found = pending(folder)
-    assert computing(found) == set()
-    assert {"table1", "draw_lesion_panels"} <= found
-
-
-def test_published_values_only_render_the_table(copy_of_run):
-    folder = copy_of_run()
-    append(folder / "config/published.yaml", "\n# changed\n")
-    found = pending(folder)
-    assert computing(found) == set()
-    assert "table1" in found
-
-
-def test_more_test_slices_train_nothing(copy_of_run):
-    folder = copy_of_run()
-    write_yaml(folder / "overlay.yaml", {"test": "all"})
-    found = pending(folder, "overlay.yaml")
-    assert computing(found) == (
-        {"select_test_slices/L903"}
-        | evaluation(*LEARNED, *UNSEEDED)
-        | evaluation(*CONTROLS, kinds=("score",))
-    )
-
-
-def test_other_lesions_change_the_test_set_and_train_nothing(copy_of_run):
-    folder = copy_of_run()
+def forget_a_lesion(folder: Path) -> None:
     path = folder / "lesions_neutral.csv"
-    lines = path.read_text(encoding="utf-8").splitlines()
-    path.write_text("\n".join(lines[:-1]) + "\n", encoding="utf-8")
-    found = pending(folder)
-    assert {"data/list_lesions", "select_test_slices/L903", "draw_lesion_panels"} <= found
-    assert not {job for job in found if job.startswith(("train/", "tune_classical/"))}
+    path.write_text("\n".join(path.read_text(encoding="utf-8").splitlines()[:-1]) + "\n")
 
 
-@pytest.mark.parametrize("change", [{"device": "cpu"}, {"checkpoint_every": 7}])
-def test_settings_that_do_not_change_results_make_nothing_anew(copy_of_run, change):
-    folder = copy_of_run()
-    write_yaml(folder / "overlay.yaml", change)
-    assert pending(folder, "overlay.yaml") == {"save_configuration"}
+def touch_all(folder: Path) -> None:
+    for pattern in ("ldct/**/*.py", "methods/*/*", "config/**/*.yaml", "lesions_neutral.csv"):
+        for path in filter(Path.is_file, folder.glob(pattern)):
+            os.utime(path)
 
 
-def test_budget_retrains_networks_only(copy_of_run):
-    folder = copy_of_run()
-    write_yaml(folder / "overlay.yaml", {"budget": {"steps": 3}})
-    found = pending(folder, "overlay.yaml")
-    assert computing(found) == LEARNING
-    assert "table1" in found
+ALL_LEARNED = training(*MODELS) | again(*LEARNED)
+OTHER_SLICES = (
+    {f"select_test_slices/{PATIENT}"} | predicted(*LEARNED, *UNSEEDED) | jobs("score", CONTROLS)
+)
+NEW_DISCS = {"contrast_hu": 15, "diameters_mm": [9], "locations": 2, "crop": 32}
+# Change, computing jobs that it starts, other jobs among those it starts.
+CHANGES = {
+    "recipe of DRL": (
+        partial(learn_faster, "drl", None),
+        training("drl", "drl_drl_level2") | again("drl", "drl_drl"),
+        {"table1", "draw_comparison", "draw_lesion_panels", "save_configuration"},
+    ),
+    "recipe of the second level": (
+        partial(learn_faster, "proposed", 2),
+        training("proposed_level2") | again("proposed"),
+        {"table1", "draw_comparison", "draw_lesion_panels", "draw_cascade"},
+    ),
+    "discriminator": (
+        partial(note, "methods/lsgan/discriminator.py"),
+        training("lsgan", "proposed_level2") | again("lsgan", "proposed"),
+        {"table1"},
+    ),
+    "network": (
+        partial(note, "methods/drl/network.py"),
+        ALL_LEARNED,
+        {"table1", "draw_cascade", "draw_comparison"},
+    ),
+    "training code": (partial(note, "ldct/training/loop.py"), ALL_LEARNED, {"table1"}),
+    "classical method": (
+        partial(note, "methods/bm3d/denoise.py"),
+        {"tune_classical/bm3d"} | again("bm3d"),
+        {"table1", "draw_lesion_panels"},
+    ),
+    "protocol": (
+        edited("config/protocols/abdomen.yaml", window=[-150, 250]),
+        jobs("score", [*LEARNED, *UNSEEDED, *CONTROLS]),
+        {"table1", "draw_comparison", "draw_lesion_panels"},
+    ),
+    "title": (
+        edited("methods/bm3d/method.yaml", title="BM3D (renamed)"),
+        set(),
+        {"table1", "draw_lesion_panels"},
+    ),
+    "published values": (partial(note, "config/published.yaml"), set(), {"table1"}),
+    "credit": (edited("lookalike.yaml", credit="Somebody, 2026"), set(), {"table1"}),
+    "reference": (setting(statistics={"reference": "drl"}), set(), {"table1"}),
+    "test slices": (setting(test="all"), OTHER_SLICES, {"table1"}),
+    "lesions": (
+        forget_a_lesion,
+        OTHER_SLICES | {"data/list_lesions"} | discs(*LEARNED, *UNSEEDED),
+        {"draw_lesion_panels"},
+    ),
+    "budget": (setting(budget={"steps": 3}), ALL_LEARNED, {"table1"}),
+    "precision": (
+        setting(inference={"tile": "auto", "precision": "bf16"}),
+        again(*LEARNED),
+        {"table1"},
+    ),
+    "code of the simulated dose": (
+        partial(note, "ldct/data/dose/projector.py"),
+        discs(*LEARNED, *UNSEEDED),
+        {"insert_discs", "measure_detectability"},
+    ),
+    "discs": (
+        setting(detectability=NEW_DISCS),
+        discs(*LEARNED, *UNSEEDED),
+        {"insert_discs", "measure_detectability", "draw_detectability"},
+    ),
+}
 
 
-@pytest.mark.parametrize("name", ["ldct/data/demo/scans.py", "ldct/data/dicom/aapm_writer.py"])
-def test_code_that_only_makes_demo_data_changes_nothing_on_other_data(copy_of_run, name):
-    folder = copy_of_run()
-    append(folder / name, "\n# changed\n")
-    assert pending(folder) == set()
+@pytest.mark.parametrize("change", CHANGES)
+def test_change_starts_what_depends_on_it(copy_of_pretended, change):
+    make, computing, others = CHANGES[change]
+    make(copy_of_pretended)
+    found = pending(copy_of_pretended)
+    assert {job for job in found if job.startswith(COMPUTING)} == computing
+    assert others <= found
+    if change == "recipe of DRL":
+        assert "draw_cascade" not in found
 
 
-def test_code_that_simulates_dose_only_makes_the_discs_anew(copy_of_run):
-    folder = copy_of_run()
-    append(folder / "ldct/data/dose/projector.py", "\n# changed\n")
-    found = pending(folder)
-    assert computing(found) == discs(*LEARNED, *UNSEEDED)
-    assert {"insert_discs", "measure_detectability"} <= found
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (touch_all, set()),
+        (partial(note, "ldct/data/demo/scans.py"), set()),
+        (partial(note, "ldct/data/dicom/aapm_writer.py"), set()),
+        (setting(device="cpu", checkpoint_every=7, jobs_per_gpu=3), {"save_configuration"}),
+    ],
+    ids=["touched files", "demo scans", "writer of the demo's DICOM", "how to compute"],
+)
+def test_what_changes_no_result_makes_nothing_anew(copy_of_pretended, change, expected):
+    change(copy_of_pretended)
+    assert pending(copy_of_pretended) == expected
+
+
+def test_each_stage_is_trained_once_and_nothing_is_pending(pretended_run):
+    """LSGAN is a row and the cascade's level 1, DRL a row and that of another cascade."""
+    found = plans(pretended_run)
+    assert {job for job in found if job.startswith("train/")} == training(*MODELS)
+    assert {"data/index_dataset", "table1", "calibrate", "insert_discs"} <= set(found)
+    assert not any(found.values())
+
+
+def test_two_patients_two_seeds_and_no_lesions(copy_of_pretended):
+    description = copy_of_pretended / "lookalike.yaml"
+    patients = yaml.safe_load(description.read_text(encoding="utf-8"))["patients"]
+    patients["L902"]["split"] = "test"
+    edit_yaml(description, patients=patients)
+    setting(methods=["low_dose", "drl"], seeds=[0, 1], lesions_csv=None)(copy_of_pretended)
+    printed = snakemake(copy_of_pretended, "-n", "--forceall").stdout
+    for name in ("low_dose/fixed", "drl/0", "drl/1"):
+        for patient in ("L902", PATIENT):
+            assert f"results/tiny/scores/{name}/{patient}.parquet" in printed
+    assert "lesions_neutral.csv" not in printed
+    assert "Training drl, seed 1" in printed
+
+
+@pytest.mark.parametrize(
+    ("key", "words"), [("detectability", ("disc", "detect")), ("calibration_grid", ("calibrate",))]
+)
+def test_key_that_is_null_leaves_its_jobs_out(copy_of_pretended, key, words):
+    setting(**{key: None})(copy_of_pretended)
+    found = plans(copy_of_pretended)
+    assert "measure_lesions" in found
+    assert not [job for job in found for word in words if word in job]
+
+
+def test_two_methods_of_one_title_lose_the_second(copy_of_pretended):
+    shutil.copytree(copy_of_pretended / "methods/drl", copy_of_pretended / "methods/drl_copy")
+    setting(methods=["low_dose", "drl", "drl_copy"])(copy_of_pretended)
+    outcome = snakemake(copy_of_pretended, "-n")
+    assert outcome.returncode == 0
+    assert "drl_copy is left out" in outcome.stdout
+    assert "found 'DRL', which the method 'drl' has already" in outcome.stdout

@@ -2,7 +2,7 @@
 
 CLAIM_SETTINGS = {"image_quality": {}} | chosen(
     *("run", "dataset", "budget_text", "seeds", "test_patients", "method_seeds"),
-    *("cards", "control_cards", "broken", "protocol_file", "image_quality"),
+    *("cards", "chains", "control_cards", "broken", "protocol_file", "image_quality"),
 )
 
 

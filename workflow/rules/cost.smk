@@ -50,6 +50,7 @@ rule cost:
     """Time, memory and size of every stage and method, from the jobs' own records."""
     input:
         weights=ALL_WEIGHTS,
+        trainings=trainings_of(METHODS),
         predictions=predictions_of(METHODS, TEST_PATIENTS),
         micro=MICRO_FILE,
         # Their jobs' time counts, too; claims are judged on this table.

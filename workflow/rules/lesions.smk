@@ -55,7 +55,6 @@ rule draw_lesion_bench:
     """Lesion bench as table."""
     input:
         measured=LESION_FILES,
-        protocol=SETTINGS["protocol_file"],
         code=code_behind("draw-lesion-bench"),
     output:
         **table("lesions", "Lesions", "lesion_bench"),
@@ -68,7 +67,6 @@ rule draw_lesion_bench:
     params:
         titles=BENCH_TITLES,
         statistics=as_json(interval_options()),
-        scaling=as_json(SETTINGS["scaling"]),
         note=BENCH_NOTE,
         credit=CREDIT,
         tables=subpath(output.csv, strip_suffix=".csv"),
@@ -76,9 +74,8 @@ rule draw_lesion_bench:
         "Drawing the lesion bench"
     shell:
         "python -m ldct --log {log} draw-lesion-bench --measured {input.measured}"
-        " --titles {params.titles:q} --protocol {input.protocol} --scaling {params.scaling:q}"
-        " --statistics {params.statistics:q} --note {params.note:q} --credit {params.credit:q}"
-        " --tables {params.tables}"
+        " --titles {params.titles:q} --statistics {params.statistics:q} --note {params.note:q}"
+        " --credit {params.credit:q} --tables {params.tables}"
 
 
 rule draw_lesion_panels:

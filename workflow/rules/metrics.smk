@@ -53,14 +53,13 @@ rule image_quality:
         ENVIRONMENT
     params:
         test=subpath(input[0], parent=True),
-        network_input=network_input,
         lpips=["--lpips", LPIPS, "--lpips-weights", *LPIPS_WEIGHTS] if LPIPS else [],
     message:
         "Image quality of {wildcards.method}, seed {wildcards.seed}, {wildcards.patient}"
     shell:
         "python -m ldct --log {log} measure-image-quality --test-folder {params.test}"
         " --prediction {input.prediction} --protocol {input.protocol} --method {wildcards.method}"
-        " --seed {wildcards.seed} {params.network_input:q} {params.lpips}"
+        " --seed {wildcards.seed} {params.lpips}"
         " --output {output}"
 
 

@@ -5,6 +5,7 @@ import subprocess
 from ldct.table1.completeness import finished_scores
 from ldct.claims.files import files_of_claims
 from ldct.common.run_files import table_files
+from ldct.statistics.adversary import training_records
 
 
 def tables_of(table, methods):
@@ -14,6 +15,11 @@ def tables_of(table, methods):
         for method in methods
         for file in table_files(Path(RUN), SETTINGS, table, method)
     ]
+
+
+def trainings_of(methods):
+    """Records of the trainings behind methods; each says whether its adversary was at work."""
+    return list(map(str, training_records(Path(RUN), SETTINGS, *methods)))
 
 
 def made_by_rules(files):
@@ -89,6 +95,7 @@ def table_of_finished_methods():
     folder = Path(RUN, "tables")
     command = [sys.executable, "-m", "ldct", "--log", f"{LOGS}/table1.log", "table1"]
     command += ["--scores", *scores, "--tiles", f"{DATA}/tiles.npy"]
+    command += ["--run-folder", RUN]
     command += ["--protocols", *SETTINGS["protocol_files"]]
     command += ["--published", REPOSITORY / "config/published.yaml"]
     command += ["--margins", REPOSITORY / "config/margins.yaml"]

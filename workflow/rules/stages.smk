@@ -197,9 +197,3 @@ def titled_level(model):
     level = SETTINGS["models"][model]
     network = level["network"]["name"].upper()
     return {**level, "title": SETTINGS["cards"].get(model, {}).get("title", network)}
-
-
-def network_input(wildcards):
-    """What the networks of a learned method saw, as an argument; nothing for other methods."""
-    learned = wildcards.method in SETTINGS["chains"]
-    return ["--network-input", as_json(SETTINGS["scaling"])] if learned else []

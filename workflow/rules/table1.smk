@@ -15,7 +15,7 @@ PLAIN_TABLES = [
 ]
 TABLE_SETTINGS = chosen(
     *("run", "dataset", "budget_text", "seeds", "test", "methods", "cards", "broken"),
-    *("scaling", "statistics"),
+    *("statistics", "chains", "method_seeds"),
 )
 
 
@@ -23,6 +23,7 @@ rule table1:
     """Table I beside the published values, under every protocol; differences."""
     input:
         scores=tables_of("scores", METHODS),
+        trainings=trainings_of(METHODS),
         tiles=f"{DATA}/tiles.npy",
         protocols=SETTINGS["protocol_files"],
         published=REPOSITORY / "config/published.yaml",
@@ -40,11 +41,13 @@ rule table1:
         ENVIRONMENT
     params:
         settings=as_json(TABLE_SETTINGS),
+        run_folder=subpath(output.table, ancestor=2),
         folder=subpath(output.table, parent=True),
     message:
         "Rendering Table I"
     shell:
         "python -m ldct --log {log} table1 --scores {input.scores} --tiles {input.tiles}"
+        " --run-folder {params.run_folder}"
         " --protocols {input.protocols} --published {input.published}"
         " --margins {input.margins} --settings {params.settings:q} --output {params.folder}"
 
