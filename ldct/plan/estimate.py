@@ -7,7 +7,7 @@ are needed: pixels are made up, and where there is no tile table the number of t
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +179,8 @@ def probe_stage(
     large = part if is_gpu(device) else min(part, effort.batch)
     small = min(SMALL_BATCH, large)
     upstream = {name: models[name] for name in stage["upstream"]}
-    found = probes.in_fresh_process(
+    found = probed(
+        effort,
         plan_probes.steps_of_two_sizes,
         *(stage, upstream, small, large, str(device), precision, engine, effort),
     )
@@ -208,10 +209,11 @@ def plan_methods(
                 inference = settings["inference"]
                 side = SIDE if is_gpu(device) else int(SIDE * effort.share)
                 how = (side, SIDE, str(device), inference["precision"], inference["tile"])
-                chains[key] = probes.in_fresh_process(plan_probes.one_slice, levels, *how)
+                chains[key] = probed(effort, plan_probes.one_slice, levels, *how)
             found |= chains[key]
         elif card["kind"] in ("classical", "network_finetuned"):
-            found |= probe_classical(settings["folders"][name], card.get("settings", {}), levels)
+            given = (settings["folders"][name], card.get("settings", {}), levels)
+            found |= probe_classical(effort, *given)
             if levels and is_gpu(device):
                 found["note"] = found["note"] or "timed on the CPU"
         elif card["kind"] == "identity":
@@ -224,14 +226,23 @@ def plan_methods(
     return planned
 
 
+def probed(effort: Effort, measure: Callable[..., Any], *arguments: Any) -> Any:
+    """What is measured in a process of its own, or in this one where its memory is no matter."""
+    if effort == THOROUGH:
+        return probes.in_fresh_process(measure, *arguments)
+    return measure(*arguments)
+
+
 def probe_classical(
-    folder: str, card_settings: Mapping[str, Any], levels: Sequence[Mapping[str, Any]]
+    effort: Effort,
+    folder: str,
+    card_settings: Mapping[str, Any],
+    levels: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Seconds per slice and of tuning, from a small image; a note where the method fails on it."""
     try:
-        return probes.in_fresh_process(
-            plan_probes.small_image, folder, dict(card_settings), list(levels), SIDE
-        )
+        given = (folder, dict(card_settings), list(levels), SIDE)
+        return probed(effort, plan_probes.small_image, *given)
     except InputError:
         raise
     except Exception as error:

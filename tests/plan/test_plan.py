@@ -143,7 +143,7 @@ def test_time_ahead_counts_what_waits_alone(tmp_path, monkeypatch):
     settings = settings_of()
     times = {"seconds_per_step": 4.0, "peak_small": 1.0, "peak_large": 2.0, "peak_gpu": None}
     times |= {"seconds_per_slice": 2.0, "tuning_seconds": 0.0, "peak_memory_mb": 1.0}
-    monkeypatch.setattr("ldct.plan.estimate.probes.in_fresh_process", lambda *_: times)
+    monkeypatch.setattr("ldct.plan.estimate.probed", lambda *_: times)
 
     def ahead(*waiting, cores=1):
         return seconds_ahead(settings, waiting, tmp_path, cores=cores, gpus=0, device=CPU)
