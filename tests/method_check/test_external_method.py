@@ -21,7 +21,7 @@ CARD = {
     "departures": [],
 }
 # Three examples, and one that starts from DRL's weights.
-SOUND = ["drl_mae", "box_blur", "external_median", "flipped"]
+SOUND = ["drl_l1", "box_blur", "external_median", "flipped"]
 FLIPPED = """
 import torch
 def denoise(slice_hu, parameters, levels, scaling):
