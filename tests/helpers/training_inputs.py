@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from made_up_volumes import write_doses
 from scipy.ndimage import gaussian_filter
 
 from ldct.configuration.registry import find_methods
@@ -54,21 +55,7 @@ def write_volume(folder: Path, seed: int, shape: tuple[int, int, int] = (3, 64, 
     """Write a volume folder: smooth tissue, and 30 HU of noise in the quarter dose."""
     rng = np.random.default_rng(seed)
     full = 60 * gaussian_filter(rng.standard_normal(shape), (0, 3, 3)) * 8 + 40
-    folder.mkdir(parents=True)
-    np.save(folder / "full.npy", full.astype(np.int16))
-    np.save(folder / "quarter.npy", (full + rng.normal(0, 30, shape)).astype(np.int16))
-    info = {
-        "patient": folder.name,
-        "dataset": "synthetic",
-        "slice_index": list(range(shape[0])),
-        "z_mm": [float(z) for z in range(shape[0])],
-        "origin_mm": [0.0, 0.0],
-        "pixel_mm": [0.7, 0.7],
-        "thickness_mm": 1.0,
-        "kernel": "B30f",
-    }
-    (folder / "volume.json").write_text(json.dumps(info))
-    return folder
+    return write_doses(folder, full, full + rng.normal(0, 30, shape))
 
 
 def write_training_data(folder: Path) -> tuple[list[Path], Path]:
