@@ -4,11 +4,12 @@ import ast
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ldct.common.files import atomic_path
+from ldct.common.files import write_text
 
 PACKAGE = Path(__file__).parents[1]
 SUITE = PACKAGE.name
@@ -117,8 +118,9 @@ def _suite() -> dict[str, Any]:
         else:
             names = _names(module, file.read_text(encoding="utf-8"))
             found[module] = {"stamp": stamp, "names": names}
-    if found != kept:
-        _keep(found)
+    if found != kept and KEPT.parent.is_dir():
+        with suppress(OSError):  # A folder that cannot be written costs a second at every start.
+            write_text(KEPT, json.dumps(found))
     return found
 
 
@@ -131,16 +133,6 @@ def _kept() -> dict[str, Any]:
     except (OSError, ValueError, LookupError, TypeError):
         return {}
     return kept if same else {}
-
-
-def _keep(found: dict[str, Any]) -> None:
-    if not KEPT.parent.is_dir():
-        return
-    try:
-        with atomic_path(KEPT) as temporary:
-            temporary.write_text(json.dumps(found), encoding="utf-8")
-    except OSError:
-        return  # A folder that cannot be written costs a second at every start.
 
 
 def _names(module: str, text: str) -> Names:

@@ -60,7 +60,14 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     published = read_published(repository / "config/published.yaml")["rows"]
     cards, models, chains, broken = _resolve_methods(config, folders, published)
     controls = _resolve_controls(config, folders, published, cards, broken)
-    _check_processes(config, models)
+    processes = (config.get("engine") or {}).get("processes", 1)
+    for name, stage in models.items():
+        batch = stage["recipe"]["batch"]
+        if batch % processes:
+            raise InputError(
+                f"configuration: key 'engine.processes': found {processes}, but the batch of "
+                f"{name} has {batch} tiles; expected a divisor of every stage's batch"
+            )
     seeds = [str(seed) for seed in config["seeds"]]
     splits = {name: entry["split"] for name, entry in dataset["patients"].items()}
     train = [name for name, split in splits.items() if split == "train"]
@@ -117,18 +124,6 @@ def _resolve_methods(
     if not cards:
         raise InputError("; ".join(broken.values()))
     return cards, models, chains, broken
-
-
-def _check_processes(config: Mapping[str, Any], models: Mapping[str, Any]) -> None:
-    """Raise InputError where a batch cannot be split over the processes of a training."""
-    processes = (config.get("engine") or {}).get("processes", 1)
-    for name, stage in models.items():
-        batch = stage["recipe"]["batch"]
-        if batch % processes:
-            raise InputError(
-                f"configuration: key 'engine.processes': found {processes}, but the batch of "
-                f"{name} has {batch} tiles; expected a divisor of every stage's batch"
-            )
 
 
 def _resolve_controls(

@@ -1,6 +1,7 @@
 """The page of a run's cost: methods, stages, and the paired micro-benchmark."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -27,9 +28,7 @@ def significant(value: float) -> str:
     return number(value, 0) if abs(value) >= 100 else f"{value:.3g}"
 
 
-def whole(value: float) -> str:
-    """A whole number with thousands apart."""
-    return number(value, 0)
+whole = partial(number, digits=0)
 
 
 def billions(value: float) -> str:

@@ -103,7 +103,13 @@ def _sites_of_slice(
     size = np.maximum(np.rint(FLAT_DIAMETERS * largest_mm / spacing).astype(int), 3)
     tissue = (smooth > SOFT_TISSUE_HU[0]) & (smooth < SOFT_TISSUE_HU[1])
     candidate = ndimage.uniform_filter(tissue.astype(np.float32), size) > 1 - 0.5 / size.prod()
-    candidate &= _crop_fits(slice_hu.shape, crop)
+    # The crop inside the image, the disc's centre in the inner circle.
+    shape, before, after = slice_hu.shape, crop // 2, crop - crop // 2
+    fits = np.zeros(shape, bool)
+    fits[before : shape[0] - after + 1, before : shape[1] - after + 1] = True
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    radius = np.hypot(rows - (shape[0] - 1) / 2, columns - (shape[1] - 1) / 2)
+    candidate &= fits & (radius < min(shape) / 2 - crop / 2)
     if not candidate.any():
         return []
     # About a value near the tissue's: single precision would lose a small variance at 1000 HU.
@@ -120,17 +126,6 @@ def _sites_of_slice(
         near = (slice(max(centre - crop + 1, 0), centre + crop) for centre in (row, column))
         variance[tuple(near)] = np.inf
     return sites
-
-
-def _crop_fits(shape: tuple[int, int], crop: int) -> np.ndarray:
-    """Where a disc's centre may lie: its crop inside the image, its centre in the inner circle."""
-    fits = np.zeros(shape, bool)
-    before, after = crop // 2, crop - crop // 2
-    fits[before : shape[0] - after + 1, before : shape[1] - after + 1] = True
-    rows, columns = np.ogrid[: shape[0], : shape[1]]
-    centre = (np.array(shape) - 1) / 2
-    radius = np.hypot(rows - centre[0], columns - centre[1])
-    return fits & (radius < min(shape) / 2 - crop / 2)
 
 
 def disc_chords(

@@ -57,7 +57,9 @@ def _draw(
     rows, columns = bottom - top, right - left
     zoom = np.s_[top:bottom, left:right]
     ndct = images["NDCT"]
-    differences = {title: _difference(image, ndct, window)[zoom] for title, image in images.items()}
+    # Clipped to the window: what the eye and the scores compare.
+    clipped = {title: np.clip(image, *window)[zoom] for title, image in images.items()}
+    differences = {title: image - clipped["NDCT"] for title, image in clipped.items()}
     # A round limit in HU within which 99 % of all differences lie.
     every = np.concatenate([difference.ravel() for difference in differences.values()])
     percentile = np.percentile(np.abs(every), 99)
@@ -100,13 +102,6 @@ def _draw(
     bar_axes.set_title("HU", fontsize=fs.SMALL_PT, pad=3)
     fs.foot_text(figure, footer)
     return figure
-
-
-def _difference(
-    image_hu: np.ndarray, ndct_hu: np.ndarray, window: tuple[float, float]
-) -> np.ndarray:
-    """Image minus NDCT in HU, both clipped to the window: what the eye and the scores compare."""
-    return np.clip(image_hu, *window) - np.clip(ndct_hu, *window)
 
 
 def _footer(info: Mapping, row: int, window: tuple[float, float], context: str) -> str:

@@ -110,7 +110,9 @@ def draw_panel(figure: Figure, place: SubplotSpec, title: str, group: Sequence[H
             rows = history.rows[["step", name]].dropna()
             label, colour = TERMS.get(name, (name, style.GREY))
             axes.plot(rows["step"], rows[name], color=colour, linewidth=0.5, alpha=0.35)
-            axes.plot(rows["step"], smooth(rows[name]), color=colour, linewidth=1.0, label=label)
+            window = max(1, int(np.ceil(SMOOTHING * len(rows))))
+            bold = rows[name].rolling(window, center=True, min_periods=1).mean()
+            axes.plot(rows["step"], bold, color=colour, linewidth=1.0, label=label)
             values.append(rows[name].to_numpy())
     # A Wasserstein critic's terms have any sign.
     positive = all((one > 0).all() for one in values)
@@ -143,12 +145,6 @@ def terms_of(history: History) -> list[str]:
     """Names of the loss terms of one history."""
     others = ("step", AUC)
     return [name for name in history.rows if name not in others and not name.startswith("val_")]
-
-
-def smooth(values: pd.Series) -> pd.Series:
-    """Centred moving mean over a tenth of the rows."""
-    window = max(1, int(np.ceil(SMOOTHING * len(values))))
-    return values.rolling(window, center=True, min_periods=1).mean()
 
 
 def add_foot(figure: Figure, histories: Sequence[History], note: str) -> None:

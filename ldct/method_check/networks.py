@@ -73,7 +73,10 @@ def train_twice(
         )
         loss = {name: term for name, term in stage["loss"].items() if name != "perceptual"}
         stage, perceptual = {**stage, "loss": loss or {"mse": 1.0}}, None
-    volumes, tiles = [load_volume(volume)], tile_table()
+    # Four tiles in each of the three slices of the synthetic volume.
+    corners = [(row, column) for row in (0, SIDE - TILE) for column in (0, SIDE - TILE)]
+    rows = [(0, index, row, column) for index in range(3) for row, column in corners]
+    volumes, tiles = [load_volume(volume)], np.array(rows, dtype=np.int32)
     folder = work / stage["model"]
     network = train_stage(
         stage,
@@ -113,13 +116,6 @@ def without_gradient(network: nn.Module, inputs: torch.Tensor, target: torch.Ten
         for name, parameter in network.named_parameters()
         if parameter.requires_grad and (parameter.grad is None or not parameter.grad.any())
     ]
-
-
-def tile_table() -> np.ndarray:
-    """Four tiles in each of the three slices of the synthetic volume."""
-    corners = [(row, column) for row in (0, SIDE - TILE) for column in (0, SIDE - TILE)]
-    rows = [(0, index, row, column) for index in range(3) for row, column in corners]
-    return np.array(rows, dtype=np.int32)
 
 
 def apply(levels: Sequence[Level], slice_hu: np.ndarray) -> np.ndarray:

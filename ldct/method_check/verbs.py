@@ -71,7 +71,11 @@ def run_methods(options: argparse.Namespace) -> None:
         chain = chains.get(name, [])
         row = [name, card["kind"], " → ".join(chain) or "–"]
         if not options.fast:
-            row += _sizes(models, chain)
+            from ldct.method_check.networks import untrained_facts
+
+            facts = untrained_facts(models, chain)
+            sees = str(facts["field"] or "> 128")
+            row += [f"{facts['parameters']:,}", sees] if chain else ["–", "–"]
         rows.append([*row, " ".join(card["source"].split())])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     # Whole lines into files and pipes; on a terminal, what fits.
@@ -79,15 +83,6 @@ def run_methods(options: argparse.Namespace) -> None:
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         print("  ".join([*cells, row[-1]])[:room])
-
-
-def _sizes(models: dict, chain: list[str]) -> list[str]:
-    if not chain:
-        return ["–", "–"]
-    from ldct.method_check.networks import untrained_facts
-
-    facts = untrained_facts(models, chain)
-    return [f"{facts['parameters']:,}", str(facts["field"] or "> 128")]
 
 
 def run_new_method(options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ are needed: pixels are made up, and where there is no tile table the number of t
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -212,8 +212,14 @@ def plan_methods(
                 chains[key] = probed(effort, plan_probes.one_slice, levels, *how)
             found |= chains[key]
         elif card["kind"] in ("classical", "network_finetuned"):
-            given = (settings["folders"][name], card.get("settings", {}), levels)
-            found |= probe_classical(effort, *given)
+            given = (settings["folders"][name], dict(card.get("settings", {})), levels, SIDE)
+            try:
+                found |= probed(effort, plan_probes.small_image, *given)
+            except InputError:
+                raise
+            except Exception as error:
+                reason = " ".join(str(error).split())
+                found["note"] = f"not timed: {type(error).__name__}: {reason}"
             if levels and is_gpu(device):
                 found["note"] = found["note"] or "timed on the CPU"
         elif card["kind"] == "identity":
@@ -231,22 +237,6 @@ def probed(effort: Effort, measure: Callable[..., Any], *arguments: Any) -> Any:
     if effort == THOROUGH:
         return probes.in_fresh_process(measure, *arguments)
     return measure(*arguments)
-
-
-def probe_classical(
-    effort: Effort,
-    folder: str,
-    card_settings: Mapping[str, Any],
-    levels: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
-    """Seconds per slice and of tuning, from a small image; a note where the method fails on it."""
-    try:
-        given = (folder, dict(card_settings), list(levels), SIDE)
-        return probed(effort, plan_probes.small_image, *given)
-    except InputError:
-        raise
-    except Exception as error:
-        return {"note": f"not timed: {type(error).__name__}: {' '.join(str(error).split())}"}
 
 
 def list_jobs(

@@ -27,6 +27,11 @@ def plan_text(plan: Mapping[str, Any]) -> str:
     resources = f"{plan['cores']} cores"
     if gpus:
         resources += f" and {gpus} {'GPU' if gpus == 1 else 'GPUs'}"
+    memory = f"{gibibytes(total['peak_memory_mb'])} of memory"
+    if total["peak_gpu_memory_mb"] is not None:
+        memory += f" and {gibibytes(total['peak_gpu_memory_mb'])} of a GPU"
+        if plan["volumes_on_device_mb"]:
+            memory += f" (volumes: {gibibytes(plan['volumes_on_device_mb'])} for each training)"
     lines = [
         f"Plan of run {plan['run']}: {plan['dataset']}; {plan['budget']}; seeds: {plan['seeds']}",
         f"{plan['tiles']:,} training tiles ({plan['tiles_from']}); {plan['test_slices']:,} test "
@@ -37,8 +42,7 @@ def plan_text(plan: Mapping[str, Any]) -> str:
         *text_table("stage", {k: stage_row(v, plan["seeds"]) for k, v in plan["stages"].items()}),
         *text_table("method", {k: method_row(v) for k, v in plan["methods"].items()}),
         f"All jobs one after the other {duration(total['job_hours'] * 3600)}; with {resources} "
-        f"about {duration(total['clock_hours'] * 3600)}, using up to "
-        f"{gibibytes(total['peak_memory_mb'])} of memory{gpu_memory(plan)}.",
+        f"about {duration(total['clock_hours'] * 3600)}, using up to {memory}.",
         *warnings(plan),
         *processes_note(plan),
         NOT_COUNTED,
@@ -54,15 +58,6 @@ def plan_text(plan: Mapping[str, Any]) -> str:
 def gibibytes(mebibytes: float) -> str:
     """MiB as GiB with one decimal."""
     return f"{mebibytes / 1024:.1f} GiB"
-
-
-def gpu_memory(plan: Mapping[str, Any]) -> str:
-    """Continuation of the totals about a GPU's memory; empty for a CPU."""
-    peak, held = plan["total"]["peak_gpu_memory_mb"], plan["volumes_on_device_mb"]
-    if peak is None:
-        return ""
-    volumes = f" (volumes: {gibibytes(held)} for each training)" if held else ""
-    return f" and {gibibytes(peak)} of a GPU{volumes}"
 
 
 def warnings(plan: Mapping[str, Any]) -> list[str]:

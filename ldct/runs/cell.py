@@ -14,7 +14,7 @@ from ldct.common.files import read_json
 from ldct.common.provenance import record_path
 from ldct.common.run_files import TABLES, table_files
 from ldct.detectability.detection import DISC
-from ldct.detectability.table import detectability_summary
+from ldct.detectability.table import LOW_DOSE, detectability_summary
 from ldct.metrics.protocol import Protocol, load_protocol
 from ldct.runs.lineage import find_record
 from ldct.runs.tables import BOUNDS_OF_DISCS, NotMeasuredError, read_table, values_of
@@ -22,7 +22,6 @@ from ldct.statistics.uncertainty import MEAN, mean_interval
 from ldct.table1.statistics import averaging_of
 
 COST_FILE = "tables/cost.json"
-LOW_DOSE = "ldct"  # what the change of a disc's d' is measured from
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ from ldct.common.errors import InputError
 from ldct.common.files import write_text
 from ldct.common.scaling import UNTOUCHED
 from ldct.rendering.numbers import bounds, counted, number, signed
-from ldct.rendering.page import Cell, PlainTable, to_html, to_markdown
+from ldct.rendering.page import Cell, PlainTable, latex_table, to_html, to_markdown
 from ldct.statistics.adversary import ADVERSARY_AT_WORK
 from ldct.table1.frame import DECIMALS, METRICS, table_frame
-from ldct.table1.markup import latex_table
 from ldct.table1.statistics import MetricStatistics
 
 INTERVAL_DECIMALS = {"psnr": 2, "ssim": 3}

@@ -115,7 +115,9 @@ def _train(options: argparse.Namespace, device: Any, group: Any) -> None:
     versions = {"torch": torch.__version__}
     levels_code = [level["network"]["file"] for level in options.upstream]
     unused = () if options.validation else ("_validation",)
-    networks = _network_files(options.stage)
+    networks = [Path(options.stage["network"]["file"])]
+    if "adversarial" in options.stage["loss"]:
+        networks.append(Path(options.stage["loss"]["adversarial"]["discriminator"]["file"]))
     code = code_behind("train", *networks, *levels_code, without=unused)
     digest = hashlib.sha256(json.dumps(settings | versions, sort_keys=True).encode())
     for file in (*inputs, *pixels, *code):
@@ -181,9 +183,3 @@ def _validation(options: argparse.Namespace, volumes: Any, levels: Any, device: 
         options.stage["inputs"],
         device,
     )
-
-
-def _network_files(stage: dict) -> list[Path]:
-    adversarial = stage["loss"].get("adversarial")
-    critic = [Path(adversarial["discriminator"]["file"])] if adversarial else []
-    return [Path(stage["network"]["file"]), *critic]

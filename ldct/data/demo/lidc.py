@@ -64,7 +64,13 @@ def lesions_from_lidc_xml(
     except (ElementTree.ParseError, TypeError, ValueError) as error:
         raise InputError(f"{source}: not a LIDC reader XML ({error})") from error
     readers = len(root.findall("readingSession", NAMESPACE))
-    groups = sorted(_group(marks), key=lambda group: group[0].outlines[0].z_mm, reverse=True)
+    linked = np.array([[_same_lesion(one, other) for other in marks] for one in marks])
+    count, labels = connected_components(linked.reshape(len(marks), len(marks)), directed=False)
+    groups = [
+        [mark for mark, label in zip(marks, labels, strict=True) if label == group]
+        for group in range(count)
+    ]
+    groups.sort(key=lambda group: group[0].outlines[0].z_mm, reverse=True)
     rows = [
         {"patient": patient, "lesion": number, "source": source} | row
         for number, group in enumerate(groups, start=1)
@@ -109,16 +115,6 @@ def _outline(
         diameter = max(float(pdist(points).max()) - spacing.mean(), POINT_DIAMETER_MM)
     z_mm = float(roi.findtext("imageZposition", None, NAMESPACE))
     return Outline(z_mm, float(centre[0]), float(centre[1]), diameter)
-
-
-def _group(marks: Sequence[Mark]) -> list[list[Mark]]:
-    """Marks of the same lesion, as connected components of `_same_lesion`."""
-    linked = np.array([[_same_lesion(one, other) for other in marks] for one in marks])
-    count, labels = connected_components(linked.reshape(len(marks), len(marks)), directed=False)
-    return [
-        [mark for mark, label in zip(marks, labels, strict=True) if label == group]
-        for group in range(count)
-    ]
 
 
 def _same_lesion(first: Mark, second: Mark) -> bool:

@@ -100,22 +100,11 @@ def contradictions(names: Names, thickness_mm: float, kernel: str) -> tuple[str,
     found = []
     if names.thickness_code is not None and abs(names.thickness_code - thickness_mm) > 0.5:
         found.append(f"named {names.thickness_code} mm, SliceThickness is {thickness_mm:g} mm")
-    sharp = is_sharp(kernel)
-    if names.sharp is not None and sharp is not None and names.sharp != sharp:
+    number = KERNEL_NUMBER.match(kernel)  # of Siemens, as in `D45f`: other makers have other names
+    if number and names.sharp not in (None, int(number[1]) >= SHARP_FROM):
         wording = "sharp" if names.sharp else "soft"
         found.append(f"named {wording}, ConvolutionKernel is {kernel}")
     return tuple(found)
-
-
-def is_sharp(kernel: str) -> bool | None:
-    """Whether a Siemens kernel name is a sharp one (`D45f`); None for other makers' names."""
-    match = KERNEL_NUMBER.match(kernel)
-    return int(match[1]) >= SHARP_FROM if match else None
-
-
-def kernel_matches(kernel: str, wanted: str | None) -> bool:
-    """Whether `B30f` is what a data set description asks for with `B30`; None asks nothing."""
-    return wanted is None or kernel.casefold().startswith(wanted.casefold())
 
 
 def _with(names: Names, later: Names) -> Names:

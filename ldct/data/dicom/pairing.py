@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ldct.data.dicom.naming import DOSES, FULL, QUARTER, kernel_matches
+from ldct.data.dicom.naming import DOSES, FULL, QUARTER
 from ldct.data.dicom.reading import SliceHeader
 
 Z_TOLERANCE_MM = 0.01  # the two doses of the AAPM data have exactly equal positions
@@ -49,7 +49,7 @@ def select_series(
     chosen = tuple(
         header
         for header in own
-        if kernel_matches(header.kernel, kernel)
+        if (kernel is None or header.kernel.casefold().startswith(kernel.casefold()))
         and (thickness is None or abs(header.thickness_mm - thickness) <= THICKNESS_TOLERANCE_MM)
     )
     if not chosen:
