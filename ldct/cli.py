@@ -1,6 +1,7 @@
 """Command line: the same verbs that the workflow's rules run."""
 
 import argparse
+import importlib
 import os
 import sys
 import traceback
@@ -10,46 +11,29 @@ from pathlib import Path
 from typing import TextIO
 
 from ldct import __version__
-from ldct.calibration import verbs as calibration
-from ldct.claims import verbs as claims
 from ldct.common.errors import InputError
 from ldct.common.progress import Tee, warning_of_log
-from ldct.controls import verbs as controls
-from ldct.cost import verbs as cost
-from ldct.data import verbs as data
-from ldct.denoising import verbs as denoising
-from ldct.detectability import verbs as detectability
 from ldct.devices.ranks import rank_and_size
-from ldct.explain import verbs as explain
-from ldct.figures import verbs as figures
-from ldct.lesions import verbs as lesions
-from ldct.method_check import verbs as method_check
-from ldct.metrics import verbs as metrics
-from ldct.plan import verbs as plan
-from ldct.pretrained import verbs as pretrained
-from ldct.table1 import verbs as table1
-from ldct.texture import verbs as texture
-from ldct.training import verbs as training
 
-# In the order in which `--help` lists them.
-VERB_GROUPS = (
-    data,
-    pretrained,
-    training,
-    denoising,
-    controls,
-    metrics,
-    table1,
-    calibration,
-    texture,
-    lesions,
-    detectability,
-    figures,
-    cost,
-    plan,
-    claims,
-    explain,
-    method_check,
+# Rooms with verbs, in the order in which `--help` lists them.
+ROOMS = (
+    "data",
+    "pretrained",
+    "training",
+    "denoising",
+    "controls",
+    "metrics",
+    "table1",
+    "calibration",
+    "texture",
+    "lesions",
+    "detectability",
+    "figures",
+    "cost",
+    "plan",
+    "claims",
+    "explain",
+    "method_check",
 )
 
 
@@ -124,6 +108,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--log", type=Path, help="also write all messages to this file")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
-    for group in VERB_GROUPS:
-        group.register(verbs)
+    for room in ROOMS:
+        importlib.import_module(f"ldct.{room}.verbs").register(verbs)
     return parser

@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 from ldct.common.errors import InputError
-from ldct.common.files import read_yaml
 from ldct.common.progress import track
 from ldct.common.run_files import PATIENT as DISCS
-from ldct.common.schema import validate
+from ldct.common.schema import read_valid
 from ldct.data.volumes import load_volume
 from ldct.metrics.pixelwise import psnr, rmse_hu, ssim
 from ldct.metrics.protocol import Protocol, SsimWindow, ssim_window
@@ -42,8 +41,7 @@ class Grid:
 def load_grid(path: str | Path) -> Grid:
     """Read one file of config/calibration. InputError names the file, the key, what is allowed."""
     where = f"calibration grid {path}"
-    content = read_yaml(path)
-    validate(content, "calibration", where)
+    content = read_valid(path, "calibration", "calibration grid")
     used_by = {tuple(map(float, each["window"])): each["used_by"] for each in content["windows"]}
     for lower, upper in used_by:
         if not lower < upper:

@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args
 
 from ldct.claims.measures import Comparison, Outcome, Source, compare
 from ldct.common.errors import InputError
-from ldct.common.files import read_json, read_yaml
-from ldct.common.schema import validate
+from ldct.common.files import read_json
+from ldct.common.schema import read_valid, validate
 from ldct.runs.tables import NotMeasuredError
 from ldct.statistics.adversary import adversary_auc, adversary_state
 from ldct.statistics.uncertainty import holm
@@ -52,8 +52,7 @@ def load_claims(path: Path) -> dict[str, Any]:
 
     Raises InputError naming the file and the key.
     """
-    content = read_yaml(path)
-    validate(content, "claims", str(path))
+    content = read_valid(path, "claims")
     claims = [
         {"heading": heading} | claim
         for heading, group in content["claims"].items()
@@ -153,12 +152,6 @@ def weigh(
     return "supported" if holds else "undecided", max(sampled, default=None)
 
 
-def count_verdicts(findings: Sequence[Finding]) -> dict[str, int]:
-    """Verdict to number of claims, all five in order."""
-    found = [finding.verdict for finding in findings]
-    return {verdict: found.count(verdict) for verdict in VERDICTS}
-
-
 def extent(comparison: Comparison) -> str:
     """What a comparison was sampled over, in words: "one scan, one training", "counted"."""
     words = {
@@ -184,12 +177,13 @@ def ledger(
 
     context : run, dataset, simulated (bool), protocol, budget, credit: what the head names.
     """
+    verdicts = [finding.verdict for finding in findings]
     told = ("id", "heading", "statement", "quotation", "place", "reading")
     return {
         "source": claims["source"],
         "context": dict(context),
         "rule": dict(claims["rule"]),
-        "counts": count_verdicts(findings),
+        "counts": {verdict: verdicts.count(verdict) for verdict in VERDICTS},
         "claims": [
             {
                 **{key: finding.claim[key] for key in told},

@@ -3,7 +3,6 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from ldct.common.errors import InputError
 
@@ -27,55 +26,45 @@ def register(verbs: argparse._SubParsersAction) -> None:
 
 def run_claims(options: argparse.Namespace) -> None:
     """Judge all claims on one finished run; write claims.json, claims.md and claims.html."""
-    import time
-
     from ldct.claims import judge
     from ldct.claims.files import files_of_claims
     from ldct.claims.measures import Source
     from ldct.claims.page import to_html, to_markdown
-    from ldct.common import provenance
     from ldct.common.files import write_json, write_text
+    from ldct.common.provenance import recorded
     from ldct.common.run_files import IMAGES
     from ldct.explain.number import open_run
     from ldct.metrics.protocol import load_protocol
 
-    started = time.perf_counter()
     settings = options.settings or open_run(str(options.run_folder))[1]
     claims = judge.load_claims(options.claims)
     expected = None if options.expect is None else judge.verdicts_of(options.expect)
     protocol = load_protocol(settings["protocol_file"])
     confidence = claims["rule"]["confidence"]
     source = Source(options.run_folder, settings, protocol, confidence)
-    context = describe_run(settings, protocol.describe())
-    found = judge.ledger(judge.judge_claims(claims["claims"], source), claims, context)
-    folder = options.output or options.run_folder
-    cards = settings["cards"] | settings.get("control_cards", {})
-    titles = IMAGES | {name: card["title"] for name, card in cards.items()}
-    write_json(folder / "claims.json", found)
-    write_text(folder / "claims.md", to_markdown(found, titles))
-    write_text(folder / "claims.html", to_html(found, titles))
-    measured = files_of_claims(claims["claims"], options.run_folder, settings)
-    inputs = [options.claims, settings["protocol_file"]]
-    inputs += [path for path in measured if path.is_file()]
-    for suffix in ("json", "md", "html"):
-        provenance.write_record(
-            folder / f"claims.{suffix}", inputs=inputs, settings=context, started=started
-        )
-    print(", ".join(f"{count} {verdict}" for verdict, count in found["counts"].items()))
-    changes = [] if expected is None else judge.changed_verdicts(found, expected)
-    if changes:
-        raise InputError(f"verdicts are not those of {options.expect}: {'; '.join(changes)}")
-
-
-def describe_run(settings: dict[str, Any], protocol: str) -> dict[str, Any]:
-    """What the head of the ledger says of data, budget and protocol."""
     dataset = settings["dataset"]
-    return {
+    context = {
         "run": settings["run"],
         "dataset": dataset["title"],
         "simulated": dataset["simulated"],
         "credit": dataset.get("credit", dataset["title"] + "."),
         "budget": settings["budget_text"],
         "seeds": ", ".join(map(str, settings["seeds"])),
-        "protocol": protocol,
+        "protocol": protocol.describe(),
     }
+    folder = options.output or options.run_folder
+    outputs = [folder / f"claims.{suffix}" for suffix in ("json", "md", "html")]
+    cards = settings["cards"] | settings.get("control_cards", {})
+    titles = IMAGES | {name: card["title"] for name, card in cards.items()}
+    measured = files_of_claims(claims["claims"], options.run_folder, settings)
+    inputs = [options.claims, settings["protocol_file"]]
+    inputs += [path for path in measured if path.is_file()]
+    with recorded(outputs, inputs, context):
+        found = judge.ledger(judge.judge_claims(claims["claims"], source), claims, context)
+        write_json(outputs[0], found)
+        write_text(outputs[1], to_markdown(found, titles))
+        write_text(outputs[2], to_html(found, titles))
+    print(", ".join(f"{count} {verdict}" for verdict, count in found["counts"].items()))
+    changes = [] if expected is None else judge.changed_verdicts(found, expected)
+    if changes:
+        raise InputError(f"verdicts are not those of {options.expect}: {'; '.join(changes)}")

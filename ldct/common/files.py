@@ -54,6 +54,12 @@ def write_durably(path: Path, *contents: bytes) -> None:
         os.fsync(stream.fileno())
 
 
+def write_frame(path: str | Path, frame: Any) -> None:
+    """Write a pandas table as parquet to `path`, atomically and without its index."""
+    with atomic_path(path) as temporary:
+        frame.to_parquet(temporary, index=False)
+
+
 def write_json(path: str | Path, content: Any) -> None:
     """Write `content` as indented JSON with sorted keys to `path`, atomically."""
     write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")

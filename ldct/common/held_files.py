@@ -4,7 +4,7 @@ import fcntl
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -29,7 +29,8 @@ def release_stale_lock(state: Path, unlock: bool = False) -> IO[str] | None:
     try:
         # Before looking: of two hosts that start at once at least one sees the other.
         _add_host(stream)
-        if _is_alone(stream):
+        with suppress(BlockingIOError):
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if unlock:
                 stream.truncate(0)
                 _add_host(stream)
@@ -40,14 +41,6 @@ def release_stale_lock(state: Path, unlock: bool = False) -> IO[str] | None:
         stream.close()
         return None
     return stream
-
-
-def _is_alone(stream: IO[str]) -> bool:
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _hosts(stream: IO[str]) -> set[str]:

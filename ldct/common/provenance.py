@@ -6,19 +6,16 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ldct import __version__
-from ldct.common.files import atomic_path, sha256_of_file, write_json
-
-if TYPE_CHECKING:
-    import pandas as pd
+from ldct.common.files import sha256_of_file, write_json
 
 RECORD_SUFFIX = ".provenance.json"
 PACKAGES = ("numpy", "scipy", "scikit-image", "torch", "numba", "pydicom", "bm3d", "snakemake")
@@ -33,25 +30,31 @@ def record_path(output: str | Path) -> Path:
     return output.with_name(output.name + RECORD_SUFFIX)
 
 
-def write_record(
-    output: str | Path,
-    *,
-    inputs: Iterable[str | Path],
-    settings: Mapping[str, Any],
-    started: float,
-) -> None:
-    """Write the provenance record of one output file or folder, which must exist.
+@contextmanager
+def recorded(
+    outputs: Iterable[str | Path], inputs: Iterable[str | Path], settings: Mapping[str, Any]
+) -> Iterator[None]:
+    """Time the block that makes `outputs`, then write the record of each; nothing where it fails.
 
-    inputs : files the output was computed from; each is recorded with its sha256, or with its
-        size where it is larger than 64 MiB.
-    settings : JSON-serialisable parameters of the computation.
-    started : `time.perf_counter()` taken when the computation began; gives `seconds`.
+    outputs : files or folders, which must exist after the block.
+    inputs : files they were computed from; each is recorded with its sha256, or with its size where
+        it is larger than 64 MiB.
+    settings : JSON-serialisable parameters of the computation. All three may grow in the block.
     """
+    started = time.perf_counter()
+    yield
+    for output in outputs:
+        _write_record(Path(output), inputs, settings, time.perf_counter() - started)
+
+
+def _write_record(
+    output: Path, inputs: Iterable[str | Path], settings: Mapping[str, Any], seconds: float
+) -> None:
     write_json(
         record_path(output),
         {
-            "output": Path(output).name,
-            "content": _describe(Path(output)),
+            "output": output.name,
+            "content": _describe(output),
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "inputs": {str(path): _describe(Path(path)) for path in inputs},
             "settings": dict(settings),
@@ -64,26 +67,12 @@ def write_record(
                 "cpus": os.cpu_count(),
             },
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.perf_counter() - started, 3),
+            "seconds": round(seconds, 3),
             # Of this process since it started, and of those that it started and that have ended.
             "cpu_seconds": round(sum(os.times()[:4]), 3),
             "peak_memory_mb": round(peak_memory_mb(), 1),
         },
     )
-
-
-@contextmanager
-def recorded(
-    outputs: Sequence[str | Path], inputs: Iterable[str | Path], settings: Mapping[str, Any]
-) -> Iterator[None]:
-    """Time the block that makes `outputs`, then write the record of each; nothing where it fails.
-
-    inputs, settings : as for `write_record`.
-    """
-    started = time.perf_counter()
-    yield
-    for output in outputs:
-        write_record(output, inputs=inputs, settings=settings, started=started)
 
 
 def _describe(path: Path) -> dict[str, Any]:
@@ -119,16 +108,3 @@ def peak_memory_mb() -> float:
     """Largest memory of this process so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 1024)
-
-
-def write_table(
-    frame: "pd.DataFrame",
-    path: Path,
-    inputs: Sequence[Path],
-    settings: Mapping[str, Any],
-    started: float,
-) -> None:
-    """Write one parquet file atomically, with its provenance record."""
-    with atomic_path(path) as temporary:
-        frame.to_parquet(temporary, index=False)
-    write_record(path, inputs=inputs, settings=settings, started=started)

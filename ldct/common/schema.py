@@ -2,6 +2,7 @@
 
 import json
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -44,6 +45,20 @@ def validate(content: Any, schema_name: str, where: str) -> None:
     error = best_match(Draft202012Validator(schema).iter_errors(content))
     if error is not None:
         raise InputError(f"{where}: {_explain(error)}")
+
+
+def read_valid(path: str | Path, schema_name: str, what: str = "", like: str = "") -> Any:
+    """Content of a YAML file, checked against a schema as by `validate`.
+
+    what : named before the path in messages. like : the example that a message on a missing file
+        names; without it a missing file is an OSError.
+    """
+    where = f"{what} {path}".lstrip()
+    if like and not Path(path).exists():
+        raise InputError(f"{where}: not found; give {like}")
+    content = read_yaml(path)
+    validate(content, schema_name, where)
+    return content
 
 
 def _explain(error: ValidationError) -> str:

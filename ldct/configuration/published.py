@@ -1,11 +1,10 @@
-"""The published table: what the paper prints, for every command that compares with it."""
+"""What the paper prints, and the margins within which this suite calls two values equal."""
 
 from pathlib import Path
 from typing import Any
 
 from ldct.common.errors import InputError
-from ldct.common.files import read_yaml
-from ldct.common.schema import validate
+from ldct.common.schema import read_valid
 
 
 def read_published(path: str | Path, *needed: str) -> dict[str, Any]:
@@ -15,13 +14,19 @@ def read_published(path: str | Path, *needed: str) -> dict[str, Any]:
     Returns its content: `rows` (method id to title, psnr, ssim), `source`, `place`, `counts`.
     Raises InputError naming the file, the key, and what is allowed.
     """
-    where = f"published table {path}"
-    try:
-        content = read_yaml(path)
-    except FileNotFoundError:
-        raise InputError(f"{where}: not found; give a file like config/published.yaml") from None
-    validate(content, "published", where)
+    content = read_valid(path, "published", "published table", "a file like config/published.yaml")
     missing = [key for key in needed if key not in content]
     if missing:
-        raise InputError(f"{where}: missing {', '.join(missing)}; see config/published.yaml")
+        raise InputError(
+            f"published table {path}: missing {', '.join(missing)}; see config/published.yaml"
+        )
     return content
+
+
+def read_margins(path: str | Path) -> dict[str, float]:
+    """Metric to margin, in the metric's unit, of a file like config/margins.yaml.
+
+    Raises InputError naming the file, the key, and what is allowed.
+    """
+    content = read_valid(path, "margins", "margins", "a file like config/margins.yaml")
+    return {metric: float(entry["margin"]) for metric, entry in content.items()}

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ldct.common.errors import InputError
-from ldct.common.files import read_yaml
-from ldct.common.schema import validate
+from ldct.common.schema import read_valid
 
 CARD = "method.yaml"
 
@@ -43,6 +42,4 @@ def method_folder(name: str, methods: dict[str, Path], where: str) -> Path:
 
 def read_card(folder: Path) -> dict[str, Any]:
     """Read and check one `method.yaml`; InputError naming file and key."""
-    card = read_yaml(folder / CARD)
-    validate(card, "method", str(folder / CARD))
-    return card
+    return read_valid(folder / CARD, "method")

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ldct.common.errors import InputError
-from ldct.common.files import read_yaml
 from ldct.common.run_files import FIXED
-from ldct.common.schema import validate
+from ldct.common.schema import read_valid, validate
 from ldct.configuration.published import read_published
 from ldct.configuration.registry import find_methods, method_folder, read_card
 from ldct.configuration.stages import LEARNED, describe_budget, resolve_models
@@ -50,7 +49,10 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
                 f"configuration: key 'perceptual_weights.{network}': found no file {file}, "
                 "expected a torchvision state dict, or null to fetch the published weights"
             )
-    dataset = _read_dataset(config, repository)
+    named = _named_file(repository / "config/datasets", config["dataset"], "dataset")
+    dataset = read_valid(named, "dataset")
+    if config.get("dataset_root"):
+        dataset["root"] = config["dataset_root"]
     folders = find_methods([repository / "methods", *config.get("method_paths", [])])
     for key in ("methods", "controls"):
         for name in config.get(key, []):
@@ -209,15 +211,6 @@ def check_source(dataset: Mapping[str, Any], index: Path) -> None:
     )
 
 
-def _read_dataset(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
-    path = _named_file(repository / "config/datasets", config["dataset"], "dataset")
-    dataset = read_yaml(path)
-    validate(dataset, "dataset", str(path))
-    if config.get("dataset_root"):
-        dataset["root"] = config["dataset_root"]
-    return dataset
-
-
 def _resolve_protocols(
     config: Mapping[str, Any], dataset: Mapping[str, Any], repository: Path
 ) -> dict[str, Any]:
@@ -235,7 +228,7 @@ def _resolve_protocols(
                 own, path = calibrated, calibrated_file
             else:
                 path = str(_named_file(repository / "config/protocols", name, key))
-                own = _name_in_protocol(path)
+                own = read_valid(path, "protocol", "protocol file")["name"]
             if files.setdefault(own, path) != path:
                 raise InputError(
                     f"configuration: key '{key}': {files[own]} and {path} are both named '{own}'; "
@@ -277,12 +270,6 @@ def _calibration_file(config: Mapping[str, Any], repository: Path) -> str | None
     if name is None:
         return None
     return str(_named_file(repository / "config/calibration", name, "calibration_grid"))
-
-
-def _name_in_protocol(path: str) -> str:
-    content = read_yaml(path)
-    validate(content, "protocol", f"protocol file {path}")
-    return content["name"]
 
 
 def _named_file(folder: Path, name: str, key: str) -> Path:

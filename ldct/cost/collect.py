@@ -117,7 +117,11 @@ def method_cost(
     chain = settings["chains"].get(name, [])
     own = [stages[model] for model in chain]
     card = settings["cards"][name]
-    jobs = inference_jobs(run, name, settings)
+    jobs = [
+        inference_job(run, name, seed, patient)
+        for seed in settings["method_seeds"][name]
+        for patient in settings["test_patients"]
+    ]
     tuned = read_record(run / "models" / name / FIXED / "parameters.json")
     return {
         "title": card["title"],
@@ -130,15 +134,6 @@ def method_cost(
         **{f"inference_{key}": largest(*[job[key] for job in jobs]) for key in PEAKS},
         "inference_device": jobs[0]["device"],
     }
-
-
-def inference_jobs(run: Path, name: str, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """All predictions of a method: every seed and test patient."""
-    return [
-        inference_job(run, name, seed, patient)
-        for seed in settings["method_seeds"][name]
-        for patient in settings["test_patients"]
-    ]
 
 
 def inference_job(run: Path, name: str, seed: str, patient: str) -> dict[str, Any]:

@@ -27,8 +27,6 @@ from ldct.pretrained.vgg import FeatureStack
 from ldct.training.loop import start_training, train_step
 from ldct.training.matching import wants_matching
 
-MEBI = 2**20
-
 
 def training_step(
     stage: Mapping[str, Any],

@@ -34,50 +34,41 @@ def register(verbs: argparse._SubParsersAction) -> None:
 
 def run_micro(options: argparse.Namespace) -> None:
     """Write the ratios of the paired micro-benchmark."""
-    import time
-
-    from ldct.common import provenance
     from ldct.common.files import write_json
+    from ldct.common.provenance import recorded
     from ldct.cost.micro_benchmark import Setup, measure_pairs, read_plan
     from ldct.devices.choice import device_record, hold_device, limit_threads
     from ldct.devices.engine import Engine, resolve_engine
 
-    started = time.perf_counter()
     limit_threads(options.threads)
     settings = dict(options.settings)
     models, rounds = settings.pop("models"), settings.pop("rounds")
     with hold_device(options.device, options.gpus, options.jobs_per_gpu) as device:
         engine = resolve_engine(Engine(**settings.pop("engine", {})), device)
         setup = Setup(device=device, engine=engine, **settings)
-        write_json(options.output, measure_pairs(read_plan(options.plan), models, setup, rounds))
         how = {"rounds": rounds, **settings, "engine": engine.result_options()}
-        provenance.write_record(
-            options.output,
-            inputs=[options.plan],
-            settings={**how, **device_record(device)},
-            started=started,
-        )
+        with recorded([options.output], [options.plan], how):
+            pairs = measure_pairs(read_plan(options.plan), models, setup, rounds)
+            write_json(options.output, pairs)
+            how |= device_record(device)
 
 
 def run_cost(options: argparse.Namespace) -> None:
     """Write cost.json and the tables made from it."""
-    import time
-
-    from ldct.common import provenance
     from ldct.common.files import write_json
     from ldct.common.inputs import read_mapping
+    from ldct.common.provenance import recorded
     from ldct.cost.collect import all_jobs, collect_cost
     from ldct.cost.probes import stage_facts
     from ldct.cost.table import NOTES, all_jobs_note, cost_frame, cost_tables
     from ldct.rendering.numbers import write_tables
 
-    started = time.perf_counter()
     settings, path = options.settings, options.output / "cost.json"
-    cost = collect_cost(settings, options.run_folder, stage_facts(settings["models"]))
-    cost["all_jobs"] = all_jobs([options.run_folder, options.data_folder], cost["stages"])
-    cost["micro"] = {k: v for file in options.micro for k, v in read_mapping(file).items()}
-    write_json(path, cost)
-    provenance.write_record(path, inputs=options.micro, settings={}, started=started)
+    with recorded([path], options.micro, {}):
+        cost = collect_cost(settings, options.run_folder, stage_facts(settings["models"]))
+        cost["all_jobs"] = all_jobs([options.run_folder, options.data_folder], cost["stages"])
+        cost["micro"] = {k: v for file in options.micro for k, v in read_mapping(file).items()}
+        write_json(path, cost)
     caption = (
         f"Networks as configured for {settings['dataset']['title']}, {settings['budget_text']}; "
         "a dash marks what does not apply or was not recorded."

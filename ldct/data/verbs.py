@@ -8,11 +8,10 @@ from typing import Any
 
 from ldct.common.arguments import json_mapping, natural_number, positive_integer
 from ldct.common.errors import InputError
-from ldct.common.files import read_yaml
 from ldct.common.inputs import read_volume_info
 from ldct.common.provenance import recorded
 from ldct.common.run_files import VOLUME_FILES
-from ldct.common.schema import validate
+from ldct.common.schema import read_valid
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
@@ -79,11 +78,9 @@ def add_dataset(parser: argparse.ArgumentParser, *keys: str) -> None:
         if not Path(text).is_file():
             raise argparse.ArgumentTypeError(f"found no file {text}, expected one, or a mapping")
         try:
-            description = read_yaml(text)
-            validate(description, "dataset", text)
+            return read_valid(text, "dataset")
         except InputError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
-        return description
 
     parser.add_argument(
         "--dataset",

@@ -115,7 +115,11 @@ def select_slices(volume_folder: str | Path, rows: Sequence[int], folder: str | 
         for dose in DOSES:
             target = temporary / f"{dose}.npy"
             if len(chosen) == count:
-                _link(volume_folder / f"{dose}.npy", target, Path(folder))
+                source = volume_folder / f"{dose}.npy"
+                try:
+                    target.symlink_to(os.path.relpath(source.resolve(), Path(folder).resolve()))
+                except OSError:
+                    shutil.copyfile(source, target)
             else:
                 np.save(target, getattr(volume, dose)[chosen])
         write_json(temporary / "volume.json", info)
@@ -137,11 +141,3 @@ def _read_slice(path: Path, sha256: str) -> np.ndarray:
             f"{path}: its pixels changed since the index was made; index the data set again"
         )
     return stored_to_hu(dataset)
-
-
-def _link(source: Path, target: Path, final_folder: Path) -> None:
-    """Link `target`, which will move to `final_folder`, to `source`; copy where links fail."""
-    try:
-        target.symlink_to(os.path.relpath(source.resolve(), final_folder.resolve()))
-    except OSError:
-        shutil.copyfile(source, target)

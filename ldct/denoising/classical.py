@@ -168,9 +168,7 @@ def _single_threaded_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
                 os.environ[name] = value
 
 
-@cache
-def _load_in_worker(folder: str) -> ModuleType:
-    return load_denoiser(folder)
+_load_in_worker = cache(load_denoiser)
 
 
 def _denoise_row(job: tuple[str, str, Mapping[str, Any]], row: int) -> np.ndarray:

@@ -20,15 +20,16 @@ import torch
 
 from ldct.common.inputs import read_mapping
 from ldct.common.progress import track
+from ldct.common.provenance import recorded
 from ldct.common.scaling import Scaling
 from ldct.data.volumes import load_volume
 from ldct.denoising.classical import checked_slice, load_denoiser
 from ldct.denoising.network import (
+    inference_record,
     inference_settings,
     new_prediction,
     slice_files,
     time_since,
-    write_inference_record,
 )
 from ldct.networks.chain import Level
 
@@ -49,19 +50,21 @@ def denoise_finetuned(
     weights : their files, for the provenance record.
     Raises InputError where the method returns another shape or a value that is not finite.
     """
-    started = time.perf_counter()
     module = load_denoiser(method_folder)
     parameters = read_mapping(parameters_json)
     quarter = load_volume(test_folder).quarter
-    begun = time.perf_counter(), time.process_time()
-    with inference_settings(device), new_prediction(output, quarter.shape) as prediction:
+    code, settings = Path(method_folder) / "denoise.py", {}
+    inputs = [*slice_files(test_folder), code, parameters_json, *weights]
+    with (
+        recorded([output], inputs, settings),
+        inference_settings(device),
+        new_prediction(output, quarter.shape) as prediction,
+    ):
+        begun = time.perf_counter(), time.process_time()
         for row, slice_hu in enumerate(track(quarter, Path(method_folder).name, len(quarter))):
             own = copy.deepcopy(list(levels))
             image = np.asarray(slice_hu, dtype=np.float32)
             result = module.denoise(image, parameters, own, scaling)
-            where = f"{Path(method_folder) / 'denoise.py'}: slice {row}"
-            prediction[row] = checked_slice(result, image.shape, where)
-    spent = time_since(begun, len(quarter))
-    own_files = [Path(method_folder) / "denoise.py", parameters_json]
-    inputs = [*slice_files(test_folder), *own_files, *weights]
-    write_inference_record(output, inputs, levels, scaling, device, spent, started)
+            prediction[row] = checked_slice(result, image.shape, f"{code}: slice {row}")
+        spent = time_since(begun, len(quarter))
+        settings |= inference_record(levels, scaling, device, spent)

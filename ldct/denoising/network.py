@@ -15,7 +15,7 @@ from torch import Tensor
 from ldct.common.errors import InputError
 from ldct.common.files import atomic_path
 from ldct.common.progress import track
-from ldct.common.provenance import recorded, write_record
+from ldct.common.provenance import recorded
 from ldct.common.scaling import Scaling
 from ldct.data.volumes import load_volume
 from ldct.denoising.tiling import ALIGNMENT, apply_tiled, margin_of
@@ -67,9 +67,10 @@ def plan_inference(
     """
     if tile != "auto":
         return InferencePlan(1, tile, margin_of(levels, device), precision)
-    budget = memory_budget(device, memory_mb)
-    if budget is None:
+    free = free_memory(device)
+    if free is None and memory_mb is None:
         return InferencePlan(precision=precision)
+    budget = max(memory_mb - PROCESS_MB, 0) * MEBI if free is None else 0.8 * free
     whole = needed_bytes(levels, *shape)
     if whole <= budget:
         batch = 1 if not is_gpu(device) else min(int(budget // whole), LARGEST_BATCH)
@@ -84,14 +85,6 @@ def plan_inference(
         f"inference: tiles of {ALIGNMENT} pixels need {needed_bytes(levels, *cut) / MEBI:.0f} MiB, "
         f"found {budget / MEBI:.0f} MiB; give the job more memory (mem_mb)"
     )
-
-
-def memory_budget(device: torch.device, memory_mb: float | None) -> float | None:
-    """Bytes that images may take; None for no limit."""
-    free = free_memory(device)
-    if free is not None:
-        return 0.8 * free
-    return None if memory_mb is None else max(memory_mb - PROCESS_MB, 0) * MEBI
 
 
 def needed_bytes(levels: Sequence[Level], rows: int, columns: int) -> float:
@@ -125,7 +118,13 @@ def denoise_slices(
             try:
                 denoised[first : first + batch] = _denoise_batch(images, apply, scaling, device)
             except torch.OutOfMemoryError:
-                batch = _smaller_batch(batch, device)
+                if batch == 1:
+                    raise InputError(
+                        f"{device} has too little free memory for one slice; set inference.tile to "
+                        "a size, such as 256, or device: cpu"
+                    ) from None
+                give_back_memory()
+                batch //= 2
                 continue
             first += len(images)
             progress.update(len(images))
@@ -161,17 +160,6 @@ def _denoise_batch(
     images = torch.from_numpy(np.array(images_hu, dtype=np.float32)).to(device)[:, None]
     with torch.inference_mode():
         return scaling.improved(images, apply)[:, 0].cpu().numpy()
-
-
-def _smaller_batch(batch: int, device: torch.device) -> int:
-    """Half the batch, after a GPU ran out of memory; InputError where it is one slice already."""
-    if batch == 1:
-        raise InputError(
-            f"{device} has too little free memory for one slice; set inference.tile to a size, "
-            "such as 256, or device: cpu"
-        ) from None
-    give_back_memory()
-    return batch // 2
 
 
 @contextmanager
@@ -210,17 +198,19 @@ def denoise_with_networks(
 
     tile, precision, memory_mb : see plan_inference.
     """
-    started = time.perf_counter()
     quarter = load_volume(test_folder).quarter
     plan = plan_inference(
         levels, quarter.shape[1:], device, tile=tile, precision=precision, memory_mb=memory_mb
     )
-    with new_prediction(output, quarter.shape) as prediction:
+    settings: dict[str, Any] = {}
+    with (
+        recorded([output], [*slice_files(test_folder), *weights], settings),
+        new_prediction(output, quarter.shape) as prediction,
+    ):
         begun = time.perf_counter(), time.process_time()
         denoise_slices(quarter, levels, scaling, device, plan, prediction)
         spent = time_since(begun, len(quarter))
-    inputs = [*slice_files(test_folder), *weights]
-    write_inference_record(output, inputs, levels, scaling, device, vars(plan) | spent, started)
+        settings |= inference_record(levels, scaling, device, vars(plan) | spent)
 
 
 def slice_files(test_folder: Path) -> list[Path]:
@@ -237,24 +227,17 @@ def time_since(begun: tuple[float, float], slices: int) -> dict[str, Any]:
     }
 
 
-def write_inference_record(
-    output: Path,
-    inputs: Sequence[str | Path],
-    levels: Sequence[Level],
-    scaling: Scaling,
-    device: torch.device,
-    inference: Mapping[str, Any],
-    started: float,
-) -> None:
-    """Write the provenance record of a prediction by trained levels; started : see write_record."""
-    settings = {
+def inference_record(
+    levels: Sequence[Level], scaling: Scaling, device: torch.device, inference: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a provenance record says of a prediction by trained levels, at its end."""
+    return {
         "window": [scaling.lower, scaling.upper],
         "clip": scaling.clip,
         "levels": len(levels),
         "inference": {"tf32": EXACT.tf32, **inference},
         **device_record(device),
     }
-    write_record(output, inputs=inputs, settings=settings, started=started)
 
 
 def copy_low_dose(test_folder: Path, output: Path) -> None:

@@ -25,27 +25,11 @@ FURTHEST = (BLOCKS[-1] // 2) * ALIGNMENT
 
 @dataclass(frozen=True)
 class Span:
-    """One axis of a tile: the cut is [first, last), and [start, stop) of it is kept."""
+    """One axis of a tile: the cut and the kept part in the image, and the kept part in the cut."""
 
-    first: int
-    start: int
-    stop: int
-    last: int
-
-    @property
-    def cut(self) -> slice:
-        """The cut, in the image."""
-        return slice(self.first, self.last)
-
-    @property
-    def kept(self) -> slice:
-        """The kept part, in the image."""
-        return slice(self.start, self.stop)
-
-    @property
-    def inner(self) -> slice:
-        """The kept part, in the cut."""
-        return slice(self.start - self.first, self.stop - self.first)
+    cut: slice
+    kept: slice
+    inner: slice
 
 
 def spans(size: int, tile: int, margin: int) -> Iterator[Span]:
@@ -63,7 +47,8 @@ def spans(size: int, tile: int, margin: int) -> Iterator[Span]:
     for start in range(0, size, tile):
         first = min(max(start - margin, 0), furthest)
         last = size if first == furthest else first + cut
-        yield Span(first, start, min(start + tile, size), last)
+        stop = min(start + tile, size)
+        yield Span(slice(first, last), slice(start, stop), slice(start - first, stop - first))
 
 
 def apply_tiled(

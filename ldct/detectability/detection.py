@@ -1,6 +1,5 @@
 """Detectability of the inserted discs in what a method makes of them."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,9 @@ import pandas as pd
 from scipy import special
 
 from ldct.common.errors import InputError
+from ldct.common.files import write_frame
 from ldct.common.inputs import open_array, open_prediction, read_mapping
-from ldct.common.provenance import write_table
+from ldct.common.provenance import recorded
 from ldct.common.run_files import PATIENT, image_files, seed_number
 from ldct.detectability import observers
 
@@ -182,10 +182,10 @@ def write_detectability(
     """
     discs, quarter = read_mapping(folder / "discs.json"), open_array(folder / "quarter.npy")
     for method, seed, path in image_files(folder, predictions, PATIENT):
-        started = time.perf_counter()
-        images, _ = open_prediction(path, folder)
-        frame = measure_discs(images, quarter, discs, method, seed_number(seed), confidence)
         target = output / method / f"{seed}.parquet"
         inputs = [folder / "full.npy", folder / "discs.json", path]
         settings = {"method": method, "seed": seed, "confidence": confidence}
-        write_table(frame, target, inputs, settings, started)
+        with recorded([target], inputs, settings):
+            images, _ = open_prediction(path, folder)
+            frame = measure_discs(images, quarter, discs, method, seed_number(seed), confidence)
+            write_frame(target, frame)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,12 +14,12 @@ LEGEND = "Filled: the interval leaves out 0; vermilion below, green above."
 
 
 def draw_detectability(
-    values: pd.DataFrame, titles: Mapping[str, str], notes: Sequence[str], stem: Path, **record: Any
-) -> None:
+    values: pd.DataFrame, titles: Mapping[str, str], notes: Sequence[str], stem: Path
+) -> list[Path]:
     """Draw d' minus that of LDCT at the same places, with its interval, as PNG and PDF.
 
     values : `detectability_summary`. titles : method to title, in order. notes : printed below.
-    record : of `figure_style.save_figure`.
+    Returns both paths.
     """
     shown = {method: title for method, title in titles.items() if method != LOW_DOSE}
     discs = list(values.groupby("diameter_mm")) or [(0.0, values)]
@@ -29,7 +28,7 @@ def draw_detectability(
         figure, line = grid_of_rows(shown, heads, [LEGEND, *notes])
         for axes, (_, own) in zip(line, discs, strict=True):
             _draw_panel(axes, own.set_index("method").reindex(list(shown)))
-        fs.save_figure(figure, stem, **record)
+        return fs.save_figure(figure, stem)
 
 
 def _draw_panel(axes: Axes, values: pd.DataFrame) -> None:

@@ -57,9 +57,8 @@ def run_detectability(options: argparse.Namespace) -> None:
 
 def run_draw_detectability(options: argparse.Namespace) -> None:
     """Render the table and the figure of the detectability of discs."""
-    import time
-
     from ldct.common.inputs import read_frames, read_mapping
+    from ldct.common.provenance import recorded
     from ldct.detectability.figure import draw_detectability
     from ldct.detectability.table import (
         detectability_notes,
@@ -67,7 +66,6 @@ def run_draw_detectability(options: argparse.Namespace) -> None:
         write_detectability_table,
     )
 
-    started = time.perf_counter()
     frame = read_frames(options.measured, ["method", "seed", "patient"])
     titles, discs = dict(options.titles), read_mapping(options.discs, "problem", "sites")
     values = detectability_summary(frame, titles, options.statistics.get("confidence", 0.95))
@@ -75,5 +73,6 @@ def run_draw_detectability(options: argparse.Namespace) -> None:
     write_detectability_table(
         values, titles, [*notes, options.credit], options.tables, options.measured
     )
-    record = {"inputs": [*options.measured, options.discs], "settings": {"notes": notes}}
-    draw_detectability(values, titles, notes, options.figure, **record, started=started)
+    written: list[Path] = []
+    with recorded(written, [*options.measured, options.discs], {"notes": notes}):
+        written += draw_detectability(values, titles, notes, options.figure)

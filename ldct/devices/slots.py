@@ -85,7 +85,8 @@ def _free_slots(
         for slot in (Slot(d, n) for n in range(jobs_per_device) for d in range(len(devices))):
             if len(taken) == count:
                 break
-            path = folder / f"{_file_name(devices[slot.device])}.{slot.number}.lock"
+            name = re.sub(r"[^A-Za-z0-9_-]", "_", devices[slot.device])
+            path = folder / f"{name}.{slot.number}.lock"
             file = None if slot.device in taken else _try_lock(path)
             if file is not None:
                 stack.enter_context(file)
@@ -105,7 +106,3 @@ def _try_lock(path: Path) -> TextIOWrapper | None:
     file.truncate(0)
     print(os.getpid(), file=file, flush=True)
     return file
-
-
-def _file_name(device: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]", "_", device)

@@ -1,6 +1,5 @@
 """Fig. 2: a cascade drawn from its card and its resolved stages."""
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyBboxPatch
 
+from ldct.common.provenance import recorded
 from ldct.networks.facts import count_parameters
 from ldct.networks.files import build_network
 from ldct.rendering import figure_style as fs
@@ -24,7 +24,7 @@ SOLID = {"color": fs.BLACK, "ls": "-"}
 DASHED = {"color": fs.GREY, "ls": (0, (3, 2))}  # what exists in training only
 LOSS_NAMES = {"mse": "MSE", "mae": "MAE"}
 
-NETWORK_FILL, CRITIC_FILL, LABEL_FILL = "#DCEBF5", "#FBE3D0", "#F4F4F4"
+NETWORK_FILL, CRITIC_FILL = "#DCEBF5", "#FBE3D0"
 
 Point = tuple[float, float]
 
@@ -38,14 +38,14 @@ def draw_cascade(title: str, levels: Sequence[Mapping[str, Any]], output_stem: s
     residual level is its input minus the NDCT image, and its prediction is subtracted from its
     input (docs/methods.md, reading 1).
     """
-    started = time.perf_counter()
     stages = [_described(level) for level in levels]
     span = max(MIN_STAGE_IN, (fs.DOUBLE_COLUMN_IN - 2 * MARGIN_IN) / max(len(stages), 2))
     width = 2 * MARGIN_IN + span * len(stages)
     training_boxes = 1 + any(stage["discriminator"] for stage in stages)
     flow_y = LEGEND_IN + training_boxes * (SIDE_BOX_IN[1] + GAP_IN) + BOX_IN[1] / 2
     height = flow_y + BOX_IN[1] / 2 + TOP_IN
-    with fs.figure_style():
+    written: list[Path] = []
+    with recorded(written, [], {"title": title, "stages": stages}), fs.figure_style():
         figure, axes = fs.new_canvas(width, height)
         axes.text(MARGIN_IN - 0.06, flow_y, "LDCT\n$\\mathbf{X}$", ha="right", va="center")
         symbol = "X"
@@ -59,8 +59,7 @@ def draw_cascade(title: str, levels: Sequence[Mapping[str, Any]], output_stem: s
         axes.text(width - MARGIN_IN + 0.06, flow_y, output, ha="left", va="center")
         axes.text(width / 2, height - 0.05, title, ha="center", va="top", size=fs.TITLE_PT)
         _legend(axes, width)
-        settings = {"title": title, "stages": stages}
-        fs.save_figure(figure, output_stem, inputs=[], settings=settings, started=started)
+        written += fs.save_figure(figure, output_stem)
 
 
 def _described(level: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,7 +94,12 @@ def _draw_level(
     residual = stage["target"] == "residual"
     centre = left + 0.34 + BOX_IN[0] / 2
     out = centre + BOX_IN[0] / 2
-    _box(axes, (centre, y), BOX_IN, _stage_text(stage, level), NETWORK_FILL)
+    name, network = stage["name"], stage["network"]
+    text = f"Level {level}: {name}\n"
+    if network.lower() != name.lower():
+        text += f"{network}\n"
+    text += f"{stage['parameters']:,} parameters"
+    _box(axes, (centre, y), BOX_IN, text, NETWORK_FILL)
     fs.arrow(axes, (left, y), (centre - BOX_IN[0] / 2, y))
     axes.plot([out, right], [y, y], color=fs.BLACK, lw=0.9, zorder=1)
     name_x = (out + right) / 2
@@ -162,14 +166,6 @@ def loss_text(loss: Mapping[str, Any]) -> str:
         factor = "λ" if isinstance(weight, Mapping) else f"{weight:g}"
         terms.append(word if weight == 1 else f"{factor} {word}")
     return " + ".join(terms)
-
-
-def _stage_text(stage: Mapping[str, Any], level: int) -> str:
-    name, network = stage["name"], stage["network"]
-    lines = [f"Level {level}: {name}"]
-    if network.lower() != name.lower():
-        lines.append(network)
-    return "\n".join([*lines, f"{stage['parameters']:,} parameters"])
 
 
 def _bold(symbol: str) -> str:

@@ -1,7 +1,6 @@
 """Fig. 3: one slice as every method gives it, with zoom and difference to NDCT."""
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ldct.common.inputs import read_volume_info
+from ldct.common.provenance import recorded
 from ldct.rendering import figure_style as fs
 from ldct.rendering.numbers import number
 from ldct.rendering.slices import Roi, load_slice, score_text
@@ -37,19 +37,13 @@ def draw_comparison(
     scores : title -> {"psnr": dB, "ssim": 1} of the slice; titles without scores get none.
     context : what the data are, e.g. "simulated quarter dose on LIDC-IDRI-0001, quick budget".
     """
-    started = time.perf_counter()
-    images = load_slice(test_folder, predictions, row)
-    info = read_volume_info(test_folder)
-    with fs.figure_style():
-        figure = _draw(images, roi, window, scores, _footer(info, row, window, context))
-        files = (Path(test_folder, "quarter.npy"), Path(test_folder, "full.npy"))
-        fs.save_figure(
-            figure,
-            output_stem,
-            inputs=[*files, *predictions.values()],
-            settings={"row": row, "roi": list(roi), "window": list(window)},
-            started=started,
-        )
+    files = [Path(test_folder, "quarter.npy"), Path(test_folder, "full.npy")]
+    settings = {"row": row, "roi": list(roi), "window": list(window)}
+    written: list[Path] = []
+    with recorded(written, [*files, *predictions.values()], settings), fs.figure_style():
+        images = load_slice(test_folder, predictions, row)
+        footer = _footer(read_volume_info(test_folder), row, window, context)
+        written += fs.save_figure(_draw(images, roi, window, scores, footer), output_stem)
 
 
 def _draw(
@@ -64,7 +58,10 @@ def _draw(
     zoom = np.s_[top:bottom, left:right]
     ndct = images["NDCT"]
     differences = {title: _difference(image, ndct, window)[zoom] for title, image in images.items()}
-    limit = _difference_limit(list(differences.values()))
+    # A round limit in HU within which 99 % of all differences lie.
+    every = np.concatenate([difference.ravel() for difference in differences.values()])
+    percentile = np.percentile(np.abs(every), 99)
+    limit = float(max(10.0, np.ceil(percentile / 10) * 10))
 
     cell = (fs.DOUBLE_COLUMN_IN - LABEL_IN - BAR_IN - GAP_IN * (len(images) - 1)) / len(images)
     titles = {title: fs.wrap(title, cell, fs.TITLE_PT) for title in images}
@@ -110,12 +107,6 @@ def _difference(
 ) -> np.ndarray:
     """Image minus NDCT in HU, both clipped to the window: what the eye and the scores compare."""
     return np.clip(image_hu, *window) - np.clip(ndct_hu, *window)
-
-
-def _difference_limit(differences: Sequence[np.ndarray]) -> float:
-    """A round limit in HU within which 99 % of all differences lie."""
-    percentile = np.percentile(np.abs(np.concatenate([d.ravel() for d in differences])), 99)
-    return float(max(10.0, np.ceil(percentile / 10) * 10))
 
 
 def _footer(info: Mapping, row: int, window: tuple[float, float], context: str) -> str:

@@ -1,6 +1,5 @@
 """Fig. 1: a network drawn from its definition."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Patch, Rectangle
 from torch import nn
 
+from ldct.common.provenance import recorded
 from ldct.networks.cost import seen_pixels
 from ldct.networks.facts import Block, count_parameters, network_blocks
 from ldct.rendering import figure_style as fs
@@ -36,9 +36,10 @@ def draw_network(network: nn.Module, title: str, output_stem: str | Path) -> Non
     parameter count and the measured receptive field are printed beneath. The figure has double
     column width, and more where the network has over 13 blocks.
     """
-    started = time.perf_counter()
     blocks = network_blocks(network)
-    parameters, field = count_parameters(network), _receptive_field(network)
+    first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
+    side = seen_pixels(network, first.in_channels)
+    parameters, field = count_parameters(network), f"{side} × {side}" if side else "over 128 × 128"
     lanes = [_lanes(edges) for edges in _skip_edges(blocks)]
     above, below = (GAP_IN + LANE_IN * (max(found.values(), default=-1) + 1) for found in lanes)
 
@@ -48,7 +49,9 @@ def draw_network(network: nn.Module, title: str, output_stem: str | Path) -> Non
     left = (width - PITCH_IN * (len(blocks) - 1)) / 2
     centres = [left + PITCH_IN * i for i in range(len(blocks))]
 
-    with fs.figure_style():
+    settings = {"title": title, "parameters": parameters, "receptive_field": field}
+    written: list[Path] = []
+    with recorded(written, [], settings), fs.figure_style():
         figure, axes = fs.new_canvas(width, height)
         for position, (block, x) in enumerate(zip(blocks, centres, strict=True)):
             _draw_block(axes, block, x, middle)
@@ -63,14 +66,7 @@ def draw_network(network: nn.Module, title: str, output_stem: str | Path) -> Non
         facts = f"{parameters:,} trainable parameters  ·  receptive field {field} pixels"
         axes.text(width / 2, 0.06, facts, ha="center", va="bottom")
         _legend(axes, blocks, width)
-        settings = {"title": title, "parameters": parameters, "receptive_field": field}
-        fs.save_figure(figure, output_stem, inputs=[], settings=settings, started=started)
-
-
-def _receptive_field(network: nn.Module) -> str:
-    first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
-    side = seen_pixels(network, first.in_channels)
-    return f"{side} × {side}" if side else "over 128 × 128"
+        written += fs.save_figure(figure, output_stem)
 
 
 def _skip_edges(blocks: Sequence[Block]) -> tuple[list[Edge], list[Edge]]:

@@ -1,7 +1,6 @@
 """Verbs that draw."""
 
 import argparse
-import time
 from pathlib import Path
 
 from ldct.common.arguments import add_panels, json_list, json_mapping
@@ -114,12 +113,12 @@ def _draw_region(
 
 def run_draw_loss_curves(options: argparse.Namespace) -> None:
     """Draw the loss curves."""
+    from ldct.common.provenance import recorded
     from ldct.figures.loss_curves import draw_loss_curves, read_histories
     from ldct.rendering.figure_style import save_figure
 
-    started = time.perf_counter()
-    figure = draw_loss_curves(read_histories(options.titles, options.histories), options.note)
+    written: list[Path] = []
     settings = {"titles": options.titles, "note": options.note}
-    save_figure(
-        figure, options.output, inputs=options.histories, settings=settings, started=started
-    )
+    with recorded(written, options.histories, settings):
+        figure = draw_loss_curves(read_histories(options.titles, options.histories), options.note)
+        written += save_figure(figure, options.output)

@@ -1,15 +1,15 @@
 """Lesion bench of a run: one row per method, annotated lesion and slice."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
+from ldct.common.files import write_frame
 from ldct.common.inputs import open_array, open_prediction, read_volume_info
 from ldct.common.progress import track
-from ldct.common.provenance import write_table
+from ldct.common.provenance import recorded
 from ldct.common.run_files import image_files, seed_number
 from ldct.data.lesions import read_lesions
 from ldct.lesions.measures import FURTHER, MEASURES, lesion_view, measure_lesion
@@ -41,26 +41,22 @@ def write_lesion_bench(
             for lesion, row in lesion_rows(lesions, info)
         ]
         for method, seed, path in image_files(folder, predictions, folder.name):
-            started = time.perf_counter()
-            images, _ = open_prediction(path, folder)
-            rows = [
-                {
-                    "method": method,
-                    "seed": seed_number(seed),
-                    "patient": info["patient"],
-                    "slice_index": info["slice_index"][row],
-                    "z_mm": info["z_mm"][row],
-                    **{key: lesion[key] for key in LESION},
-                    **measure_lesion(view, images[row], protocol),
-                }
-                for lesion, row, view in views
-            ]
-            # Number columns are floats also where there is no row or no value.
-            numbers = dict.fromkeys(["diameter_mm", *MEASURES, "contrast_hu"], float)
-            write_table(
-                pd.DataFrame(rows, columns=COLUMNS).astype(numbers),
-                output / method / seed / f"{info['patient']}.parquet",
-                [folder / "full.npy", path, lesions_csv],
-                {"method": method, "seed": seed, "protocol": asdict(protocol)},
-                started,
-            )
+            target = output / method / seed / f"{info['patient']}.parquet"
+            settings = {"method": method, "seed": seed, "protocol": asdict(protocol)}
+            with recorded([target], [folder / "full.npy", path, lesions_csv], settings):
+                images, _ = open_prediction(path, folder)
+                rows = [
+                    {
+                        "method": method,
+                        "seed": seed_number(seed),
+                        "patient": info["patient"],
+                        "slice_index": info["slice_index"][row],
+                        "z_mm": info["z_mm"][row],
+                        **{key: lesion[key] for key in LESION},
+                        **measure_lesion(view, images[row], protocol),
+                    }
+                    for lesion, row, view in views
+                ]
+                # Number columns are floats also where there is no row or no value.
+                numbers = dict.fromkeys(["diameter_mm", *MEASURES, "contrast_hu"], float)
+                write_frame(target, pd.DataFrame(rows, columns=COLUMNS).astype(numbers))

@@ -8,6 +8,8 @@ from ldct.common.errors import InputError
 from ldct.configuration.registry import read_card
 from ldct.configuration.resolve import check_folder
 from ldct.configuration.stages import resolve_models
+from ldct.method_check.classical import check_classical, check_control
+from ldct.method_check.external import check_external
 from ldct.method_check.pair import TILE, Verdict, write_pair
 
 
@@ -32,16 +34,10 @@ def check_method(
     volume = write_pair(work / "L000", slices=3)
     try:
         if card["kind"] == "classical":
-            from ldct.method_check.classical import check_classical
-
             check_classical(folder, card, volume, work, verdict)
         elif card["kind"] == "external":
-            from ldct.method_check.external import check_external
-
             check_external(folder, card, work, verdict)
         elif card["kind"] == "control":
-            from ldct.method_check.classical import check_control
-
             check_control(folder, card, volume, work, verdict)
         elif card["kind"] != "identity":
             from ldct.method_check.networks import check_networks

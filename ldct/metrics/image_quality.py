@@ -1,15 +1,15 @@
 """Full-image metrics beside PSNR and SSIM, and HU fidelity by tissue: one row per slice."""
 
-import time
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from ldct.common.files import write_frame
 from ldct.common.inputs import open_prediction, read_volume_info
 from ldct.common.progress import track
-from ldct.common.provenance import write_table
+from ldct.common.provenance import recorded
 from ldct.metrics.columns import IMAGE_QUALITY
 from ldct.metrics.full_reference import gmsd, import_image_metrics, vif
 from ldct.metrics.protocol import Protocol
@@ -38,7 +38,6 @@ def measure_predictions(
     """
     import torch
 
-    started = time.perf_counter()
     import_image_metrics()  # a missing package is said before a slice is measured
     torch.set_num_threads(1)  # threads would add up in another order
     volume = read_volume_info(test_folder)
@@ -49,15 +48,17 @@ def measure_predictions(
 
         metric = Lpips(lpips_network, lpips_weights)
         inputs.append(lpips_weights)
-    rows = []
-    for row in track(range(len(ndct)), f"image quality {method} {volume['patient']}", len(ndct)):
-        image, truth = finite_slice(prediction, row, volume, prediction_path), np.asarray(ndct[row])
-        pair = protocol.to_unit(image), protocol.to_unit(truth)
-        distance = lpips(metric, *pair) if metric else np.nan
-        values = {"vif": vif(*pair), "gmsd": gmsd(*pair), "lpips": distance}
-        rows.append(values | tissue_fidelity(image, truth))
-    settings = {"method": method, "seed": seed, "protocol": asdict(protocol)}
-    place = {key: volume[key] for key in ("patient", "slice_index", "z_mm")}
-    frame = pd.DataFrame(rows).assign(**place, **settings | {"protocol": protocol.name})
-    settings |= {"lpips": lpips_network, "tissues_hu": TISSUES}
-    write_table(frame[[*KEYS, *IMAGE_QUALITY]], output_parquet, inputs, settings, started)
+    own = {"method": method, "seed": seed}
+    settings = own | {"protocol": asdict(protocol), "lpips": lpips_network, "tissues_hu": TISSUES}
+    with recorded([output_parquet], inputs, settings):
+        rows, label = [], f"image quality {method} {volume['patient']}"
+        for row in track(range(len(ndct)), label, len(ndct)):
+            image = finite_slice(prediction, row, volume, prediction_path)
+            truth = np.asarray(ndct[row])
+            pair = protocol.to_unit(image), protocol.to_unit(truth)
+            distance = lpips(metric, *pair) if metric else np.nan
+            values = {"vif": vif(*pair), "gmsd": gmsd(*pair), "lpips": distance}
+            rows.append(values | tissue_fidelity(image, truth))
+        place = {key: volume[key] for key in ("patient", "slice_index", "z_mm")}
+        frame = pd.DataFrame(rows).assign(**place, **own, protocol=protocol.name)
+        write_frame(output_parquet, frame[[*KEYS, *IMAGE_QUALITY]])

@@ -9,9 +9,8 @@ import numpy as np
 import yaml
 
 from ldct.common.errors import InputError
-from ldct.common.files import read_yaml
 from ldct.common.scaling import Scaling
-from ldct.common.schema import validate
+from ldct.common.schema import read_valid
 
 EXTENT_KEY = {"uniform": "size", "gaussian": "sigma"}
 GAUSSIAN_TRUNCATE = 3.5  # scikit-image's: an 11-pixel window at sigma 1.5, as in Wang et al. 2004
@@ -105,13 +104,7 @@ def load_protocol(path: str | Path) -> Protocol:
 
     Raises InputError naming the file, the key and the allowed values.
     """
-    try:
-        content = read_yaml(path)
-    except FileNotFoundError:
-        raise InputError(
-            f"protocol file {path}: not found; give one of config/protocols/*.yaml"
-        ) from None
-    validate(content, "protocol", f"protocol file {path}")
+    content = read_valid(path, "protocol", "protocol file", "one of config/protocols/*.yaml")
     lower, upper = content["window"]
     if not lower < upper:
         raise InputError(

@@ -1,6 +1,5 @@
 """From a prediction to scores: one row per slice and protocol; the mean over slices."""
 
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -11,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from ldct.common.errors import InputError
+from ldct.common.files import write_frame
 from ldct.common.inputs import open_prediction, read_volume_info
 from ldct.common.progress import track
-from ldct.common.provenance import write_table
+from ldct.common.provenance import recorded
 from ldct.metrics.columns import SCORES
 from ldct.metrics.protocol import Protocol
 
@@ -44,7 +44,6 @@ def score_predictions(
     """
     from ldct.metrics.pixelwise import slice_scores
 
-    started = time.perf_counter()
     volume = read_volume_info(test_folder)
     prediction, ndct = open_prediction(prediction_path, test_folder)
     listed = len(volume["slice_index"])
@@ -71,24 +70,20 @@ def score_predictions(
         except InputError as error:
             raise InputError(f"{prediction_path}: slice {row}: {error}") from None
 
-    with ThreadPoolExecutor(max_workers=workers) as pool:
+    settings: dict[str, Any] = {"method": method, "seed": seed}
+    inputs = [test_folder / "full.npy", test_folder / "volume.json", prediction_path]
+    with recorded([output_parquet], inputs, settings), ThreadPoolExecutor(workers) as pool:
         found = pool.map(rows_of_slice, range(len(ndct)))
         label = f"scores {method} {volume['patient']}"
         rows = [row for rows in track(found, label, len(ndct)) for row in rows]
-    settings = {
-        "method": method,
-        "seed": seed,
-        "protocols": [asdict(protocol) for protocol in protocols],
-        "undefined": [
+        settings["protocols"] = [asdict(protocol) for protocol in protocols]
+        settings["undefined"] = [
             f"{row['protocol']}, slice_index {row['slice_index']}: ssim is NaN: its range is that "
             "of the prediction, and the prediction is constant within the window"
             for row in rows
             if np.isnan(row["ssim"])
-        ],
-    }
-    inputs = [test_folder / "full.npy", test_folder / "volume.json", prediction_path]
-    frame = pd.DataFrame(rows, columns=KEYS + METRICS)
-    write_table(frame, output_parquet, inputs, settings, started)
+        ]
+        write_frame(output_parquet, pd.DataFrame(rows, columns=KEYS + METRICS))
 
 
 def finite_slice(

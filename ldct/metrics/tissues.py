@@ -47,7 +47,11 @@ def tissue_fidelity(prediction_hu: np.ndarray, ndct_hu: np.ndarray) -> dict[str,
     prediction = np.asarray(prediction_hu, dtype=np.float32)
     ndct = np.asarray(ndct_hu, dtype=np.float32)
     found = {}
-    for tissue, inside in _tissue_pixels(ndct).items():
+    smooth_ndct = gaussian_filter(ndct, SMOOTHING_PX, mode="nearest", truncate=3.0)
+    darkest = minimum_filter(smooth_ndct, NEIGHBOURHOOD_PX)
+    brightest = maximum_filter(smooth_ndct, NEIGHBOURHOOD_PX)
+    for tissue, (lower, upper) in TISSUES.items():
+        inside = (darkest >= lower) & (brightest < upper)
         error = (prediction - ndct)[inside].astype(np.float64)
         enough = error.size >= FEWEST_PIXELS
         found |= {
@@ -56,18 +60,6 @@ def tissue_fidelity(prediction_hu: np.ndarray, ndct_hu: np.ndarray) -> dict[str,
             f"{tissue}_std_hu": float(error.std()) if enough else float("nan"),
         }
     return found
-
-
-def _tissue_pixels(ndct_hu: np.ndarray) -> dict[str, np.ndarray]:
-    """Tissue to the mask of its pixels. ndct_hu : (rows, columns), HU, not clipped."""
-    ndct = np.asarray(ndct_hu, dtype=np.float32)
-    smooth_ndct = gaussian_filter(ndct, SMOOTHING_PX, mode="nearest", truncate=3.0)
-    darkest = minimum_filter(smooth_ndct, NEIGHBOURHOOD_PX)
-    brightest = maximum_filter(smooth_ndct, NEIGHBOURHOOD_PX)
-    return {
-        tissue: (darkest >= lower) & (brightest < upper)
-        for tissue, (lower, upper) in TISSUES.items()
-    }
 
 
 def _slope(prediction: np.ndarray, ndct: np.ndarray, inside: np.ndarray) -> float:

@@ -61,7 +61,11 @@ def network_blocks(network: nn.Module) -> list[Block]:
     try:
         graph = fx.symbolic_trace(network)
     except fx.proxy.TraceError:
-        return _opaque(network)
+        return [
+            Block("input", "input"),
+            Block("other", "network", ("input",), label=type(network).__name__),
+            Block("output", "output", ("network",)),
+        ]
     modules = dict(graph.named_modules())
     blocks: dict[str, Block] = {}  # by the fx node that ends them
     ends: dict[fx.Node, str] = {}  # fx node -> key of the block that produces its value
@@ -145,11 +149,3 @@ def _merge(previous: Block, block: Block) -> Block | None:
     if block.activation and not previous.activation:
         return replace(previous, activation=block.activation)
     return None
-
-
-def _opaque(network: nn.Module) -> list[Block]:
-    return [
-        Block("input", "input"),
-        Block("other", "network", ("input",), label=type(network).__name__),
-        Block("output", "output", ("network",)),
-    ]

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor, nn
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
 
 from ldct.common.errors import InputError
 from ldct.common.files import atomic_path, write_durably
@@ -47,11 +47,8 @@ def load_weights(path: Path, network: nn.Module) -> nn.Module:
     """
     if not Path(path).is_file():
         raise InputError(f"{path}: not found; expected trained weights: train this stage first")
-    state: dict[str, Tensor] = {}
     try:
-        with safe_open(path, framework="pt") as stored:
-            for name in stored.keys():  # noqa: SIM118 (not a mapping)
-                state[name] = stored.get_tensor(name)
+        state = load_file(path)
     except SafetensorError as error:
         raise InputError(f"{path}: not a safetensors file ({error}); retrain it") from None
     try:

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from ldct.common.files import atomic_path
-from ldct.common.provenance import write_record
 
 DOUBLE_COLUMN_IN = 7.16  # width of two journal columns, inches
 DPI = 300
@@ -107,12 +106,11 @@ def foot_text(figure: Figure, text: str, **style: Any) -> None:
     figure.text(0.5, 0.05 / height, text, **place, **style)
 
 
-def save_figure(figure: Figure, stem: str | Path, **record: Any) -> list[Path]:
+def save_figure(figure: Figure, stem: str | Path) -> list[Path]:
     """Write `<stem>.png` (300 dpi) and `<stem>.pdf` (embedded TrueType fonts), atomically.
 
     stem : path without suffix; dots in its name are kept. Neither file holds a date: the same
-        figure gives the same bytes. record : inputs, settings and started of `write_record`, which
-        is called for both where they are given. Returns both paths.
+        figure gives the same bytes. Returns both paths.
     """
     stem = Path(stem)
     written = []
@@ -121,7 +119,5 @@ def save_figure(figure: Figure, stem: str | Path, **record: Any) -> list[Path]:
             path = stem.with_name(stem.name + suffix)
             with atomic_path(path) as temporary:
                 figure.savefig(temporary, format=suffix[1:], dpi=DPI, metadata=metadata)
-            if record:
-                write_record(path, **record)
             written.append(path)
     return written

@@ -98,12 +98,12 @@ def _compare(link: Link, root: Path) -> None:
     known = {
         user: content for user, content in expected.items() if {"sha256", "bytes"} & set(content)
     }
-    link.changed_since = [user for user, content in known.items() if not _same(content, link.found)]
+    link.changed_since = [
+        user
+        for user, content in known.items()
+        if any(link.found.get(key) != value for key, value in content.items())
+    ]
     if link.changed_since:
         link.state = "changed"
     elif known:
         link.state = "as recorded" if hashed else "by size"
-
-
-def _same(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
-    return all(found.get(key) == value for key, value in recorded.items())

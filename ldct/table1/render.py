@@ -53,7 +53,13 @@ def render_table1(
     table, reasons = _table(frame, context["published_protocol"])
     caption = _caption(frame, margins, confidence, context)
     about = [*_about(published, context), *(f"{mark} not run: {why}." for why, mark in reasons)]
-    about += _idle_adversaries(frame)
+    idle = frame[frame["adversary"] == "not at work"].to_dict("records")
+    if idle:
+        named = ", ".join(f"{row['title']} {row['critic_auc']:.2f}" for row in idle)
+        about.append(
+            f"{IDLE} adversary not at work (AUC of its critic, NDCT against generated tiles, below "
+            f"{ADVERSARY_AT_WORK}; 0.5 is chance): {named}."
+        )
     dataset = context["dataset"]
     about.append(f"{dataset.get('credit', dataset['title'] + '.')} Run: {context['run']}.")
     values = frame.assign(
@@ -87,25 +93,10 @@ def _table(frame: pd.DataFrame, compare: bool) -> tuple[PlainTable, list[tuple[s
         cells += [_cell(row, f"published_{metric}") for metric in METRICS]
         if compare:
             cells += [signed(row[f"{metric}_difference"], DECIMALS) for metric in METRICS]
-        rows["" if row["in_paper"] else OTHER_ROWS].append([_title(row), *cells])
+        title = Cell(row["title"], mark=IDLE if row["adversary"] == "not at work" else "")
+        rows["" if row["in_paper"] else OTHER_ROWS].append([title, *cells])
     groups = {name: own for name, own in rows.items() if own}
     return PlainTable(TITLE, heads, groups), list(reasons.items())
-
-
-def _title(row: Mapping[str, Any]) -> Cell:
-    return Cell(row["title"], mark=IDLE if row["adversary"] == "not at work" else "")
-
-
-def _idle_adversaries(frame: pd.DataFrame) -> list[str]:
-    """A line that names the rows whose adversary is not at work, with their AUC; or none."""
-    idle = frame[frame["adversary"] == "not at work"]
-    named = [f"{row['title']} {row['critic_auc']:.2f}" for row in idle.to_dict("records")]
-    if not named:
-        return []
-    return [
-        f"{IDLE} adversary not at work (AUC of its critic, NDCT against generated tiles, below "
-        f"{ADVERSARY_AT_WORK}; 0.5 is chance): {', '.join(named)}."
-    ]
 
 
 def _own_cell(row: Mapping[str, Any], metric: str, reasons: Mapping[str, str]) -> Cell:

@@ -25,8 +25,7 @@ def run_table1(options: argparse.Namespace) -> None:
     """Table I and differences from the reference, under every protocol."""
     from ldct.common.inputs import read_frames
     from ldct.common.provenance import recorded
-    from ldct.configuration.margins import read_margins
-    from ldct.configuration.published import read_published
+    from ldct.configuration.published import read_margins, read_published
     from ldct.data.tiles import read_tiles
     from ldct.metrics.protocol import load_protocols
     from ldct.metrics.scores import KEYS, METRICS

@@ -64,7 +64,8 @@ def draw_spectra(summary: TextureSummary, context: str, stem: Path) -> list[Path
     left, right, gap, under, head = 0.42, 0.6, 0.1, 0.42, 0.32
     cell = (fs.DOUBLE_COLUMN_IN - left - right - gap * (columns - 1)) / columns
     height = head + rows * (cell + under) + 0.12 * (note.count("\n") + 1)
-    top = _highest(shown)
+    highest = max(np.nanmax(found.power, initial=0) for found in shown)
+    top = math.ceil(2 * math.log10(highest)) / 2 if highest > 0 else 0.0
     with fs.figure_style():
         figure = fs.new_figure(fs.DOUBLE_COLUMN_IN, height, layout=None)
         for number, found in enumerate(shown):
@@ -117,11 +118,6 @@ def _draw_spectrum(axes: Axes, found: MethodTexture, top: float, width_in: float
     text = f"lattice ratio {ratio.estimate:.2f}" if ratio else "not measured"
     axes.set_xlabel(text, labelpad=2, fontsize=fs.SMALL_PT)
     return image
-
-
-def _highest(shown: list[MethodTexture]) -> float:
-    highest = max((np.nanmax(found.power, initial=0) for found in shown), default=0.0)
-    return math.ceil(2 * math.log10(highest)) / 2 if highest > 0 else 0.0
 
 
 def _note(summary: TextureSummary, context: str) -> str:

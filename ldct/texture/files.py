@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ldct.common.files import atomic_path, write_json
+from ldct.common.files import atomic_path, write_frame, write_json
 from ldct.common.inputs import open_array, open_prediction, read_frame, read_volume_info
 from ldct.common.provenance import recorded
 from ldct.common.run_files import FIXED, REFERENCES
@@ -37,8 +37,7 @@ def write_references(test_folders: Sequence[Path], output: Path) -> None:
     inputs = [folder / "full.npy" for folder in test_folders]
     with recorded([squares_path, facts_path], inputs, {"sides_px": SIDES_PX}):
         squares = choose_squares(full)
-        with atomic_path(squares_path) as temporary:
-            squares.to_parquet(temporary, index=False)
+        write_frame(squares_path, squares)
         side, halves = _side_of(squares), []
         for volume in volumes.values():
             patient, pixel_mm = volume["patient"], tuple(volume["pixel_mm"])
@@ -82,8 +81,7 @@ def write_texture(
         frame, arrays = measure_texture(image, ndct, own, side, pixel_mm)
         place = {key: volume[key] for key in ("patient", "slice_index", "z_mm")}
         frame = frame.assign(method=method, seed=seed, **place)
-        with atomic_path(output_parquet) as temporary:
-            frame[COLUMNS].to_parquet(temporary, index=False)
+        write_frame(output_parquet, frame[COLUMNS])
         arrays |= {"pixel_mm": np.array(pixel_mm), "side": np.array(side)}
         arrays["slice_index"] = np.array(volume["slice_index"])[arrays["row"]]
         with atomic_path(output_npz) as temporary:

@@ -3,16 +3,15 @@
 import argparse
 import hashlib
 import json
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from ldct.common import provenance
 from ldct.common.arguments import json_list, json_mapping, natural_number, positive_integer
 from ldct.common.errors import InputError
 from ldct.common.files import sha256_of_file
 from ldct.common.held_files import alone_in
+from ldct.common.provenance import recorded
 from ldct.common.scaling import add_scaling, scaling_of
 from ldct.configuration.code_behind import code_behind
 from ldct.devices.arguments import add_device
@@ -76,7 +75,7 @@ def run_train(options: argparse.Namespace) -> None:
 def _train(options: argparse.Namespace, device: Any, group: Any) -> None:
     import torch
 
-    from ldct.data.tiles import read_tiles
+    from ldct.data.tiles import VOLUME, read_tiles
     from ldct.data.volumes import load_volume
     from ldct.devices.choice import device_record, limit_threads
     from ldct.devices.engine import Engine, resolve_engine
@@ -84,7 +83,6 @@ def _train(options: argparse.Namespace, device: Any, group: Any) -> None:
     from ldct.training.checkpoint import remove_leftovers
     from ldct.training.loop import is_trained, total_steps, train_stage
 
-    started = time.perf_counter()
     threads = limit_threads(options.threads // group.local_size)
     wishes = Engine(
         **options.engine,
@@ -93,7 +91,9 @@ def _train(options: argparse.Namespace, device: Any, group: Any) -> None:
     )
     engine = resolve_engine(wishes, device)
     volumes = [load_volume(folder) for folder in options.volumes]
-    tiles = _without_held_out(read_tiles(options.tiles), options)
+    tiles = read_tiles(options.tiles)
+    if options.validation:
+        tiles = tiles[tiles[:, VOLUME] != _held_out(options)]
     levels = load_levels(options.upstream, options.upstream_weights, device)
     settings = {
         "stage": options.stage,
@@ -113,8 +113,18 @@ def _train(options: argparse.Namespace, device: Any, group: Any) -> None:
     inputs += [file for file in (options.perceptual_weights, options.validation_protocol) if file]
     pixels = [folder / name for folder in options.volumes for name in ("full.npy", "quarter.npy")]
     versions = {"torch": torch.__version__}
-    fingerprint = _fingerprint(settings | versions, [*inputs, *pixels, *_code(options)])
-    with ExitStack() as stack:
+    levels_code = [level["network"]["file"] for level in options.upstream]
+    unused = () if options.validation else ("_validation",)
+    networks = _network_files(options.stage)
+    code = code_behind("train", *networks, *levels_code, without=unused)
+    digest = hashlib.sha256(json.dumps(settings | versions, sort_keys=True).encode())
+    for file in (*inputs, *pixels, *code):
+        digest.update(sha256_of_file(file).encode())
+    fingerprint = digest.hexdigest()
+    inputs += [*pixels, *(folder / "volume.json" for folder in options.volumes)]
+    inputs += networks
+    outputs = [options.output / "weights.safetensors"] if group.is_first else []
+    with recorded(outputs, inputs, settings), ExitStack() as stack:
         finished = False
         if group.is_first:
             waited = stack.enter_context(alone_in(options.output))
@@ -145,24 +155,7 @@ def _train(options: argparse.Namespace, device: Any, group: Any) -> None:
                     "engine.volumes_on_device: false and start again (the training goes on from "
                     "its last checkpoint), or take a smaller recipe.batch (it begins anew)"
                 ) from None
-    if not group.is_first:
-        return
-    volume_files = [*pixels, *(folder / "volume.json" for folder in options.volumes)]
-    provenance.write_record(
-        options.output / "weights.safetensors",
-        inputs=[*inputs, *volume_files, *_network_files(options.stage)],
-        settings=settings | device_record(device),
-        started=started,
-    )
-
-
-def _without_held_out(tiles: Any, options: argparse.Namespace) -> Any:
-    """The tile table without the patient that validation is done on."""
-    from ldct.data.tiles import VOLUME
-
-    if not options.validation:
-        return tiles
-    return tiles[tiles[:, VOLUME] != _held_out(options)]
+        settings |= device_record(device)
 
 
 def _held_out(options: argparse.Namespace) -> int:
@@ -190,21 +183,7 @@ def _validation(options: argparse.Namespace, volumes: Any, levels: Any, device: 
     )
 
 
-def _code(options: argparse.Namespace) -> list[str]:
-    """Python files that define the training: the networks' and those of the package."""
-    levels = [level["network"]["file"] for level in options.upstream]
-    unused = () if options.validation else ("_validation",)
-    return [*code_behind("train", *_network_files(options.stage), *levels, without=unused)]
-
-
 def _network_files(stage: dict) -> list[Path]:
     adversarial = stage["loss"].get("adversarial")
     critic = [Path(adversarial["discriminator"]["file"])] if adversarial else []
     return [Path(stage["network"]["file"]), *critic]
-
-
-def _fingerprint(settings: dict, files: list[Path]) -> str:
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for file in files:
-        digest.update(sha256_of_file(file).encode())
-    return digest.hexdigest()

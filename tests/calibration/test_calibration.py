@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from made_up_volumes import write_doses
 from scipy.ndimage import gaussian_filter
 
 from ldct.calibration.report import SIMULATED, ruled_out
 from ldct.calibration.solve import by_distance, evenly_spaced, load_grid, score_settings
 from ldct.cli import main
 from ldct.common.errors import InputError
-from ldct.common.files import write_json
 from ldct.metrics.pixelwise import slice_scores
 from ldct.metrics.protocol import Protocol, load_protocol
 from ldct.table1.statistics import summarise
@@ -61,12 +61,8 @@ def measured(protocol: Protocol) -> pd.Series:
 
 
 def write_folder(path: Path, patient: str = "L506") -> Path:
-    path.mkdir()
-    np.save(path / "quarter.npy", np.array([ldct for ldct, _ in PAIRS]))
-    np.save(path / "full.npy", np.array([ndct for _, ndct in PAIRS]))
-    numbers = list(range(len(PAIRS)))
-    write_json(path / "volume.json", {"patient": patient, "slice_index": numbers, "z_mm": numbers})
-    return path
+    quarter, full = zip(*PAIRS, strict=True)
+    return write_doses(path, full, quarter, patient=patient)
 
 
 def calibrate(folder: Path, *arguments: str) -> int:

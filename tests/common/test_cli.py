@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from repository_files import REPOSITORY
 
-from ldct import __version__, cli
+from ldct import __version__
 from ldct.cli import main
 from ldct.common.errors import InputError
 
@@ -54,7 +54,7 @@ def failing(monkeypatch, error: BaseException) -> int:
     def run(options):
         raise error
 
-    monkeypatch.setattr(cli.data, "run_fetch_demo", run)
+    monkeypatch.setattr("ldct.data.verbs.run_fetch_demo", run)
     return main(["fetch-demo", "--archives", "a"])
 
 
@@ -88,7 +88,7 @@ def test_log_that_cannot_be_written_does_not_end_the_job(monkeypatch, tmp_path, 
         print("working", file=sys.stderr)
         print("done", file=sys.stderr)
 
-    monkeypatch.setattr(cli.data, "run_fetch_demo", run)
+    monkeypatch.setattr("ldct.data.verbs.run_fetch_demo", run)
     stderr = sys.stderr
     assert main(["--log", str(tmp_path / where), "fetch-demo", "--archives", "a"]) == 0
     shown = capsys.readouterr().err

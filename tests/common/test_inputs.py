@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from made_up_volumes import write_doses
 from repository_files import REPOSITORY
 
 from ldct.cli import main
@@ -147,12 +148,8 @@ def test_json_arguments_have_their_kind_and_keys():
 @pytest.fixture
 def place(tmp_path) -> Path:
     """A test set, a prediction, a score file, and files that are none of these."""
-    (tmp_path / "test").mkdir()
     images = np.zeros((2, 16, 16), np.int16)
-    for name in ("full", "quarter"):
-        np.save(tmp_path / "test" / f"{name}.npy", images)
-    info = {"patient": "L1", "slice_index": [0, 1], "z_mm": [0.0, 1.0], "pixel_mm": [1, 1]}
-    (tmp_path / "test/volume.json").write_text(json.dumps(info))
+    write_doses(tmp_path / "test", images, images)
     np.save(tmp_path / "prediction.npy", images.astype(np.float32))
     np.save(tmp_path / "tiles.npy", np.zeros((3, 4), np.int32))
     (tmp_path / "empty.npy").touch()

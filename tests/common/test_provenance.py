@@ -1,7 +1,6 @@
 """Provenance records: what a stranger needs to know about a file."""
 
 import hashlib
-import time
 
 import numpy as np
 
@@ -15,7 +14,8 @@ def write(tmp_path, **changes):
     output = tmp_path / "output.npy"
     output.write_bytes(b"made")
     arguments = {"inputs": [source], "settings": {"window": [-160, 240]}} | changes
-    provenance.write_record(output, started=time.perf_counter(), **arguments)
+    with provenance.recorded([output], **arguments):
+        pass
     return read_json(tmp_path / "output.npy.provenance.json"), source
 
 

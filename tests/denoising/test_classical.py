@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_volumes import write_doses
 
 from ldct.common.errors import InputError
 from ldct.denoising.classical import (
@@ -32,28 +33,10 @@ def write_method(folder: Path, code: str) -> Path:
     return folder
 
 
-def write_volume(folder: Path, full: np.ndarray, quarter: np.ndarray, pixel_mm=0.5) -> Path:
-    folder.mkdir()
-    np.save(folder / "full.npy", full.astype(np.int16))
-    np.save(folder / "quarter.npy", quarter.astype(np.int16))
-    info = {
-        "patient": folder.name,
-        "dataset": "synthetic",
-        "slice_index": list(range(len(full))),
-        "z_mm": [2.5 * i for i in range(len(full))],
-        "origin_mm": [0.0, 0.0],
-        "pixel_mm": [pixel_mm, pixel_mm],
-        "thickness_mm": 2.5,
-        "kernel": "B30f",
-    }
-    (folder / "volume.json").write_text(json.dumps(info))
-    return folder
-
-
 def numbered_volume(folder: Path, slices: int, first: int, pixel_mm=0.5) -> Path:
     """Every pixel of a slice holds the slice's number; quarter is 7 HU above full."""
     full = np.arange(first, first + slices)[:, None, None] * np.ones((1, 24, 30))
-    return write_volume(folder, full, full + 7, pixel_mm)
+    return write_doses(folder, full, full + 7, pixel_mm=[pixel_mm, pixel_mm])
 
 
 def test_method_is_tuned_and_applied(tmp_path):
@@ -96,7 +79,7 @@ def test_prediction_does_not_depend_on_workers(tmp_path):
     )
     method = write_method(tmp_path / "smooth", code)
     noise = np.random.default_rng(0).normal(40, 30, (5, 33, 47))
-    test = write_volume(tmp_path / "L002", noise, noise)
+    test = write_doses(tmp_path / "L002", noise, noise)
     (tmp_path / "parameters.json").write_text("{}")
     for workers in (1, 3):
         output = tmp_path / f"{workers}.npy"
@@ -122,7 +105,7 @@ def test_crop_is_centred_on_the_body_and_stays_inside(tmp_path, centre, corner):
     full = np.full((1, 40, 40), -1000.0)
     full[0, centre[0], centre[1]] = 40
     quarter = np.arange(1600.0).reshape(1, 40, 40)
-    folder = write_volume(tmp_path / "L001", full, quarter)
+    folder = write_doses(tmp_path / "L001", full, quarter)
     ((crop, _),), _ = training_crops([folder], slices=1, crop=16)
     np.testing.assert_array_equal(
         crop, quarter[0, corner[0] : corner[0] + 16, corner[1] : corner[1] + 16]

@@ -6,6 +6,7 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_volumes import write_doses
 from scipy import stats
 
 from ldct.cli import main
@@ -39,11 +40,8 @@ def discs(tmp_path):
             crops.append({"site": site, "diameter_mm": diameter})
             clean.append(ground + CONTRAST * (radius <= (diameter or -1) / 2))
     noise = np.repeat(rng.normal(0, 30, (SITES, CROP, CROP)), 1 + len(DIAMETERS), axis=0)
-    full, quarter = (np.rint(part).astype(np.int16) for part in (clean, clean + noise))
-    folder = tmp_path / "test/discs"
-    folder.mkdir(parents=True)
-    np.save(folder / "full.npy", full)
-    np.save(folder / "quarter.npy", quarter)
+    full = np.rint(clean)
+    folder = write_doses(tmp_path / "test/discs", full, np.rint(clean + noise))
     content = {"patient": "P1", "pixel_mm": [1.0, 1.0], "contrast_hu": CONTRAST}
     content |= {"diameters_mm": DIAMETERS, "crops": crops, "problem": None}
     content |= {"sites": [{"slice_index": site // 3} for site in range(SITES)]}

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_volumes import volume_info, write_doses
 
-from ldct.common.files import read_json, write_json
+from ldct.common.files import read_json
 from ldct.data.dose.fan_beam import FanBeamGeometry
 from ldct.data.dose.projector import filtered_backproject, forward_project
 from ldct.data.dose.simulate import DoseSettings
@@ -19,18 +20,9 @@ NO_LESIONS = pd.DataFrame(columns=list(LESION_COLUMNS))
 LUNG = np.full((SLICES, SIZE, SIZE), -850, np.int16)
 
 
-def info(**changes):
-    return {
-        "patient": "P1",
-        "dataset": "phantom",
-        "slice_index": list(range(SLICES)),
-        "z_mm": [3.0 * index for index in range(SLICES)],
-        "origin_mm": [0.0, 0.0],
-        "pixel_mm": [PIXEL_MM, PIXEL_MM],
-        "thickness_mm": 3.0,
-        "kernel": "B30",
-        **changes,
-    }
+PLACE = {"z_mm": [3.0 * index for index in range(SLICES)], "thickness_mm": 3.0}
+PLACE |= {"pixel_mm": [PIXEL_MM, PIXEL_MM]}
+INFO = volume_info(SLICES, **PLACE)
 
 
 def radius_px(row=(SIZE - 1) / 2, column=(SIZE - 1) / 2):
@@ -50,14 +42,9 @@ def phantom(noise_hu=8.0, seed=0):
 
 
 def write_volume(folder, full, quarter=None, **changes):
-    folder.mkdir(parents=True)
     if quarter is None:
-        noise = np.random.default_rng(1).normal(0, 14, full.shape)
-        quarter = np.rint(full + noise).astype(np.int16)
-    np.save(folder / "full.npy", full)
-    np.save(folder / "quarter.npy", quarter)
-    write_json(folder / "volume.json", info(**changes))
-    return folder
+        quarter = np.rint(full + np.random.default_rng(1).normal(0, 14, full.shape))
+    return write_doses(folder, full, quarter, **PLACE | changes)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +88,7 @@ def test_reconstructed_disc_has_its_place_height_and_area():
 
 
 def test_sites_are_flat_soft_tissue_apart_from_each_other():
-    sites = choose_sites(phantom(), info(), 6, 32, 9.0)
+    sites = choose_sites(phantom(), INFO, 6, 32, 9.0)
     assert len(sites) == 6
     assert {site.slice_index for site in sites} <= {0, 2, 4}  # 5 mm apart at a spacing of 3 mm
     for site in sites:
@@ -119,10 +106,10 @@ def test_sites_are_flat_soft_tissue_apart_from_each_other():
 
 
 def test_lesion_slices_and_small_images_have_no_sites():
-    found = choose_sites(phantom(), info(), 6, 32, 9.0, left_out=[0, 2, 4])
+    found = choose_sites(phantom(), INFO, 6, 32, 9.0, left_out=[0, 2, 4])
     assert {site.slice_index for site in found} <= {1, 3}
-    assert choose_sites(phantom(), info(), 6, 256, 9.0) == []
-    assert choose_sites(LUNG, info(), 6, 32, 9.0) == []
+    assert choose_sites(phantom(), INFO, 6, 256, 9.0) == []
+    assert choose_sites(LUNG, INFO, 6, 32, 9.0) == []
 
 
 def test_disc_adds_to_both_doses_and_noise_is_shared():
@@ -202,7 +189,7 @@ def test_equal_doses_are_a_reason(tmp_path):
 
 def test_patient_with_most_places_is_taken(tmp_path):
     folders = [
-        write_volume(tmp_path / "P0", LUNG, patient="P0"),
+        write_volume(tmp_path / "P0", LUNG),
         write_volume(tmp_path / "P1", phantom()),
     ]
     assert discs_of(folders, tmp_path)["patient"] == "P1"

@@ -10,17 +10,15 @@ from training_inputs import (
     killed_at_step,
     stage_of,
     train_arguments,
+    train_here,
     write_cards,
     write_training_data,
 )
 
 from ldct.cli import main
 from ldct.common.files import read_json
-from ldct.common.scaling import Scaling
-from ldct.data.volumes import load_volume
 from ldct.devices.engine import Engine, engine_settings, resolve_engine
 from ldct.training.checkpoint import newest_checkpoint
-from ldct.training.loop import train_stage
 from ldct.training.recipe import make_optimizer
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -38,20 +36,8 @@ NETWORK = "from torch import nn\ndef build():\n    return nn.Conv2d(1, 1, 3, pad
 
 def train(material, folder, engine, steps=2, checkpoint_every=1000, **changes):
     volumes, tiles, cards = material
-    train_stage(
-        stage_of("small_drl", cards, steps) | changes,
-        [load_volume(path) for path in volumes],
-        np.load(tiles),
-        Scaling(-160.0, 240.0, clip=True),
-        [],
-        seed=0,
-        device=CPU,
-        precision="fp32",
-        checkpoint_every=checkpoint_every,
-        fingerprint="test",
-        folder=folder,
-        engine=engine,
-    )
+    stage = stage_of("small_drl", cards, steps) | changes
+    train_here(stage, volumes, tiles, folder, engine=engine, checkpoint_every=checkpoint_every)
 
 
 def test_options_of_a_gpu_are_off_on_a_cpu_and_auto_is_decided():

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from training_inputs import (
     DISCRIMINATOR,
+    STATEFUL_NETWORK,
     stage_of,
     train_arguments,
     write_cards,
@@ -44,12 +45,6 @@ PLAIN_NETWORK = """
 from torch import nn
 def build():
     return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Tanh(), nn.Conv2d(4, 1, 3, padding=1))
-"""
-STATEFUL_NETWORK = """
-from torch import nn
-def build():
-    first = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2))
-    return nn.Sequential(first, nn.Dropout(0.1), nn.Conv2d(2, 1, 3, padding=1))
 """
 WASSERSTEIN = {"kind": "wasserstein", "weight": 0.01, "gradient_penalty": 10.0}
 

@@ -1,7 +1,6 @@
 """Explained values are those of the tables of every kind, with formula and protocol."""
 
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from made_up_run import PROTOCOL, SETTINGS
 from made_up_tables import IMAGES, MAIN, OPTIONS, POOLED, SEEDS, SETTING, write_tables
 
 from ldct.cli import main
-from ldct.common import provenance
+from ldct.common.provenance import recorded
 from ldct.detectability.table import detectability_summary
 from ldct.explain.number import explain_number
 from ldct.lesions.table import lesion_summary
@@ -99,8 +98,8 @@ def test_discs_are_those_of_their_table(tables, capsys, method, column, lower):
 def test_costs_are_those_of_the_file_and_lead_back_to_the_records_of_their_jobs(tables, capsys):
     prediction = RUN / "predictions/bm3d/fixed/L1.npy"
     prediction.parent.mkdir(parents=True)
-    np.save(prediction, np.zeros(2))
-    provenance.write_record(prediction, inputs=[], settings={}, started=time.perf_counter())
+    with recorded([prediction], [], {}):
+        np.save(prediction, np.zeros(2))
     text = text_of(capsys, "bm3d", "inference_seconds_per_slice")
     title = "time for a slice of BM3D (cost.inference_seconds_per_slice; run made-up)"
     assert f"{title} 8.00000 s" in text

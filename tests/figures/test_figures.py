@@ -1,12 +1,12 @@
 """Figures: what they show is true to the data, and the files are fit for a journal."""
 
-import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_volumes import write_doses
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from sample_networks import DilatedResidual, PoolAndGrow
@@ -120,23 +120,12 @@ def test_loss_text_reads_as_a_sum():
 
 def write_case(folder: Path, slice_index=(4, 8, 9, 20)) -> tuple[Path, dict[str, Path]]:
     """A test-set folder with some of a volume's slices, and two predictions."""
-    folder.mkdir()
     rng = np.random.default_rng(0)
     full = rng.normal(40, 10, (len(slice_index), SIZE, SIZE)).astype(np.int16)
     quarter = full + rng.normal(0, 30, full.shape).astype(np.int16)
-    np.save(folder / "full.npy", full)
-    np.save(folder / "quarter.npy", quarter)
-    info = {
-        "patient": "L109",
-        "dataset": "synthetic",
-        "slice_index": list(slice_index),
-        "z_mm": [-50 + 2.0 * i for i in slice_index],
-        "origin_mm": [-30.0, -20.0],
-        "pixel_mm": [0.5, 0.8],
-        "thickness_mm": 3.0,
-        "kernel": "B30f",
-    }
-    (folder / "volume.json").write_text(json.dumps(info))
+    place = {"slice_index": slice_index, "z_mm": [-50 + 2.0 * i for i in slice_index]}
+    place |= {"origin_mm": [-30.0, -20.0], "pixel_mm": [0.5, 0.8], "thickness_mm": 3.0}
+    write_doses(folder, full, quarter, **place)
     predictions = {}
     for title, share in (("DRL", 0.3), ("BM3D (measured noise spectrum)", 0.5)):
         predictions[title] = folder.parent / f"{title[:4]}.npy"

@@ -1,6 +1,5 @@
 """A made-up finished run with all kinds of tables, written as the suite's commands write them."""
 
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import yaml
 from made_up_run import PROTOCOL, SETTINGS
 from repository_files import REPOSITORY
 
-from ldct.common import provenance
 from ldct.common.files import write_json
+from ldct.common.provenance import recorded
 from ldct.detectability import detection as disc_detection
 from ldct.lesions import bench as lesion_bench
 from ldct.metrics import scores
@@ -133,10 +132,8 @@ def write_tables() -> dict[str, pd.DataFrame]:
                     if table == "detectability":
                         path = run / table / method / f"{seed}.parquet"
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    rows.to_parquet(path)
-                    provenance.write_record(
-                        path, inputs=[], settings=record, started=time.perf_counter()
-                    )
+                    with recorded([path], [], record):
+                        rows.to_parquet(path)
                     frames.append(rows)
         found[table] = pd.concat(frames, ignore_index=True)
     write_json(run / "tables/cost.json", {"methods": COST, "stages": {}, "micro": {}})

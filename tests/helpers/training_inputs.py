@@ -8,12 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
+from made_up_volumes import write_doses
 from scipy.ndimage import gaussian_filter
 
+from ldct.common.scaling import Scaling
 from ldct.configuration.registry import find_methods
 from ldct.configuration.stages import resolve_models
 from ldct.data.tiles import write_tiles
+from ldct.data.volumes import load_volume
 from ldct.training import loop
 
 DISCRIMINATOR = """
@@ -27,6 +31,12 @@ class Judge(nn.Module):
         return self.body(torch.cat([candidate, condition], dim=1)).flatten(1)
 def build():
     return Judge()
+"""
+STATEFUL_NETWORK = """
+from torch import nn
+def build():
+    first = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2))
+    return nn.Sequential(first, nn.Dropout(0.1), nn.Conv2d(2, 1, 3, padding=1))
 """
 METHODS = Path(__file__).resolve().parents[2] / "methods"
 TILE = 16
@@ -54,21 +64,7 @@ def write_volume(folder: Path, seed: int, shape: tuple[int, int, int] = (3, 64, 
     """Write a volume folder: smooth tissue, and 30 HU of noise in the quarter dose."""
     rng = np.random.default_rng(seed)
     full = 60 * gaussian_filter(rng.standard_normal(shape), (0, 3, 3)) * 8 + 40
-    folder.mkdir(parents=True)
-    np.save(folder / "full.npy", full.astype(np.int16))
-    np.save(folder / "quarter.npy", (full + rng.normal(0, 30, shape)).astype(np.int16))
-    info = {
-        "patient": folder.name,
-        "dataset": "synthetic",
-        "slice_index": list(range(shape[0])),
-        "z_mm": [float(z) for z in range(shape[0])],
-        "origin_mm": [0.0, 0.0],
-        "pixel_mm": [0.7, 0.7],
-        "thickness_mm": 1.0,
-        "kernel": "B30f",
-    }
-    (folder / "volume.json").write_text(json.dumps(info))
-    return folder
+    return write_doses(folder, full, full + rng.normal(0, 30, shape))
 
 
 def write_training_data(folder: Path) -> tuple[list[Path], Path]:
@@ -92,6 +88,19 @@ def stage_of(name: str, cards: Path, steps: int) -> dict[str, Any]:
     """One stage as the workflow resolves it."""
     models, _ = resolve_models([name], find_methods([METHODS, cards]), {"steps": steps}, TILE)
     return models[name]
+
+
+def train_here(
+    stage: dict[str, Any], volumes: list[Path], tiles: Path, folder: Path, **options: Any
+) -> Path:
+    """Train a first level in this process, on the CPU; returns `folder`."""
+    usual = {"seed": 0, "device": torch.device("cpu"), "precision": "fp32", "fingerprint": "test"}
+    loop.train_stage(
+        *(stage, [load_volume(path) for path in volumes], np.load(tiles)),
+        *(Scaling(-160.0, 240.0, clip=True), []),
+        **{**usual, "checkpoint_every": 1000, "folder": folder, **options},
+    )
+    return folder
 
 
 @contextmanager

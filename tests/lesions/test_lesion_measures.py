@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_volumes import volume_info, write_doses
 from scipy.ndimage import gaussian_filter
 
 from ldct.common.errors import InputError
-from ldct.common.files import write_json
 from ldct.data.lesions import LESION_COLUMNS, write_lesions
 from ldct.lesions.bench import COLUMNS, write_lesion_bench
 from ldct.lesions.measures import FURTHER, MEASURES, lesion_view, measure_lesion
@@ -22,15 +22,8 @@ TO_WIDTH = 2 * 1.281552  # 10 to 90 % of a normal distribution
 PROTOCOL = Protocol("test", (-160.0, 240.0), True, 1.0, SsimWindow("uniform", 7), "mean_of_slices")
 
 
-def info(pixel_mm=(0.8, 0.8), rows=1):
-    return {
-        "patient": "P1",
-        "slice_index": list(range(rows)),
-        "z_mm": [2.0 * row for row in range(rows)],
-        "origin_mm": [-10.0, 5.0],
-        "pixel_mm": list(pixel_mm),
-        "thickness_mm": 2.0,
-    }
+PLACE = {"origin_mm": [-10.0, 5.0], "thickness_mm": 2.0}
+INFO = volume_info(1, **PLACE, pixel_mm=(0.8, 0.8))
 
 
 def lesion_at(row, column, diameter_mm, pixel_mm=(0.8, 0.8), z_mm=0.0):
@@ -66,7 +59,7 @@ def image_with_disc(
 
 def measured(image, ndct, diameter_mm=20.0, pixel_mm=(0.8, 0.8)):
     lesion = lesion_at(80, 76, diameter_mm, pixel_mm)
-    view = lesion_view(ndct, lesion, info(pixel_mm))
+    view = lesion_view(ndct, lesion, INFO | {"pixel_mm": pixel_mm})
     return measure_lesion(view, image, PROTOCOL)
 
 
@@ -119,7 +112,7 @@ def test_noise_is_that_which_was_added():
 def test_crop_scores_are_those_of_the_protocol():
     ndct = image_with_disc(noise_hu=8.0)
     image = ndct + np.random.default_rng(4).normal(0, 12, ndct.shape)
-    view = lesion_view(ndct, lesion_at(80, 76, 20.0), info())
+    view = lesion_view(ndct, lesion_at(80, 76, 20.0), INFO)
     top, bottom, left, right = view.roi
     crop = np.s_[top:bottom, left:right]
     expected = slice_scores(image[crop], ndct[crop], PROTOCOL)
@@ -167,20 +160,17 @@ def test_edges_are_measured_where_ndct_has_one():
 @pytest.mark.parametrize("place", [(2, 2), (80, 159), (300, 300)], ids=["corner", "rim", "outside"])
 def test_lesion_near_or_beyond_the_rim_of_the_image_does_not_fail(place):
     ndct = image_with_disc(noise_hu=5.0)
-    view = lesion_view(ndct, lesion_at(*place, 10.0), info())
+    view = lesion_view(ndct, lesion_at(*place, 10.0), INFO)
     found = measure_lesion(view, ndct, PROTOCOL)
     assert set(found) == {*MEASURES, *FURTHER}
 
 
 def write_case(folder: Path, lesions) -> tuple[Path, Path, Path]:
     """Test folder, a prediction and lesions.csv."""
-    test = folder / "test/P1"
-    test.mkdir(parents=True)
     ndct = np.stack([image_with_disc(noise_hu=5.0, seed=row) for row in range(3)])
     quarter = ndct + np.random.default_rng(9).normal(0, 10, ndct.shape)
-    np.save(test / "full.npy", np.rint(ndct).astype(np.int16))
-    np.save(test / "quarter.npy", np.rint(quarter).astype(np.int16))
-    write_json(test / "volume.json", info(rows=3))
+    place = PLACE | {"pixel_mm": (0.8, 0.8), "z_mm": [0.0, 2.0, 4.0]}
+    test = write_doses(folder / "test/P1", np.rint(ndct), np.rint(quarter), **place)
     prediction = folder / "predictions/some/1/P1.npy"
     prediction.parent.mkdir(parents=True)
     np.save(prediction, quarter.astype(np.float32))

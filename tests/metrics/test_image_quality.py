@@ -1,12 +1,12 @@
 """From predictions to one row of measures per slice."""
 
-import json
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from made_up_scores import ABDOMEN
+from made_up_volumes import write_doses
 from repository_files import REPOSITORY
 
 from ldct.cli import main
@@ -24,10 +24,8 @@ def files(tmp_path):
     full = rng.normal(50, 30, (3, 64, 60)).astype(np.int16)
     full[0, :, :20] = -90
     prediction = (full + rng.normal(0, 10, full.shape)).astype(np.float32)
-    (tmp_path / "test").mkdir()
-    np.save(tmp_path / "test/full.npy", full)
-    volume = {"patient": "L1", "slice_index": [4, 8, 12], "z_mm": [1.0, 2.0, 3.0]}
-    (tmp_path / "test/volume.json").write_text(json.dumps(volume))
+    place = {"patient": "L1", "slice_index": [4, 8, 12], "z_mm": [1.0, 2.0, 3.0]}
+    write_doses(tmp_path / "test", full, full, **place)
     np.save(tmp_path / "prediction.npy", prediction)
     return tmp_path, full, prediction
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up_scores import ABDOMEN, WIDE
+from made_up_volumes import write_doses
 
 from ldct.common.errors import InputError
 from ldct.common.files import read_json, write_json
@@ -24,11 +25,7 @@ def case(tmp_path):
     ndct = rng.normal(40, 60, (3, 40, 48)).astype(np.int16)
     prediction = (ndct + rng.normal(0, 20, ndct.shape)).astype(np.float32)
     folder = tmp_path / "test" / "L109"
-    folder.mkdir(parents=True)
-    np.save(folder / "full.npy", ndct)
-    write_json(
-        folder / "volume.json", {"patient": "L109", "slice_index": SLICE_INDEX, "z_mm": Z_MM}
-    )
+    write_doses(folder, ndct, ndct, slice_index=SLICE_INDEX, z_mm=Z_MM)
     np.save(tmp_path / "L109.npy", prediction)
     return folder, tmp_path / "L109.npy", ndct, prediction
 

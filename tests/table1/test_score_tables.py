@@ -8,7 +8,7 @@ from repository_files import REPOSITORY
 
 from ldct.common.errors import InputError
 from ldct.common.files import read_yaml
-from ldct.configuration.margins import read_margins
+from ldct.configuration.published import read_margins
 from ldct.table1.frame import best_and_near
 from ldct.table1.statistics import metric_statistics, summarise
 from ldct.table1.tables import choose_reference, write_score_tables

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_volumes import write_doses
 from scipy import ndimage
 
 from ldct.common.errors import InputError
@@ -47,15 +48,9 @@ def measured(image: np.ndarray) -> pd.DataFrame:
 
 @pytest.fixture
 def test_set(tmp_path):
-    folder = tmp_path / "test/P1"
-    folder.mkdir(parents=True)
-    np.save(folder / "full.npy", NDCT)
-    noise = np.random.default_rng(9).normal(0, 20, NDCT.shape)
-    np.save(folder / "quarter.npy", (NDCT + noise).astype(np.int16))
-    z_mm = [0.0, 8.0, 16.0, 24.0]
-    volume = {"patient": "P1", "slice_index": [0, 8, 16, 24], "z_mm": z_mm}
-    (folder / "volume.json").write_text(json.dumps(volume | {"pixel_mm": PIXEL_MM}))
-    return folder
+    quarter = NDCT + np.random.default_rng(9).normal(0, 20, NDCT.shape)
+    place = {"slice_index": [0, 8, 16, 24], "z_mm": [0.0, 8.0, 16.0, 24.0], "pixel_mm": PIXEL_MM}
+    return write_doses(tmp_path / "test/P1", NDCT, quarter, **place)
 
 
 def test_squares_are_flat_soft_tissue_and_overlap_by_half_at_most():

@@ -2,18 +2,15 @@
 
 import copy
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
-from training_inputs import METHODS, TILE, killed_at_step, write_training_data
+from training_inputs import METHODS, TILE, killed_at_step, train_here, write_training_data
 
-from ldct.common.scaling import Scaling
 from ldct.configuration.registry import find_methods
 from ldct.configuration.stages import resolve_models
-from ldct.data.volumes import load_volume
 from ldct.devices.engine import Engine, step_settings
-from ldct.training import loop, steps
+from ldct.training import steps
 from ldct.training.critics import Critic, critic_step, gradient_penalty, interpolation_shares
 from ldct.training.steps import adversarial_step
 
@@ -172,19 +169,7 @@ def test_resumed_training_ends_in_the_same_bits(method, tmp_path):
     stage["loss"].pop("perceptual", None)
 
     def train(folder):
-        loop.train_stage(
-            stage,
-            [load_volume(f) for f in folders],
-            np.load(table),
-            Scaling(-160, 240, True),
-            [],
-            seed=1,
-            device=torch.device("cpu"),
-            precision="fp32",
-            checkpoint_every=2,
-            fingerprint="same",
-            folder=folder,
-        )
+        train_here(stage, folders, table, folder, seed=1, checkpoint_every=2)
         return (folder / "weights.safetensors").read_bytes()
 
     whole = train(tmp_path / "whole")

@@ -5,14 +5,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from training_inputs import stage_of, write_cards, write_training_data
+from training_inputs import stage_of, train_here, write_cards, write_training_data
 
 from ldct.common.files import sha256_of_file
 from ldct.common.scaling import Scaling
 from ldct.data.volumes import Volume, load_volume
 from ldct.devices.engine import Engine
 from ldct.training.feeding import BatchSampler, batch_reader, device_cutter, host_cutter
-from ldct.training.loop import train_stage
 from ldct.training.recipe import steps_per_epoch
 
 CPU = torch.device("cpu")
@@ -73,20 +72,11 @@ def test_batches_do_not_depend_on_threads_or_place(material, workers, on_device)
 
 
 def test_weights_do_not_depend_on_threads_or_place(material, tmp_path):
-    volumes, tiles, cards = material
+    volumes, tiles = write_training_data(tmp_path)
+    stage = stage_of("small_lsgan", material[2], 2)
     digests = []
-    for number, options in enumerate((Engine(), Engine(volumes_on_device=True, workers=2))):
-        folder = tmp_path / str(number)
-        train_stage(
-            *(stage_of("small_lsgan", cards, 2), volumes, tiles, SCALING, []),
-            seed=0,
-            device=CPU,
-            precision="fp32",
-            checkpoint_every=1000,
-            fingerprint="test",
-            folder=folder,
-            engine=options,
-        )
+    for number, engine in enumerate((Engine(), Engine(volumes_on_device=True, workers=2))):
+        folder = train_here(stage, volumes, tiles, tmp_path / str(number), engine=engine)
         names = ("weights.safetensors", "history.csv")
         digests.append([sha256_of_file(folder / name) for name in names])
     assert digests[0] == digests[1]

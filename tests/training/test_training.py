@@ -12,6 +12,7 @@ from training_inputs import (
     killed_at_step,
     stage_of,
     train_arguments,
+    train_here,
     write_cards,
     write_training_data,
 )
@@ -19,11 +20,9 @@ from training_inputs import (
 from ldct.cli import main
 from ldct.common.errors import InputError
 from ldct.common.files import read_json, sha256_of_file
-from ldct.common.scaling import Scaling
-from ldct.data.volumes import load_volume
 from ldct.training import loop
 from ldct.training.checkpoint import newest_checkpoint
-from ldct.training.loop import is_trained, train_stage
+from ldct.training.loop import is_trained
 
 
 @pytest.fixture(scope="module")
@@ -33,35 +32,14 @@ def material(tmp_path_factory):
     return volumes, tiles, write_cards(folder / "cards")
 
 
-def train(
-    material,
-    folder: Path,
-    name="small_drl",
-    steps=2,
-    seed=0,
-    precision="fp32",
-    checkpoint_every=1000,
-    **changes,
-):
-    """Train a stage of training_inputs.CARDS with changes to it or to its recipe."""
+def train(material, folder: Path, name="small_drl", steps=2, **changes) -> Path:
+    """Train a stage of training_inputs.CARDS; changes : of it, its recipe, or the training."""
     volumes, tiles, cards = material
     stage = stage_of(name, cards, steps)
-    recipe = {key: changes.pop(key) for key in list(changes) if key in stage["recipe"]}
-    stage = stage | changes | {"recipe": stage["recipe"] | recipe}
-    train_stage(
-        stage,
-        [load_volume(path) for path in volumes],
-        np.load(tiles),
-        Scaling(-160.0, 240.0, clip=True),
-        [],
-        seed=seed,
-        device=torch.device("cpu"),
-        precision=precision,
-        checkpoint_every=checkpoint_every,
-        fingerprint="test",
-        folder=folder,
-    )
-    return folder
+    for key in set(changes) & set(stage["recipe"]):
+        stage["recipe"][key] = changes.pop(key)
+    stage |= {key: changes.pop(key) for key in set(changes) & set(stage)}
+    return train_here(stage, volumes, tiles, folder, **changes)
 
 
 def history(folder: Path) -> list[dict[str, float]]:

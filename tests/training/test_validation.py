@@ -98,9 +98,5 @@ def test_overlay_holds_out_a_patient_of_the_paper():
     settings = resolve_run(config, REPOSITORY)
     assert settings["validation"]["patient"] in settings["train_patients"]
     assert settings["validation_protocol_file"].endswith("abdomen.yaml")
-    assert (
-        resolve_run(read_yaml(REPOSITORY / "config/config.yaml"), REPOSITORY)[
-            "validation_protocol_file"
-        ]
-        is None
-    )
+    default = resolve_run(read_yaml(REPOSITORY / "config/config.yaml"), REPOSITORY)
+    assert default["validation_protocol_file"] is None

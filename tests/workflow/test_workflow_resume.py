@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 from forked_verbs import Verb
-from training_inputs import stage_of, train_arguments, write_cards, write_training_data
+from training_inputs import (
+    STATEFUL_NETWORK,
+    stage_of,
+    train_arguments,
+    write_cards,
+    write_training_data,
+)
 from workflow_runs import (
     job_environment,
     snakemake,
@@ -25,12 +31,6 @@ from ldct.common.files import read_json, sha256_of_file
 pytestmark = pytest.mark.end_to_end
 STEPS = 40
 RANDOM_KILLS = 4
-NETWORK = """
-from torch import nn
-def build():
-    first = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2))
-    return nn.Sequential(first, nn.Dropout(0.1), nn.Conv2d(2, 1, 3, padding=1))
-"""
 DISCRIMINATOR = """
 import torch
 from torch import nn
@@ -49,7 +49,7 @@ def build():
 def material(tmp_path_factory):
     folder = tmp_path_factory.mktemp("material")
     volumes, tiles = write_training_data(folder)
-    (folder / "network.py").write_text(NETWORK)
+    (folder / "network.py").write_text(STATEFUL_NETWORK)
     (folder / "discriminator.py").write_text(DISCRIMINATOR)
     return volumes, tiles, write_cards(folder / "cards")
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ldct.common.errors import InputError
-from ldct.common.files import atomic_path, write_text
+from ldct.common.files import write_frame, write_text
 from ldct.data.dicom import pairing
 from ldct.data.dicom.naming import FULL, QUARTER
 from ldct.data.dicom.pairing import PatientPairs
@@ -63,14 +63,19 @@ def index_dataset(
     write_text(inventory_path, render_inventory(description, root, survey, patients))
     problems = [problem for found in patients for problem in found.problems]
     if absent:
-        problems.insert(0, _absent_message(absent, root, survey))
+        archives = survey.suffixes[".zip"]
+        unpack = f" ({archives} zip files lie there: unpack them)" if archives else ""
+        problems.insert(
+            0,
+            f"{root}: no CT slices of {', '.join(absent)}; put the files of these patients there "
+            f"or take the patients out of the description{unpack}",
+        )
     if problems:
         more = len(problems) - NAMED_PROBLEMS
         raise InputError(
             "; ".join(problems[:NAMED_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")
         )
-    with atomic_path(index_path) as temporary:
-        pairing.index_frame(patients, digests).to_parquet(temporary, index=False)
+    write_frame(index_path, pairing.index_frame(patients, digests))
 
 
 def render_inventory(
@@ -131,15 +136,6 @@ def _pair_patient(
     hashes = run_parallel(partial(pixel_sha256, Path(root)), paths, workers, title)
     digests.update(zip(paths, hashes, strict=True))
     return pairing.pair_slices(patient, chosen, digests)
-
-
-def _absent_message(absent: Sequence[str], root: str | Path, survey: Survey) -> str:
-    archives = survey.suffixes[".zip"]
-    return (
-        f"{root}: no CT slices of {', '.join(absent)}; put the files of these patients there or "
-        f"take the patients out of the description"
-        + (f" ({archives} zip files lie there: unpack them)" if archives else "")
-    )
 
 
 def _notes(found: PatientPairs, expected: int | None) -> list[str]:

@@ -60,8 +60,11 @@ def filtered_backproject(
             f"sinogram of shape {sinogram.shape}; the geometry has (views, cells) = "
             f"{(geometry.views, geometry.cells)}"
         )
+    # The views a quarter turn apart side by side: (views / 4, samples, 4).
+    views = _filtered_views(sinogram, geometry)
+    quarters = views.reshape(QUARTER_TURNS, len(views) // QUARTER_TURNS, -1)
     turned = _smear(
-        _interleaved(_filtered_views(sinogram, geometry)),
+        np.ascontiguousarray(quarters.transpose(1, 2, 0)),
         size,
         pixel_mm,
         geometry.source_centre_mm,
@@ -86,12 +89,6 @@ def _filtered_views(sinogram: np.ndarray, geometry: FanBeamGeometry) -> np.ndarr
     spectrum = fft.rfft((sinogram * weights).astype(np.float32), length, axis=1)
     spectrum *= (OVERSAMPLING * response).astype(np.float32)
     return fft.irfft(spectrum, OVERSAMPLING * length, axis=1)[:, : OVERSAMPLING * geometry.cells]
-
-
-def _interleaved(views: np.ndarray) -> np.ndarray:
-    """(views, samples) to (views / 4, samples, 4): the views a quarter turn apart side by side."""
-    quarters = views.reshape(QUARTER_TURNS, views.shape[0] // QUARTER_TURNS, views.shape[1])
-    return np.ascontiguousarray(quarters.transpose(1, 2, 0))
 
 
 # error_model="numpy": the check for a zero divisor would keep the loops from being vectorised.
