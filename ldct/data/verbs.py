@@ -162,8 +162,6 @@ def run_lesions(options: argparse.Namespace) -> None:
     """Write the lesion table; without a source, an empty one."""
     import pandas as pd
 
-    from ldct.data.demo.lidc import lesions_from_lidc_xml
-    from ldct.data.demo.scans import LIDC_PATIENT, read_lidc_xml
     from ldct.data.lesions import LESION_COLUMNS, convert_neutral_csv, write_lesions
 
     inputs = [folder / "volume.json" for folder in options.volumes]
@@ -174,15 +172,24 @@ def run_lesions(options: argparse.Namespace) -> None:
         if options.neutral_csv is not None:
             lesions = convert_neutral_csv(options.neutral_csv, geometry)
         elif options.archives is not None:
-            info = geometry[LIDC_PATIENT]
-            place = {key: info[key] for key in ("origin_mm", "pixel_mm")}
-            marks = read_lidc_xml(options.archives)
-            lesions = lesions_from_lidc_xml(
-                marks, patient=LIDC_PATIENT, **place, source="LIDC-IDRI"
-            )
+            lesions = _demo_lesions(options.archives, geometry)
         else:
             lesions = pd.DataFrame(columns=list(LESION_COLUMNS))
         write_lesions(lesions, options.output)
+
+
+def _demo_lesions(archives: Path, geometry: dict[str, dict[str, Any]]):
+    from ldct.data.demo.lidc import lesions_from_lidc_xml
+    from ldct.data.demo.scans import LIDC_PATIENT, read_lidc_xml
+
+    info = geometry[LIDC_PATIENT]
+    return lesions_from_lidc_xml(
+        read_lidc_xml(archives),
+        patient=LIDC_PATIENT,
+        origin_mm=info["origin_mm"],
+        pixel_mm=info["pixel_mm"],
+        source="LIDC-IDRI",
+    )
 
 
 def run_select_test(options: argparse.Namespace) -> None:
