@@ -44,7 +44,10 @@ def training_step(
     """
     stage = {**stage, "loss": with_plain_weights(stage["loss"])}
     training = start_training(stage, 0, device, engine)
-    features = random_features(stage["loss"], device)
+    features, term = None, stage["loss"].get("perceptual")
+    if term:
+        stack = FeatureStack(term["features"], term["layers"], term["normalisation"])
+        features = _on(stack, device).eval().requires_grad_(False)
     upstream = random_levels([models[name] for name in stage["upstream"]], device)
     generator = torch.Generator().manual_seed(0)
     shape = (batch, 1, stage["tile_size"], stage["tile_size"])
@@ -86,15 +89,6 @@ def random_levels(levels: Sequence[Mapping[str, Any]], device: torch.device) -> 
         Level(network.eval().requires_grad_(False), level["target"], tuple(level["inputs"]))
         for network, level in zip(networks, levels, strict=True)
     ]
-
-
-def random_features(loss: Mapping[str, Any], device: torch.device) -> nn.Module | None:
-    """The extractor of a loss's perceptual term with random weights; None without the term."""
-    if "perceptual" not in loss:
-        return None
-    term = loss["perceptual"]
-    stack = FeatureStack(term["features"], term["layers"], term["normalisation"])
-    return _on(stack, device).eval().requires_grad_(False)
 
 
 def with_plain_weights(loss: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from ldct.denoising.classical import load_denoiser, tune_classical
 from ldct.method_check.pair import synthetic_pair, write_pair
 
 DEFAULT = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text(encoding="utf-8"))
-CONTROLS = DEFAULT["controls"]
+FULL = yaml.safe_load((REPOSITORY / "config/full.yaml").read_text(encoding="utf-8"))
+CONTROLS = FULL["controls"]
 
 
 def folder(name: str) -> Path:
@@ -135,7 +136,7 @@ def test_a_wrong_control_is_named(tmp_path, code, words):
 
 def test_controls_have_cards_and_seeds_but_no_row_of_the_table():
     known = [path.parent.name for path in (REPOSITORY / "methods").glob("control_*/method.yaml")]
-    run = resolve_run(DEFAULT, REPOSITORY)
+    run = resolve_run(DEFAULT | {"controls": CONTROLS}, REPOSITORY)
     assert sorted(known) == sorted(CONTROLS)
     assert run["controls"] == CONTROLS == list(run["control_cards"])
     assert not set(CONTROLS) & set(run["cards"])
