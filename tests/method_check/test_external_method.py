@@ -25,9 +25,9 @@ SOUND = ["drl_l1", "box_blur", "external_median", "flipped"]
 FLIPPED = """
 import torch
 def denoise(slice_hu, parameters, levels, scaling):
-    noisy = scaling.to_unit(torch.from_numpy(slice_hu))[None, None].flip(3)
+    noisy = torch.from_numpy(slice_hu)[None, None].flip(3)
     with torch.inference_mode():
-        return scaling.to_hu(levels[0].network(noisy).flip(3))[0, 0].numpy()
+        return scaling.improved(noisy, levels[0].network).flip(3)[0, 0].numpy()
 """
 TABLE = "results/tiny/tables/table1.csv"
 BROKEN = ["typo", "wrong_rules", "raises"]

@@ -132,6 +132,7 @@ def test_killed_workflow_goes_on_to_the_same_bits(copy_of_run, tmp_path):
         "methods": ["small_lsgan"],
         "method_paths": ["cards"],
         "budget": {"steps": STEPS},
+        "tiles": {"size": 16, "stride": 16, "keep_above_hu": -500},
         "checkpoint_every": 3,
     }
     write_yaml(folder / "overlay.yaml", overlay)
