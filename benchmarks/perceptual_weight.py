@@ -23,7 +23,9 @@ from ldct.training.loop import batch_reader
 from ldct.training.matching import MATCHED_BATCHES, gradient_norm
 
 THREE = ["relu1_2", "relu2_2", "relu3_3"]
+FOUR = ["relu1_2", "relu2_2", "relu3_4", "relu4_4"]
 CASES = [
+    ("vgg19", FOUR),
     ("vgg19", ["relu5_4"]),
     ("vgg19", ["conv5_4"]),
     ("vgg19", THREE),

@@ -5,13 +5,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from training_inputs import stage_of, train_here, write_cards, write_training_data
+from training_inputs import METHODS, stage_of, train_here, write_cards, write_training_data
 
 from ldct.common.files import sha256_of_file
 from ldct.common.scaling import Scaling
 from ldct.data.volumes import Volume, load_volume
 from ldct.devices.engine import Engine
-from ldct.training.feeding import BatchSampler, batch_reader, device_cutter, host_cutter
+from ldct.networks.chain import Level, apply_levels
+from ldct.networks.files import build_network
+from ldct.training.feeding import (
+    BatchSampler,
+    batch_reader,
+    device_cutter,
+    held_out_rows,
+    host_cutter,
+)
 from ldct.training.recipe import steps_per_epoch
 
 CPU = torch.device("cpu")
@@ -114,3 +122,51 @@ def test_epochs_seeds_and_streams_differ():
     orders = [order(0, "generator", 0), order(0, "generator", 1), order(1, "generator", 0)]
     orders.append(order(0, "critic", 0))
     assert len({tuple(found) for found in orders}) == 4
+
+
+@pytest.mark.parametrize(("name", "sides"), [("drl", (128, 150)), ("unet", (224, 256))])
+def test_level_two_sees_what_level_one_makes_of_the_whole_slice(name, sides):
+    """Also at the slice's edge, in volumes of different sizes, and with pooling in level 1."""
+    rng = np.random.default_rng(0)
+    volumes = [
+        Volume(*(rng.integers(-300, 400, (1, side, side), dtype=np.int16) for _ in range(2)), {})
+        for side in sides
+    ]
+    edge = sides[1] - 64
+    tiles = np.array([[0, 0, 0, 0], [0, 0, 64, 32], [1, 0, edge, 0], [1, 0, 32, edge]], np.int32)
+    network = build_network({"file": str(METHODS / name / "network.py")}, 0, "level 1").eval()
+    for parameter in network.parameters():
+        parameter.data += 0.02 * torch.randn(parameter.shape, generator=torch.Generator())
+    levels = [Level(network.requires_grad_(False), "image")]
+    stage = {"recipe": {"batch": 4}, "tile_size": 64, "target": "residual"}
+    inputs, target = batch_reader(stage, volumes, tiles, SCALING, levels, 0, CPU)("generator", 0)
+    order = BatchSampler(4, 4, 0, "generator").rows(0)
+    for place, (volume, _, row, column) in enumerate(tiles[order].tolist()):
+        low, normal = (
+            SCALING.to_unit(torch.from_numpy(dose[0].astype(np.float32)))[None, None]
+            for dose in (volumes[volume].quarter, volumes[volume].full)
+        )
+        here = (..., slice(row, row + 64), slice(column, column + 64))
+        expected = apply_levels(levels, low)[here]
+        assert (expected - low[here]).abs().max() > 0.01
+        torch.testing.assert_close(inputs[place : place + 1], expected, atol=1e-5, rtol=0)
+        residual = expected - normal[here]
+        torch.testing.assert_close(target[place : place + 1], residual, atol=1e-5, rtol=0)
+
+
+def test_critic_never_trains_on_the_tiles_that_it_is_judged_on():
+    """One tile of one value in each slice, so that a tile tells where it is from."""
+    slices = np.broadcast_to(np.arange(40, dtype=np.int16)[:, None, None], (40, 16, 16))
+    tiles = np.array([[0, number, 0, 0] for number in range(40)], np.int32)
+    stage = {"recipe": {"batch": 3}, "tile_size": 16, "target": "image"}
+    read = batch_reader(stage, [Volume(slices, slices, {})], tiles, SCALING, [], 3, CPU)
+
+    def epoch(stream: str, count: int) -> list[int]:
+        found = [read(stream, number)[1][:, 0, 0, 0] for number in range(-(-count // 3))]
+        return sorted((torch.cat(found) * 400 - 160).round().int().tolist())
+
+    held_out = held_out_rows(40, 3)
+    assert epoch("held_out", 4) == np.flatnonzero(held_out).tolist()
+    assert epoch("critic", 36) == np.flatnonzero(~held_out).tolist()
+    assert epoch("generator", 40) == list(range(40))
+    assert not held_out_rows(9, 3).any()
