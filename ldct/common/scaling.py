@@ -9,7 +9,10 @@ from ldct.common.errors import InputError
 
 ArrayLike = TypeVar("ArrayLike")  # a NumPy array, a torch tensor or a float
 # For readers of tables that look outside the window.
-UNTOUCHED = "Where the input of networks is clipped, they leave the low dose as it is."
+UNTOUCHED = (
+    "Where the input of networks is clipped, they add to the low dose only their error at the "
+    "window's bound."
+)
 
 
 @dataclass(frozen=True)
