@@ -11,7 +11,7 @@ ArrayLike = TypeVar("ArrayLike")  # a NumPy array, a torch tensor or a float
 # For readers of tables that look outside the window.
 UNTOUCHED = (
     "Where the input of networks is clipped, they add to the low dose only their error at the "
-    "window's bound."
+    "bound of the window."
 )
 
 
