@@ -35,6 +35,7 @@ from ldct.data.volumes import Volume, load_volume
 from ldct.devices.choice import limit_threads
 from ldct.metrics.protocol import load_protocol
 from ldct.networks.chain import Level, load_levels
+from ldct.training import feeding
 from ldct.training.critics import critic_step, make_critic
 from ldct.training.feeding import batch_reader, held_out_rows
 from ldct.training.history import as_csv
@@ -43,6 +44,7 @@ from ldct.training.recipe import learning_rate_at, set_learning_rate
 from ldct.training.validation import make_critic_check, make_validation
 
 TRAINED_ON, HELD_OUT = "L901", "L902"
+IN_PLACE = feeding.surroundings
 PROTOCOL = Path("config/protocols/abdomen.yaml")
 SCALING = Scaling(-160, 240, clip=True)
 SLICES = 8
@@ -108,7 +110,7 @@ def trainings() -> Iterator[dict[str, Any]]:
             for model in ("proposed_level2", "drl_drl_level2"):
                 yield run("level 2", name, model, middle, rate, seed, options)
         for model in ("proposed_level2", "drl_drl_level2"):
-            yield run("level 2", "zero, bare tiles", model, middle, 1e-3, seed, bare=True)
+            yield run("level 2", "zero, tiles alone", model, middle, 1e-3, seed, bare=True)
     # 5. Needs a GPU: do the authors' critics learn in the paper's batches?
     for name in ("authors", "difference, no batch norm"):
         for question in ("long gan", "long critic"):
@@ -179,8 +181,10 @@ def carry_out(one: Mapping[str, Any], options: argparse.Namespace) -> dict[str, 
         check = (held_out, SLICES, own["recipe"]["steps"], load_protocol(PROTOCOL), SCALING)
         with alone_in(folder):
             if not is_trained(folder, digest):
+                if bare:
+                    feeding.surroundings = bare_tiles
                 train_stage(
-                    *(own, volumes, tiles, SCALING, [] if bare else levels),
+                    *(own, volumes, tiles, SCALING, levels),
                     seed=one["seed"],
                     device=device,
                     precision="fp32",
@@ -192,6 +196,7 @@ def carry_out(one: Mapping[str, Any], options: argparse.Namespace) -> dict[str, 
                         *check, levels, own["target"], own["inputs"], device
                     ),
                 )
+        feeding.surroundings = IN_PLACE
         levels += load_levels([own], [folder / "weights.safetensors"], device)
     rows = list(csv.DictReader((folder / "history.csv").open()))
     record = read_json(folder / "training.json")
@@ -204,6 +209,12 @@ def carry_out(one: Mapping[str, Any], options: argparse.Namespace) -> dict[str, 
         "shares": json.dumps(record["loss_shares"]),
         "seconds": round(time.perf_counter() - started, 1),
     }
+
+
+def bare_tiles(volumes: list[Volume], _: Any, tile: int, __: Any) -> feeding.Surroundings:
+    """Level 1 sees a tile alone, with its own zero padding."""
+    shapes = np.array([volume.quarter.shape[1:] for volume in volumes])
+    return feeding.Surroundings(tile, tile, 1, shapes - tile)
 
 
 def critic_alone(

@@ -17,7 +17,7 @@ from ldct.training.losses import least_squares
 from ldct.training.recipe import make_optimizer
 
 # Keeps the random numbers of the gradient penalty apart from those of the batches.
-PENALTY_STREAM = 2
+PENALTY_STREAM = 3
 
 
 @dataclass(frozen=True)

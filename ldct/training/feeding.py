@@ -17,7 +17,7 @@ from ldct.common.scaling import Scaling
 from ldct.data.tiles import COLUMN, ROW, SLICE, VOLUME, gather_tiles, release_pages
 from ldct.data.volumes import Volume
 from ldct.denoising.tiling import ALIGNMENT, has_strides, reach_of
-from ldct.devices.choice import free_memory, pinned, to_device
+from ldct.devices.choice import autocast, free_memory, pinned, to_device
 from ldct.devices.parallel import ALONE, Group, part_of
 from ldct.networks.chain import Level, apply_levels, stack_inputs
 from ldct.training.recipe import steps_per_epoch
@@ -87,7 +87,8 @@ def batch_reader(
     def read(stream: str, number: int) -> Batch:
         offsets, doses = draw(stream, number)
         low, normal = (to_unit(dose, scaling, device) for dose in doses)
-        with torch.no_grad():
+        # In float32, as predictions are made.
+        with torch.no_grad(), autocast(device, False):
             previous = apply_levels(upstream, low)
         if place.size > size:
             previous, low, normal = (
@@ -128,7 +129,11 @@ class Surroundings:
 def surroundings(
     volumes: Sequence[Volume], upstream: Sequence[Level], tile: int, device: torch.device
 ) -> Surroundings:
-    """What the upstream levels must see of a slice, so that a tile is as at test."""
+    """What the upstream levels must see of a slice, so that a tile is as at test.
+
+    That holds where all slices are at least as large as the square and, with strides in a level,
+    have sides that 32 divides; else tiles near an edge are only near it.
+    """
     shapes = np.array([volume.quarter.shape[1:] for volume in volumes])
     size, alignment = tile, 1
     if upstream:
