@@ -9,7 +9,7 @@ from ldct.common.errors import InputError
 
 ArrayLike = TypeVar("ArrayLike")  # a NumPy array, a torch tensor or a float
 # For readers of tables that look outside the window.
-UNTOUCHED = (
+OUTSIDE_WINDOW = (
     "Where the input of networks is clipped, they add to the low dose only their error at the "
     "bound of the window."
 )

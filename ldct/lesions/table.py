@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ldct.common.scaling import UNTOUCHED
+from ldct.common.scaling import OUTSIDE_WINDOW
 from ldct.lesions.columns import LESION_BENCH
 from ldct.lesions.measures import MEASURES
 from ldct.rendering.numbers import counted, with_bounds, write_tables
@@ -97,4 +97,4 @@ def lesion_notes(
     several = values["lower"].notna().any()
     interval = f"brackets: {100 * confidence:g} % over patients" if several else "no intervals"
     line = f"{counted(len(measured), 'lesion slice')} of {lesions} of {patients}; {interval}."
-    return [f"{note}.", f"{line} {UNTOUCHED}"]
+    return [f"{note}.", f"{line} {OUTSIDE_WINDOW}"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from ldct.common.scaling import UNTOUCHED
+from ldct.common.scaling import OUTSIDE_WINDOW
 from ldct.metrics.columns import COLUMNS, FULL_REFERENCE, IMAGE_QUALITY, SCORES
 from ldct.metrics.tissues import TISSUES
 from ldct.rendering.numbers import cell, counted, write_tables
@@ -60,7 +60,7 @@ def write_metrics(
         f"Mean over up to {summary['n_slices'].max()} slices of "
         f"{counted(summary['n_patients'].max(), 'patient')}, with its "
         f"{summary['confidence'].iloc[0]:.0%} interval over patients where there are three.",
-        f"Whole image: {context['protocol']}. Tissues: HU as they are. {UNTOUCHED}",
+        f"Whole image: {context['protocol']}. Tissues: HU as they are. {OUTSIDE_WINDOW}",
         f"Data: {context['note']}.",
         context["credit"],
     ]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ldct.common.errors import InputError
 from ldct.common.files import write_text
-from ldct.common.scaling import UNTOUCHED
+from ldct.common.scaling import OUTSIDE_WINDOW
 from ldct.rendering.numbers import bounds, counted, number, signed
 from ldct.rendering.page import Cell, PlainTable, latex_table, to_html, to_markdown
 from ldct.statistics.adversary import ADVERSARY_AT_WORK
@@ -158,5 +158,5 @@ def _about(published: Mapping[str, Any], context: Mapping[str, Any]) -> list[str
         f"Protocol: {context['protocol']}.",
         trainings,
         f"Published: {published['source']}, {published['place']}. {difference}.",
-        *([] if context["published_protocol"] else [UNTOUCHED]),
+        *([] if context["published_protocol"] else [OUTSIDE_WINDOW]),
     ]
