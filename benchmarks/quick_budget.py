@@ -173,10 +173,13 @@ def carry_out(one: Mapping[str, Any], options: argparse.Namespace) -> dict[str, 
         return {"curve": json.dumps(critic_alone(stage, volumes, tiles, one["seed"], device))}
     held_out = load_volume(options.data / "demo" / "volumes" / HELD_OUT)
     levels: list[Level] = []
+    digest = ""
     for name in [*stage["upstream"], one["model"]]:
         own = stage if name == one["model"] else models[name]
         bare = one.get("bare") and name == one["model"]
-        digest = hashlib.sha256(identity([own, one["seed"], bare]).encode()).hexdigest()[:16]
+        # With the level before: a change there trains this one anew.
+        settings = identity([own, one["seed"], bare, digest])
+        digest = hashlib.sha256(settings.encode()).hexdigest()[:16]
         folder = options.output.with_suffix(".models") / digest
         check = (held_out, SLICES, own["recipe"]["steps"], load_protocol(PROTOCOL), SCALING)
         with alone_in(folder):

@@ -15,7 +15,7 @@ from ldct.rendering import figure_style as fs
 MIN_STAGE_IN = 2.65  # least width of the part of the figure that belongs to one level
 MARGIN_IN = 0.6  # for the input on the left and the output on the right
 BOX_IN = (1.3, 0.56)
-SIDE_BOX_IN = (1.3, 0.38)
+SIDE_BOX_IN = (1.3, 0.44)
 GAP_IN = 0.24  # between the boxes of one level
 TOP_IN, LEGEND_IN = 0.5, 0.3  # title and the line around a level; legend
 JOIN_RADIUS_IN = 0.11
@@ -70,7 +70,7 @@ def _described(level: Mapping[str, Any]) -> dict[str, Any]:
         options = adversarial["discriminator"]["options"]
         size = count_parameters(build_network(adversarial["discriminator"], 0, "figure"))
         sees_input = adversarial["kind"] == "least_squares" and options.get("conditional", True)
-        critic = f"D{' given X' if sees_input else ''}, {size:,} parameters"
+        critic = f"D{' given X' if sees_input else ''}\n{size:,} parameters"
     return {
         "name": level["title"],
         "network": network["name"].upper(),
@@ -132,7 +132,7 @@ def _draw_training(
     axes: Axes, stage: Mapping[str, Any], centre: float, flow_y: float, label: str
 ) -> None:
     """What exists in training only: the loss, the discriminator, and the label both read."""
-    boxes = [(f"loss\n{loss_text(stage['loss'])}", "white")]
+    boxes = [("loss\n" + loss_text(stage["loss"]).replace(" + ", "\n+ "), "white")]
     if stage["discriminator"]:
         boxes.append((f"discriminator {stage['discriminator']}", CRITIC_FILL))
     edge = centre + SIDE_BOX_IN[0] / 2

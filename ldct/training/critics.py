@@ -119,7 +119,8 @@ def critic_step(
     number : of this step since the training began; the penalty's random points follow from it.
     part : rows of the batch that the tiles are.
     """
-    terms = {}
+    # Under bf16 the fake is rounded, which must not tell it from the real one.
+    terms, real = {}, real.to(fake.dtype)
     if critic.kind == "wasserstein":
         # Drawn for the whole batch: a tile's random point does not depend on who computes it.
         shares = interpolation_shares(critic.seed, number, part.total or len(real))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -60,7 +61,7 @@ def check_state(tensors: Sequence[Tensor], model: str, step: int) -> None:
 
 
 class Observer:
-    """Keeps the history, the time and the search for values that are not finite.
+    """Keeps the history, the time of the steps and the search for values that are not finite.
 
     training : brought up to date in place. batch : tiles of a generator step. total : steps.
     group : the processes that train together; the first one validates, and the processor time is
@@ -84,7 +85,7 @@ class Observer:
         self.watch = FiniteWatch(model)
         self.first = training.step
         self.before = training.seconds, training.cpu_seconds
-        self.started = time.perf_counter(), time.process_time()
+        self.started = clocks()
 
     def see(self, step: int, terms: Mapping[str, Tensor]) -> dict[str, str] | None:
         """Take note of one step; returns the end of the progress line where the step is logged.
@@ -107,20 +108,26 @@ class Observer:
         training.sums, training.summed = None, 0
         row = {"step": step, **dict(zip(terms, means, strict=True))}
         if self.group.is_first:
+            paused = clocks()
             for validation in due:
                 row |= validation.score(training.network)
+            self.started += clocks() - paused
         training.history.append(row)
         speed = (done - self.first) * self.batch / max(self.take_time(), 1e-9)
         shown = {name: f"{value:.3g}" for name, value in row.items() if name != "step"}
         return shown | {"tiles/s": f"{speed:.0f}"}
 
     def take_time(self) -> float:
-        """Bring the training's seconds up to date; returns those on the clock since the start."""
-        seconds = time.perf_counter() - self.started[0]
+        """Bring the seconds of the steps up to date; returns those on the clock since the start."""
+        seconds, processor = (clocks() - self.started).tolist()
         self.training.seconds = self.before[0] + seconds
-        processor = self.group.total(time.process_time() - self.started[1])
-        self.training.cpu_seconds = self.before[1] + processor
+        self.training.cpu_seconds = self.before[1] + self.group.total(processor)
         return seconds
+
+
+def clocks() -> np.ndarray:
+    """Seconds on the clock, and of the processor."""
+    return np.array([time.perf_counter(), time.process_time()])
 
 
 def as_csv(history: Sequence[Mapping[str, float]]) -> str:

@@ -160,6 +160,17 @@ def test_critic_under_bf16_sees_its_own_updates(kind, monkeypatch):
         assert len({terms[name] for terms in rounded}) == 5
 
 
+def test_critic_under_bf16_compares_rounded_tiles_with_rounded_tiles():
+    """Rounding must not tell NDCT from what a network under bf16 returns."""
+    seen = []
+    critic = critic_of(Pair(), targets={"real": -1.0, "fake": 1.0, "generator": -1.0})
+    critic.network.register_forward_pre_hook(lambda _, images: seen.append(images[0].float()))
+    real, fake, condition = tiles(6)
+    critic_step(critic, real, fake.bfloat16(), condition, 0)
+    for image, found in zip((real, fake), seen, strict=True):
+        assert torch.equal(found, image.bfloat16().float())
+
+
 @pytest.mark.parametrize("method", ["lsgan", "wgan_vgg"])
 def test_resumed_training_ends_in_the_same_bits(method, tmp_path):
     folders, table = write_training_data(tmp_path / "data")

@@ -17,6 +17,9 @@ from ldct.data.tiles import VOLUME
 from ldct.metrics.pixelwise import psnr, ssim
 from ldct.metrics.protocol import load_protocol
 from ldct.networks.files import build_network, load_weights
+from ldct.training import history
+from ldct.training.checkpoint import Training
+from ldct.training.validation import Validation
 
 PROTOCOL = REPOSITORY / "config/protocols/abdomen.yaml"
 
@@ -80,6 +83,22 @@ def test_held_out_patient_is_not_trained_on(material, tmp_path):
     train(material, tmp_path / "all", 5)
     weights = "weights.safetensors"
     assert sha256_of_file(tmp_path / "all" / weights) != sha256_of_file(tmp_path / "held" / weights)
+
+
+def test_time_of_a_training_is_that_of_its_steps(monkeypatch):
+    clock = np.zeros(2)
+
+    def score(network):
+        clock[:] += 100
+        return {}
+
+    monkeypatch.setattr(history, "clocks", clock.copy)
+    training = Training(torch.nn.Identity(), None, None)
+    observer = history.Observer(training, "drl", 1, 3, [Validation(1, score)])
+    for step in range(3):
+        clock += (2, 1)
+        observer.see(step, {"mse": torch.tensor(0.1)})
+    assert (training.seconds, training.cpu_seconds) == (6, 3)
 
 
 @pytest.mark.parametrize("patient", ["L903", "nobody"])
