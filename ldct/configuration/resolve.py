@@ -10,7 +10,7 @@ from ldct.common.run_files import FIXED
 from ldct.common.schema import read_valid, validate
 from ldct.configuration.published import read_published
 from ldct.configuration.registry import find_methods, method_folder, read_card
-from ldct.configuration.stages import LEARNED, describe_budget, resolve_models
+from ldct.configuration.stages import LEARNED, describe_budget, resolve_models, scaling_from
 
 # Name, among protocols, of the one that the run's own calibration writes.
 CALIBRATED = "calibrated"
@@ -37,12 +37,7 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     Raises InputError with one line naming the key or file, and where every method is broken.
     """
     validate(config, "config", "configuration")
-    lower, upper = config["scaling"]["window"]
-    if lower >= upper:
-        raise InputError(
-            f"configuration: key 'scaling.window': found [{lower}, {upper}], expected the lower "
-            "bound first"
-        )
+    scaling_from(config)
     for network, file in (config.get("perceptual_weights") or {}).items():
         if file is not None and not Path(file).is_file():
             raise InputError(

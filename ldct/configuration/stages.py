@@ -6,6 +6,7 @@ from typing import Any
 
 from ldct.common.errors import InputError
 from ldct.common.files import read_yaml
+from ldct.common.scaling import Scaling
 from ldct.configuration.registry import method_folder, read_card
 
 # Full-size networks and every stage for real, but few steps. Chosen on a training patient that was
@@ -22,6 +23,8 @@ BUDGETS: dict[str, dict[str, Any]] = {
 LEARNED = ("network", "cascade", "network_finetuned")
 # Memory that a training asks for: of each process, and for a tile where no card says it.
 PROCESS_MEMORY_MB, TILE_MEMORY_MB, LEAST_MEMORY_MB = 1000, 55, 2500
+# HU that networks see, where neither their card nor a run says it.
+USUAL_SCALING = {"window": [-160.0, 240.0], "clip": True}
 PERCEPTUAL_DEFAULTS = {"normalisation": "imagenet", "distance": "mse"}
 
 
@@ -34,9 +37,10 @@ def resolve_models(
     methods : method name to folder.
     budget : "quick", "paper" or {"steps": N}.
     Returns (models, chains). models: name to {"model", "network", "target", "inputs", "loss",
-    "recipe", "tile_size", "upstream"}; a network's model bears the method's name, level k of a
-    cascade that the cascade defines itself is `<method>_level<k>`. chains: method to its models,
-    first level first. A model is listed once however many methods use it.
+    "recipe", "tile_size", "upstream"}, and "scaling" where the card has one; a network's model
+    bears the method's name, level k of a cascade that the cascade defines itself is
+    `<method>_level<k>`. chains: method to its models, first level first. A model is listed once
+    however many methods use it.
     Raises InputError naming card and key.
     """
     models: dict[str, dict[str, Any]] = {}
@@ -62,37 +66,43 @@ def _resolve_method(
     card = read_card(folder)
     if name in chains or card["kind"] not in LEARNED:
         return
-    if card["kind"] == "network_finetuned":
-        start = card["weights_of"]
-        method_folder(start, dict(methods), f"{folder}/method.yaml: key 'weights_of'")
-        _resolve_method(start, methods, budget, tile_size, models, chains, (*ancestors, name))
-        if start not in chains:
+    where = f"{folder}/method.yaml"
+
+    def chain_of(other: str, key: str) -> list[str]:
+        kind = read_card(method_folder(other, dict(methods), f"{where}: key '{key}'"))["kind"]
+        if kind not in ("network", "cascade"):
             raise InputError(
-                f"{folder}/method.yaml: key 'weights_of': found '{start}', expected a network or "
-                "cascade"
+                f"{where}: key '{key}': found '{other}', expected a network or cascade"
             )
-        chains[name] = chains[start]
+        _resolve_method(other, methods, budget, tile_size, models, chains, (*ancestors, name))
+        return chains[other]
+
+    if card["kind"] == "network_finetuned":
+        chains[name] = chain_of(card["weights_of"], "weights_of")
         return
     stages = [card] if card["kind"] == "network" else card["stages"]
+    own = {"scaling": card["scaling"]} if "scaling" in card else {}
+    scaling_from(card, where=where)
     chain: list[str] = []
     for level, stage in enumerate(stages, start=1):
         if isinstance(stage, str):
             if level > 1:
                 raise InputError(
-                    f"{folder}/method.yaml: key 'stages.{level - 1}': found the method '{stage}', "
+                    f"{where}: key 'stages.{level - 1}': found the method '{stage}', "
                     "expected network, target, loss and recipe: only the first stage can be a "
                     "method of its own, since later ones are trained on its output"
                 )
-            first = method_folder(stage, dict(methods), f"{folder}/method.yaml: key 'stages.0'")
-            _resolve_method(stage, methods, budget, tile_size, models, chains, (*ancestors, name))
-            if read_card(first)["kind"] not in ("network", "cascade"):
+            chain += chain_of(stage, "stages.0")
+            mine, theirs = (each.get("scaling", "the run's") for each in (card, models[chain[0]]))
+            if mine != theirs:
                 raise InputError(
-                    f"{folder}/method.yaml: key 'stages.0': '{stage}' is not a network or cascade"
+                    f"{where}: key 'scaling': found {mine}, expected {theirs} as in '{stage}', "
+                    "since all levels share one; change either card, or write level 1 out"
                 )
-            chain += chains[stage]
             continue
         model = name if card["kind"] == "network" else f"{name}_level{level}"
-        models[model] = _resolve_stage(model, stage, folder, methods, budget, tile_size, chain)
+        found = _resolve_stage(model, stage, where, methods, budget, tile_size, chain)
+        models[model] = found | own
         chain.append(model)
     chains[name] = chain
 
@@ -100,26 +110,18 @@ def _resolve_method(
 def _resolve_stage(
     model: str,
     stage: Mapping[str, Any],
-    folder: Path,
+    where: str,
     methods: Mapping[str, Path],
     budget: str | Mapping[str, int],
     tile_size: int,
     upstream: list[str],
 ) -> dict[str, Any]:
-    where = f"{folder}/method.yaml"
-    network = stage["network"]
-    if isinstance(network, str):
-        network = {"name": network}
     if "adversarial" in stage["loss"] and "critic_steps" not in stage["recipe"]:
         raise InputError(f"{where}: key 'recipe': missing critic_steps (loss has adversarial)")
     target = stage.get("target", "image")
     return {
         "model": model,
-        "network": {
-            "name": network["name"],
-            "file": _existing_file(network["name"], methods, where, "network", "network.py"),
-            "options": network.get("options", {}),
-        },
+        "network": _to_build(stage["network"], methods, where, "network", "network.py"),
         "target": target,
         "inputs": list(stage.get("inputs", ["previous"])),
         "loss": _resolve_loss(stage["loss"], target, methods, budget, tile_size, where),
@@ -152,30 +154,46 @@ def _resolve_loss(
         changes = adversarial.pop("short_budget", {})
         if budget != "paper":
             adversarial |= changes
-        critic = adversarial["discriminator"]
-        if isinstance(critic, str):
-            critic = {"name": critic}
-        file = _existing_file(
-            critic["name"], methods, where, "loss.adversarial.discriminator", "discriminator.py"
-        )
-        options = {"tile_size": tile_size, **critic.get("options", {})}
-        built = {"name": critic["name"], "file": file, "options": options}
+        place = "loss.adversarial.discriminator", "discriminator.py"
+        critic = _to_build(adversarial["discriminator"], methods, where, *place)
+        critic["options"] = {"tile_size": tile_size, **critic["options"]}
         resolved["adversarial"] = {
             "kind": "least_squares",
             **adversarial,
-            "discriminator": built,
+            "discriminator": critic,
         }
     return resolved
 
 
-def _existing_file(name: str, methods: Mapping[str, Path], where: str, key: str, file: str) -> str:
+def _to_build(
+    given: str | Mapping[str, Any], methods: Mapping[str, Path], where: str, key: str, file: str
+) -> dict[str, Any]:
+    """Name, file and options of the network or critic that a card names or describes."""
+    described = {"name": given} if isinstance(given, str) else given
+    name = described["name"]
     path = method_folder(name, dict(methods), f"{where}: key '{key}'") / file
     if not path.is_file():
         raise InputError(
             f"{where}: key '{key}': found '{name}', whose folder {path.parent} has no {file}; add "
             "the file, or name a method that has one"
         )
-    return str(path)
+    return {"name": name, "file": str(path), "options": described.get("options", {})}
+
+
+def scaling_from(
+    content: Mapping[str, Any], run: Mapping[str, Any] = USUAL_SCALING, where: str = "configuration"
+) -> Scaling:
+    """Network units that a configuration, card or resolved stage names, else those of the run.
+
+    Raises InputError, `where` in front, for a window without its lower bound first.
+    """
+    lower, upper = content.get("scaling", run)["window"]
+    if lower >= upper:
+        raise InputError(
+            f"{where}: key 'scaling.window': found [{lower}, {upper}], expected the lower bound "
+            "first"
+        )
+    return Scaling(lower, upper, content.get("scaling", run)["clip"])
 
 
 def apply_budget(recipe: Mapping[str, Any], budget: str | Mapping[str, int]) -> dict[str, Any]:
@@ -198,13 +216,11 @@ def apply_budget(recipe: Mapping[str, Any], budget: str | Mapping[str, int]) -> 
 
 def network_files(models: Mapping[str, Mapping[str, Any]], model: str) -> list[str]:
     """Python files of the networks that one model and its upstream levels are built from."""
-    files = []
-    for name in [*models[model]["upstream"], model]:
-        files.append(models[name]["network"]["file"])
+    files = {models[name]["network"]["file"] for name in [*models[model]["upstream"], model]}
     adversarial = models[model]["loss"].get("adversarial")
     if adversarial is not None:
-        files.append(adversarial["discriminator"]["file"])
-    return sorted(set(files))
+        files.add(adversarial["discriminator"]["file"])
+    return sorted(files)
 
 
 def perceptual_network(models: Mapping[str, Mapping[str, Any]], model: str) -> str | None:

@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from ldct.common.scaling import Scaling
+from ldct.configuration.stages import scaling_from
 from ldct.data.volumes import load_volume
 from ldct.denoising.classical import load_denoiser
 from ldct.denoising.network import denoise_slices
 from ldct.devices.choice import limit_threads
 from ldct.method_check.classical import quick_parameters
-from ldct.method_check.pair import SCALING, SIDE, TILE, Verdict, check_denoiser, time_of
+from ldct.method_check.pair import SIDE, TILE, Verdict, check_denoiser, time_of
 from ldct.networks.chain import Level, load_levels
 from ldct.networks.cost import chain_of_fields, multiply_adds, seen_pixels
 from ldct.networks.facts import count_parameters
@@ -42,12 +44,16 @@ def check_networks(
     for number, stage in enumerate(stages):
         upstream = load_levels(stages[:number], weights, CPU)
         weights.append(train_twice(stage, upstream, volume, work, verdict))
-    levels = load_levels(stages, weights, CPU)
+    levels, scaling = load_levels(stages, weights, CPU), scaling_from(stages[-1])
+
+    def apply(slice_hu: np.ndarray) -> np.ndarray:
+        return denoise_slices(slice_hu[None], levels, scaling, CPU)[0]
+
     if card["kind"] == "network_finetuned":
-        check_finetuned(folder, card, levels, volume, work, verdict)
+        check_finetuned(folder, card, levels, scaling, volume, work, verdict)
     else:
         where = stages[-1]["network"]["file"]
-        check_denoiser(lambda image: apply(levels, image), where, verdict, keeps_hu=False)
+        check_denoiser(apply, where, verdict, keeps_hu=False)
     sizes = untrained_facts(models, chain)
     far = sizes["field"]
     adds = sum(multiply_adds(level.network, len(level.inputs)) for level in levels)
@@ -55,7 +61,7 @@ def check_networks(
         "parameters": f"{sizes['parameters']:,}",
         "receptive field": "over 128 pixels" if far is None else f"{far} pixels",
         "cost": f"{adds / 1e9:.1f} thousand million multiply-adds per slice of 512 x 512",
-        "time": time_of(lambda image: apply(levels, image), 128),
+        "time": time_of(apply, 128),
     }
 
 
@@ -77,12 +83,12 @@ def train_twice(
     corners = [(row, column) for row in (0, SIDE - TILE) for column in (0, SIDE - TILE)]
     rows = [(0, index, row, column) for index in range(3) for row, column in corners]
     volumes, tiles = [load_volume(volume)], np.array(rows, dtype=np.int32)
-    folder = work / stage["model"]
+    folder, scaling = work / stage["model"], scaling_from(stage)
     network = train_stage(
         stage,
         volumes,
         tiles,
-        SCALING,
+        scaling,
         upstream,
         seed=0,
         device=CPU,
@@ -92,7 +98,7 @@ def train_twice(
         folder=folder,
         perceptual_weights=perceptual,
     )
-    inputs, target = batch_reader(stage, volumes, tiles, SCALING, upstream, 0, CPU)("generator", 2)
+    inputs, target = batch_reader(stage, volumes, tiles, scaling, upstream, 0, CPU)("generator", 2)
     for name in without_gradient(network, inputs, target):
         verdict.problems.append(
             f"{stage['network']['file']}: no gradient reaches the parameter {name}; is it used?"
@@ -118,15 +124,11 @@ def without_gradient(network: nn.Module, inputs: torch.Tensor, target: torch.Ten
     ]
 
 
-def apply(levels: Sequence[Level], slice_hu: np.ndarray) -> np.ndarray:
-    """Denoise one slice, HU."""
-    return denoise_slices(slice_hu[None], levels, SCALING, CPU)[0]
-
-
 def check_finetuned(
     folder: Path,
     card: Mapping[str, Any],
     levels: Sequence[Level],
+    scaling: Scaling,
     volume: Path,
     work: Path,
     verdict: Verdict,
@@ -135,7 +137,7 @@ def check_finetuned(
     parameters, module = quick_parameters(folder, card, volume, work), load_denoiser(folder)
 
     def denoise(slice_hu: np.ndarray) -> np.ndarray:
-        return module.denoise(slice_hu, parameters, copy.deepcopy(list(levels)), SCALING)
+        return module.denoise(slice_hu, parameters, copy.deepcopy(list(levels)), scaling)
 
     check_denoiser(denoise, str(folder / "denoise.py"), verdict, keeps_hu=False)
 

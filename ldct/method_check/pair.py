@@ -9,9 +9,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from ldct.common.files import write_json
-from ldct.common.scaling import Scaling
 
-SCALING = Scaling(-160.0, 240.0, clip=True)
 SIDE, TILE = 64, 32
 # No multiples of anything, and one side below the tile.
 ODD_SHAPES = ((65, 47), (64, 31))

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from ldct.common.scaling import Scaling
+from ldct.configuration.stages import scaling_from
 from ldct.cost import probes
 from ldct.denoising.classical import load_denoiser
 from ldct.denoising.network import plan_inference
@@ -117,7 +117,7 @@ def small_image(
         seconds = probes.timed(lambda: parameters.update(module.tune([pair], given)), CPU)
         area = (settings.get("tuning_crop", size) / size) ** 2
         tuning = seconds * area * settings.get("tuning_slices", 1)
-    extra = (probes.random_levels(levels, CPU), Scaling(-160.0, 240.0, clip=True)) if levels else ()
+    extra = (probes.random_levels(levels, CPU), scaling_from(levels[-1])) if levels else ()
     seconds = probes.timed(lambda: module.denoise(pair[0], parameters, *extra), CPU)
     return {
         "seconds_per_slice": seconds * (side / size) ** 2,

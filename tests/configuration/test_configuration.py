@@ -142,13 +142,12 @@ def test_missing_dicom_folder_is_named_unless_it_was_read_already(tmp_path):
         ),
         ({"budget": "fast"}, "error: configuration: key 'budget': found 'fast', expected quick"),
         ({"methods": ["dlr"]}, "unknown method 'dlr' (did you mean 'drl'?); known: "),
-        ({"scaling": {"window": [240, -160]}}, "error: configuration: key 'scaling.window': found"),
         (
             {"dataset": "aapm", "dataset_root": "nowhere"},
             "error: data set aapm: no folder nowhere;",
         ),
     ],
-    ids=["unknown key", "wrong value", "unknown method", "window", "no data"],
+    ids=["unknown key", "wrong value", "unknown method", "no data"],
 )
 def test_terminal_ends_with_one_clear_line(tmp_path, overlay, message):
     write_yaml(tmp_path / "overlay.yaml", overlay)
@@ -159,6 +158,16 @@ def test_terminal_ends_with_one_clear_line(tmp_path, overlay, message):
     last = outcome.stdout.rstrip().splitlines()[-1]
     assert message in last
     assert last.startswith("error: ")
+
+
+def test_trainings_and_predictions_see_the_window_of_their_card(tmp_path):
+    write_yaml(tmp_path / "own.yaml", {"methods": ["drl", "ablation_wide_range"]})
+    snakefile = ("--snakefile", str(REPOSITORY / "Snakefile"))
+    said = snakemake(tmp_path, "-n", "-p", *snakefile, configfiles=("own.yaml",)).stdout
+    found = re.findall(r"/(train|denoise)/(\w+)/0.* --window (\S+ \S+) --clip", said)
+    windows = {"drl": "-160 240", "ablation_wide_range": "-1024 3071"}
+    verbs = ("train", "denoise")
+    assert set(found) == {(verb, *pair) for verb in verbs for pair in windows.items()}
 
 
 def test_dry_run_of_the_paper_on_a_tree_of_ten_patients(tmp_path):

@@ -18,6 +18,9 @@ from ldct.configuration.stages import (
 METHODS = Path(__file__).resolve().parents[2] / "methods"
 RECIPE = {"learning_rate": 1e-4, "betas": [0.9, 0.999], "batch": 32, "epochs": 20}
 STAGE = {"network": "drl", "target": "residual", "loss": {"mse": 1.0}, "recipe": RECIPE}
+TARGETS = {"real": 1.0, "fake": 0.0, "generator": 1.0}
+CRITIC = {"adversarial": {"weight": 1.0, "discriminator": "lsgan", "targets": TARGETS}}
+WIDE = {"scaling": {"window": [-1024, 3071], "clip": True}}
 
 
 def write_card(folder: Path, name: str, **content) -> None:
@@ -37,6 +40,12 @@ def test_level_one_is_shared_however_many_methods_use_it():
     assert chains["drl_drl"] == ["drl", "drl_drl_level2"]
     assert models["proposed_level2"]["upstream"] == ["lsgan"]
     assert models["proposed_level2"]["target"] == "residual"
+
+
+def test_a_card_with_a_scaling_is_a_training_of_its_own():
+    models, _ = resolve(["drl", "ablation_wide_range"])
+    own = {"model": "ablation_wide_range", **WIDE}
+    assert models["ablation_wide_range"] == models["drl"] | own
 
 
 def test_cascade_brings_stages_that_the_run_does_not_name():
@@ -71,12 +80,8 @@ def test_quick_and_steps_budgets_replace_epochs():
     assert "epochs" not in quick
     assert quick["steps"] == BUDGETS["quick"]["steps"]
     assert quick["batch"] == BUDGETS["quick"]["batch"]
-    assert apply_budget(RECIPE, {"steps": 7}) == {
-        "learning_rate": 1e-4,
-        "betas": [0.9, 0.999],
-        "batch": 32,
-        "steps": 7,
-    }
+    kept = {key: value for key, value in RECIPE.items() if key != "epochs"}
+    assert apply_budget(RECIPE, {"steps": 7}) == kept | {"steps": 7}
 
 
 def test_quick_budget_takes_the_quick_rate_of_a_card():
@@ -124,31 +129,18 @@ def test_three_levels_chain_in_order(tmp_path):
     [
         ({"stages": ["mine"]}, "stages go in a circle: mine -> mine"),
         ({"stages": [STAGE, "drl"]}, r"mine/method.yaml: key 'stages.1': found the method 'drl'"),
-        ({"stages": ["low_dose", STAGE]}, "'low_dose' is not a network or cascade"),
+        ({"stages": ["low_dose", STAGE]}, "found 'low_dose', expected a network or cascade"),
         ({"stages": ["lsgam", STAGE]}, r"unknown method 'lsgam' \(did you mean 'lsgan'\?\)"),
         ({"stages": [STAGE | {"network": "bm3d"}]}, "network"),
-        (
-            {
-                "stages": [
-                    STAGE
-                    | {
-                        "loss": {
-                            "adversarial": {
-                                "weight": 1.0,
-                                "discriminator": "lsgan",
-                                "targets": {"real": 1.0, "fake": 0.0, "generator": 1.0},
-                            }
-                        }
-                    }
-                ]
-            },
-            "missing critic_steps",
-        ),
+        ({"stages": [STAGE | {"loss": CRITIC}]}, "missing critic_steps"),
+        ({"stages": ["drl", STAGE]} | WIDE, r"'scaling': found .*1024.*, expected the run's as in"),
+        ({"stages": ["ablation_wide_range", STAGE]}, r"found the run's, expected .*1024.* as in"),
+        ({"stages": [STAGE], "scaling": {"window": [9, 3], "clip": True}}, "the lower bound first"),
+        ({"kind": "network_finetuned", "weights_of": "drl"} | WIDE, "which alone have a scaling"),
     ],
-    ids=["circle", "late method", "not learned", "unknown", "no network", "critic steps"],
 )
 def test_mistakes_in_cards_name_card_and_key(tmp_path, card, message):
-    write_card(tmp_path, "mine", kind="cascade", **card)
+    write_card(tmp_path, "mine", **{"kind": "cascade", **card})
     with pytest.raises(InputError, match=message) as caught:
         resolve(["mine"], tmp_path)
     assert "\n" not in str(caught.value)

@@ -8,6 +8,7 @@ import yaml
 
 from ldct.cli import main
 from ldct.common.files import read_yaml
+from ldct.common.scaling import Scaling
 from ldct.configuration.registry import find_methods
 from ldct.method_check.check import check_method
 
@@ -97,6 +98,15 @@ def test_faults_of_a_network(tmp_path, padding, unused, words):
     code = BODY.format(padding=padding, unused=unused)
     verdict = judge(write(tmp_path, NETWORK, network=code))
     assert re.search(words, " ".join(verdict.problems))
+
+
+def test_a_network_is_tried_in_the_units_of_its_card(tmp_path, monkeypatch):
+    real, seen = Scaling.to_unit, set()
+    monkeypatch.setattr(Scaling, "to_unit", lambda units, hu: seen.add(units) or real(units, hu))
+    card = NETWORK | {"scaling": {"window": [-1024, 3071], "clip": True}}
+    code = BODY.format(padding=1, unused=False)
+    assert judge(write(tmp_path, card, network=code)).problems == []
+    assert seen == {Scaling(-1024, 3071, True)}
 
 
 def test_facts_of_a_network(tmp_path):

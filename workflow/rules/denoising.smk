@@ -23,7 +23,7 @@ rule denoise_network:
     params:
         levels=lambda wildcards: levels(SETTINGS["chains"][wildcards.method]),
         test=subpath(input[0], parent=True),
-        options=inference_options(),
+        options=inference_options,
     message:
         "Denoising {wildcards.patient} with {wildcards.method}, seed {wildcards.seed}"
     shell:
@@ -135,7 +135,7 @@ rule denoise_finetuned:
         folder=folder_of,
         levels=lambda wildcards: levels(SETTINGS["chains"][wildcards.method]),
         test=subpath(input[0], parent=True),
-        scaling=SCALING,
+        scaling=scaling_of_method,
     message:
         "Fine-tuning on and denoising {wildcards.patient} with {wildcards.method}, seed {wildcards.seed}"
     shell:

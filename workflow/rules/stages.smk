@@ -9,12 +9,9 @@ from ldct.configuration.stages import (
     perceptual_network,
     requested_memory_mb,
     resolve_models,
+    scaling_from,
 )
 from ldct.devices.torch_build import CHANGE_BITS, gpus_of_a_job
-
-SCALING = "--window {} {}{}".format(
-    *SETTINGS["scaling"]["window"], " --clip" if SETTINGS["scaling"]["clip"] else ""
-)
 
 
 def include_rules_of_methods():
@@ -64,10 +61,21 @@ def levels_upstream(wildcards):
     return levels(SETTINGS["models"][wildcards.model]["upstream"])
 
 
-def inference_options():
+def scaling_options(model):
+    """Network units of a model and all levels before it: its card's, or the run's."""
+    found = scaling_from(SETTINGS["models"][model], SETTINGS["scaling"])
+    return f"--window {found.lower} {found.upper}{' --clip' if found.clip else ''}"
+
+
+def scaling_of_method(wildcards):
+    return scaling_options(SETTINGS["chains"][wildcards.method][-1])
+
+
+def inference_options(wildcards):
     """Arguments that predictions of networks depend on, beside their levels."""
     given = SETTINGS["inference"]
-    return f"{SCALING} --tile {given['tile']} --precision {given['precision']}"
+    units = scaling_of_method(wildcards)
+    return f"{units} --tile {given['tile']} --precision {given['precision']}"
 
 
 def engine_options():
@@ -75,10 +83,10 @@ def engine_options():
     return {name: SETTINGS["engine"][name] for name in CHANGE_BITS}
 
 
-def training_options():
+def training_options(wildcards):
     """Arguments of a training that its result depends on, beside its stage and its files."""
     return (
-        f"{SCALING} --precision {SETTINGS['precision']}"
+        f"{scaling_options(wildcards.model)} --precision {SETTINGS['precision']}"
         f" --engine {shlex.quote(as_json(engine_options()))} {validation_options()}"
     )
 

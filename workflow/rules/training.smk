@@ -30,7 +30,7 @@ rule train:
         stage=stage_of,
         upstream=levels_upstream,
         volumes=TRAIN_FOLDERS,
-        options=training_options(),
+        options=training_options,
         processes=processes_of_training(),
         perceptual=perceptual_option,
         folder=subpath(output.weights, parent=True),
