@@ -10,8 +10,8 @@ from ldct.common.errors import InputError
 ArrayLike = TypeVar("ArrayLike")  # a NumPy array, a torch tensor or a float
 # For readers of tables that look outside the window.
 OUTSIDE_WINDOW = (
-    "Where the input of networks is clipped, they add to the low dose only their error at the "
-    "bound of the window."
+    "Where the input of networks is clipped, their image is the low dose plus the error that they "
+    "make at the bound of the window."
 )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+ABOUT = "About this run"
 MARKDOWN_SPECIAL = re.compile(r"([\\`*_\[\]|#~$])")
 TEXT_NAMES = ["backslash", "asciicircum", "asciitilde", "less", "greater", "bar"]
 MATH_NAMES = ["pm", "times", "to", "leq", "geq", "sigma", "infty"]
@@ -85,6 +86,7 @@ def to_html(
     parts = [f"<h1>{escape(title)}</h1>", *map(html_line, intro)]
     for table in tables:
         parts += [f"<h2>{escape(table.title)}</h2>", html_table(table)]
+    parts += [f"<h2>{ABOUT}</h2>"] if notes else []
     return html_page(title, "\n".join([*parts, *map(html_line, notes)]))
 
 
@@ -132,6 +134,7 @@ def to_markdown(
     parts = [f"# {escape_markdown(title)}", *map(escape_markdown, intro)]
     for table in tables:
         parts += [f"## {escape_markdown(table.title)}", markdown_table(table)]
+    parts += [f"## {ABOUT}"] if notes else []
     return "\n\n".join([*parts, *map(escape_markdown, notes)]) + "\n"
 
 

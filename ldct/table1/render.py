@@ -156,7 +156,8 @@ def _about(published: Mapping[str, Any], context: Mapping[str, Any]) -> list[str
         f"Test slices: {chosen}; the paper: {counts['test_slices']:,} slices.",
         f"Training tiles kept: {context['kept_tiles']:,}; the paper: {counts['training_tiles']:,}.",
         f"Protocol: {context['protocol']}.",
-        trainings,
+        f"{trainings} Rates differ between rows, and under short budgets critics are not their "
+        "authors': the cards say how.",
         f"Published: {published['source']}, {published['place']}. {difference}.",
         *([] if context["published_protocol"] else [OUTSIDE_WINDOW]),
     ]

@@ -177,5 +177,5 @@ def test_all_tables_are_written_for_every_protocol(tmp_path):
     assert (row["reference"], row["confidence"], row["n_patients"]) == ("proposed", 0.9, 4)
     for name, wide in (("table1.md", False), ("wide/table1.md", True)):
         text = (tmp_path / name).read_text(encoding="utf-8")
-        assert ("only their error at the bound of the window" in text) == wide
+        assert ("that they make at the bound of the window" in text) == wide
         assert "simulated by this suite" in text

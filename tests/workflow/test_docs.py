@@ -10,6 +10,9 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/*.md", "methods/*.md", "config/*.md", "results/**/*.md")
     for path in REPOSITORY.glob(pattern)
 )
+FILE = re.compile(
+    r"`((?:ldct|config|methods|benchmarks|workflow|tests|results/reference)/[\w/.-]+)`"
+)
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
 
@@ -28,9 +31,9 @@ def test_links_between_pages_lead_somewhere(page):
             assert anchor in anchors(found.read_text(encoding="utf-8")), f"{target}#{anchor}"
 
 
-def test_modules_that_pages_name_exist():
+def test_files_that_pages_name_exist():
     for page in PAGES:
         if page.name == "CHANGELOG.md" or "results" in page.parts:
             continue
-        for name in re.findall(r"`(ldct/[\w/]+\.py)`", page.read_text(encoding="utf-8")):
-            assert (REPOSITORY / name).is_file(), f"{name} of {page.name}"
+        for name in FILE.findall(page.read_text(encoding="utf-8")):
+            assert (REPOSITORY / name).exists(), f"{name} of {page.name}"
