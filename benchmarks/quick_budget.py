@@ -100,6 +100,7 @@ def trainings() -> Iterator[dict[str, Any]]:
         # 3. Steps, batch and rate of a stage without a critic.
         for shape, rate in itertools.product(SHAPES, RATES):
             yield run("content", "drl", "drl", shape, rate, seed)
+        yield run("content", "drl", "drl", middle, 1e-4, seed)
         yield run("content", "drl, start keras", "drl", middle, 1e-3, seed, {"start": "keras"})
         yield run("content", "drl, 100 x absolute error", "drl", middle, 2e-4, seed, mae=100.0)
         yield run("content", "drl, 100 x absolute error", "drl", middle, 1e-3, seed, mae=100.0)
@@ -109,6 +110,7 @@ def trainings() -> Iterator[dict[str, Any]]:
         for (name, options), rate in itertools.product(LEVEL_2.items(), (2e-4, 1e-3)):
             for model in ("proposed_level2", "drl_drl_level2"):
                 yield run("level 2", name, model, middle, rate, seed, options)
+        yield run("level 2", "zero", "drl_drl_level2", middle, 1e-4, seed, LEVEL_2["zero"])
         for model in ("proposed_level2", "drl_drl_level2"):
             yield run("level 2", "zero, tiles alone", model, middle, 1e-3, seed, bare=True)
     # 5. Needs a GPU: do the authors' critics learn in the paper's batches?
