@@ -1,11 +1,9 @@
 """The command line: help, one-line errors, logs."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from repository_files import REPOSITORY
 
 from ldct import __version__
 from ldct.cli import main
@@ -34,18 +32,6 @@ def test_version(capsys):
     with pytest.raises(SystemExit):
         main(["--version"])
     assert capsys.readouterr().out.strip() == __version__
-
-
-def test_module_runs_as_a_program(tmp_path):
-    outcome = subprocess.run(
-        [sys.executable, "-m", "ldct", "volume", "--index", "none.parquet"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert outcome.returncode == 2
-    assert "--patient" in outcome.stderr
 
 
 def failing(monkeypatch, error: BaseException) -> int:

@@ -93,12 +93,11 @@ def test_time_of_a_training_is_that_of_its_steps(monkeypatch):
         return {}
 
     monkeypatch.setattr(history, "clocks", clock.copy)
-    training = Training(torch.nn.Identity(), None, None)
-    observer = history.Observer(training, "drl", 1, 3, [Validation(1, score)])
+    observer = history.Observer(Training(None, None, None), "drl", 1, 3, [Validation(1, score)])
     for step in range(3):
         clock += (2, 1)
         observer.see(step, {"mse": torch.tensor(0.1)})
-    assert (training.seconds, training.cpu_seconds) == (6, 3)
+    assert (observer.training.seconds, observer.training.cpu_seconds) == (6, 3)
 
 
 @pytest.mark.parametrize("patient", ["L903", "nobody"])
