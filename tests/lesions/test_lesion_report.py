@@ -54,7 +54,7 @@ def test_report_gives_means_data_and_scope(tmp_path):
     assert re.search(r"\| LDCT \| 30\.00.* \| 0\.900.* \| 4\.25", text)
     assert "6 lesion slices of 1 lesion of 1 patient; no intervals." in text
     assert NOTE in text
-    assert "they add to the low dose only their error at the bound of the window" in text
+    assert "their image is the low dose plus the error that they make at the bound" in text
     record = json.loads((tmp_path / "tables/l.md.provenance.json").read_text())
     assert any(path.endswith("bench/keen.parquet") for path in record["inputs"])
 

@@ -42,7 +42,7 @@ def test_means_over_slices_and_seeds(rows, tmp_path):
             "bias in fat (HU) → 0",
             "Fat, −140 to −40 HU",
             "Lung, −950 to −600 HU",
-            "they add to the low dose only their error at the bound of the window",
+            "their image is the low dose plus the error that they make at the bound",
             "DRL",
             "made-up data",
             "Thanks.",
