@@ -140,7 +140,7 @@ def surroundings(
         reach = reach_of(upstream, device)
         if reach is None:
             size = int(shapes.max())
-        elif has_strides(upstream, device):
+        elif has_strides(upstream, reach, device):
             alignment = ALIGNMENT
             # Two more, since corners are moved by up to one.
             size = (-(-(tile + 2 * reach) // ALIGNMENT) + 2) * ALIGNMENT

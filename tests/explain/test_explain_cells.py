@@ -1,6 +1,7 @@
 """Explained values are those of the tables of every kind, with formula and protocol."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +26,19 @@ from ldct.texture import measure as texture
 RUN = Path("results/made-up")
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> tuple[Path, dict[str, pd.DataFrame]]:
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return folder, write_tables()
+
+
 @pytest.fixture
-def tables(tmp_path, monkeypatch) -> dict[str, pd.DataFrame]:
-    """All rows of each table of a made-up run below the current folder."""
-    monkeypatch.chdir(tmp_path)
-    return write_tables()
+def tables(made, tmp_path, monkeypatch) -> dict[str, pd.DataFrame]:
+    """All rows of each table of a made-up run below the current folder, a copy to be changed."""
+    monkeypatch.chdir(shutil.copytree(made[0], tmp_path, dirs_exist_ok=True))
+    return made[1]
 
 
 def of(table: pd.DataFrame, method: str) -> pd.DataFrame:

@@ -26,7 +26,7 @@ PATIENT = "L903"
 LEARNED = ["drl", "proposed"]
 METHODS = ["low_dose", "bm3d", *LEARNED]
 MODELS = ["drl", "lsgan", "proposed_level2"]
-CONTROLS = ["control_oracle", "control_shift_20"]
+CONTROLS = ["control_shift_20"]
 SMOKE = yaml.safe_load((REPOSITORY / "config/smoke.yaml").read_text(encoding="utf-8"))
 CONFIG = SMOKE | {
     "run": "tiny",

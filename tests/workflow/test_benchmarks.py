@@ -56,18 +56,6 @@ def test_made_up_tiles_are_as_many_as_the_papers(benchmark):
     assert tiles.max(axis=0).tolist() == [0, 5091, 448, 448]
 
 
-def test_epoch_that_is_done_is_not_trained_again(benchmark, monkeypatch, tmp_path, capsys):
-    module = benchmark("paper_epoch")
-    arguments = ["--share", "0.001", "--tiles", "2", "--device", "cpu", "--output", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", ["paper_epoch.py", *arguments])
-    module.main()
-    printed = capsys.readouterr().out
-    assert "one epoch over 2 tiles of 512 x 512 slices, 1 steps of batch 32" in printed
-    monkeypatch.setattr(module, "train_stage", None)
-    module.main()
-    assert capsys.readouterr().out == printed
-
-
 def test_session_goes_on_and_tells_what_failed(benchmark, monkeypatch, tmp_path, capsys):
     module = benchmark("gpu_session")
     noted = tmp_path / "runs"

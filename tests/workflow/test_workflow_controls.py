@@ -32,7 +32,6 @@ def test_every_method_and_control_is_measured(finished_run):
 def test_table_of_controls_is_that_of_the_scores(finished_run):
     folder = run(finished_run) / "tables"
     table = pd.read_csv(folder / "controls.csv").set_index(["metric", "method"])["value"]
-    assert table["psnr", "control_oracle"] == np.inf and table["gmsd", "control_oracle"] == 0
     bias = [table["soft_tissue_bias_hu", name] for name in ("control_shift_20", "low_dose")]
     assert bias[0] - bias[1] == pytest.approx(20, abs=1e-3)
     assert not {"lpips", "texture_distance"} & set(table.index.get_level_values(0))
