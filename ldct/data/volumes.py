@@ -14,12 +14,18 @@ from ldct.common.files import atomic_folder, write_json
 from ldct.common.inputs import open_array, read_frame, read_volume_info
 from ldct.common.progress import track
 from ldct.data.dicom.naming import DOSES
+from ldct.data.orientation import orientation_keys
 
 if TYPE_CHECKING:
     import pandas as pd
 
 INDEX_COLUMNS = ("patient", "slice", "full_path", "quarter_path")
-PER_SLICE = ("slice_index", "z_mm", "instance")  # keys of volume.json with one entry a slice
+PER_SLICE = (
+    "slice_index",
+    "z_mm",
+    "instance",
+    "corner_mm",
+)  # keys of volume.json with one entry a slice
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ def write_volume(
             "pixel_mm": [float(first["pixel_mm_row"]), float(first["pixel_mm_column"])],
             "thickness_mm": float(first["thickness_mm"]),
             "kernel": str(first["kernel"]),
-        }
+        } | orientation_keys(rows)
         write_json(temporary / "volume.json", info)
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -12,12 +13,13 @@ import numpy as np
 
 from ldct.common.errors import InputError
 from ldct.common.files import write_frame, write_text
-from ldct.data.dicom import pairing
-from ldct.data.dicom.naming import FULL, QUARTER
+from ldct.data.dicom import naming, pairing
+from ldct.data.dicom.absent import absent_problem, unmatched_files
+from ldct.data.dicom.checks import compare_doses
+from ldct.data.dicom.naming import DOSES, FULL, QUARTER
 from ldct.data.dicom.pairing import PatientPairs
 from ldct.data.dicom.reading import (
     NOT_DICOM,
-    SliceHeader,
     Survey,
     pixel_sha256,
     run_parallel,
@@ -39,7 +41,9 @@ def index_dataset(
     """Index the slice pairs of a data set and write its inventory.
 
     root : folder of DICOM files in any layout of docs/data.md; only read.
-    description : content of config/datasets/<name>.yaml: `series` and `patients` are used.
+    description : content of config/datasets/<name>.yaml: `series`, `patients`, `files`,
+        `z_tolerance_mm` and `simulate` are used. With `simulate`, full-dose slices are indexed
+        alone, and what no source tells is full dose.
     index_path, inventory_path : `index.parquet` and `inventory.md`, written atomically; the
         inventory also when the data have problems, the index only when they have none.
     workers : processes.
@@ -48,28 +52,27 @@ def index_dataset(
     Raises InputError when a patient of the description is not under `root`, when thicknesses or
     kernels are mixed within what is selected for a patient, or when a pair does not match.
     """
-    survey = survey_folder(root, workers)
+    described = naming.Described(
+        codes=tuple(description["patients"]),
+        files=description.get("files", {}),
+        dose=FULL if "simulate" in description else None,
+    )
+    survey = survey_folder(root, workers, described)
     absent, patients, digests = [], [], {}
     for patient in description["patients"]:
-        own = [header for header in survey.headers if header.patient == patient]
-        if not own:
+        if not any(header.patient == patient for header in survey.headers):
             absent.append(patient)
             patients.append(PatientPairs(patient))
             continue
-        found = _pair_patient(root, patient, own, description["series"], digests, workers)
+        found = _pair_patient(root, patient, survey, description, described, digests, workers)
         patients.append(found)
         for note in _notes(found, description["patients"][patient].get("slices")):
             log.warning("%s: %s", patient, note)
-    write_text(inventory_path, render_inventory(description, root, survey, patients))
     problems = [problem for found in patients for problem in found.problems]
     if absent:
-        archives = survey.suffixes[".zip"]
-        unpack = f" ({archives} zip files lie there: unpack them)" if archives else ""
-        problems.insert(
-            0,
-            f"{root}: no CT slices of {', '.join(absent)}; put the files of these patients there "
-            f"or take the patients out of the description{unpack}",
-        )
+        problems.append(absent_problem(root, survey, described, absent))
+    report = render_inventory(description, root, survey, patients, problems)
+    write_text(inventory_path, report)
     if problems:
         more = len(problems) - NAMED_PROBLEMS
         raise InputError(
@@ -83,12 +86,15 @@ def render_inventory(
     root: str | Path,
     survey: Survey,
     patients: Sequence[PatientPairs],
+    problems: Sequence[str],
 ) -> str:
     """The inventory as Markdown; never a person's name or another identifying tag."""
     expected = {name: entry.get("slices") for name, entry in description["patients"].items()}
     thickness, kernel = (description["series"][key] for key in ("thickness_mm", "kernel"))
     total = sum(len(found.pairs) for found in patients)
     known = [count for count in expected.values() if count is not None]
+    simulated = "simulate" in description
+    what = "Slices" if simulated else "Slice pairs"
     lines = [
         f"# Inventory: {description['title']}",
         "",
@@ -96,22 +102,19 @@ def render_inventory(
         f"- Series asked for: {'any thickness' if thickness is None else f'{thickness:g} mm'}, "
         f"{kernel or 'any'} kernel",
         f"- CT slices found: {len(survey.headers)}",
-        f"- Slice pairs indexed: {total}, expected {sum(known) if known else 'unknown'}, "
+        f"- {what} {'found, none indexed' if problems else 'indexed'}: {total}, "
+        f"expected {sum(known) if known else 'unknown'}, "
         f"{sum(bool(found.pairs) for found in patients)} of {len(expected)} patients",
         "",
         "| patient | split | expected | full | quarter | pairs | thickness, mm | kernel "
         "| spacing, mm | pixel, mm | z, mm |",
         "|---|---|---:|---:|---:|---:|---:|---|---:|---:|---|",
     ]
-    lines += [_row(found, description["patients"][found.patient]) for found in patients]
+    lines += [_row(found, description["patients"][found.patient], simulated) for found in patients]
+    lines += _section("Problems: nothing is indexed until these are solved", problems)
     for found in patients:
         notes = _notes(found, expected[found.patient])
         lines += _section(f"{found.patient}: left out or different from what was expected", notes)
-    lines += _section(
-        "Problems: nothing is indexed until these are solved",
-        [f"{each.patient}: no file" for each in patients if not each.chosen and not each.problems]
-        + [problem for each in patients for problem in each.problems],
-    )
     selected = {header.path for found in patients for pair in found.pairs for header in pair}
     lines += _section("Odd values among the indexed slices", _odd_values(survey, selected))
     lines += _section("Series not used", _unused(survey, selected, patients))
@@ -122,25 +125,39 @@ def render_inventory(
 def _pair_patient(
     root: str | Path,
     patient: str,
-    own: Sequence[SliceHeader],
-    series: Mapping[str, Any],
+    survey: Survey,
+    description: Mapping[str, Any],
+    described: naming.Described,
     digests: dict[str, str | None],
     workers: int,
 ) -> PatientPairs:
     """Pairs of one patient; adds the pixel digests of its slices to `digests`."""
-    chosen, problems = pairing.select_series(patient, own, series)
+    doses = DOSES[:1] if "simulate" in description else DOSES
+    chosen, problems = pairing.select_series(
+        patient,
+        survey.headers,
+        description["series"],
+        doses,
+        description["patients"][patient],
+        unmatched_files(survey, described, patient),
+    )
     if problems:
         return PatientPairs(patient, chosen, problems=problems)
     paths = [header.path for header in chosen]
     title = f"{patient}: reading pixels"
     hashes = run_parallel(partial(pixel_sha256, Path(root)), paths, workers, title)
     digests.update(zip(paths, hashes, strict=True))
-    return pairing.pair_slices(patient, chosen, digests)
+    tolerance = description.get("z_tolerance_mm", pairing.SAME_MM)
+    found = pairing.pair_slices(patient, chosen, digests, doses, tolerance)
+    if found.problems or doses != DOSES:
+        return found
+    problems, notes = compare_doses(root, patient, found.pairs, workers)
+    return replace(found, problems=tuple(problems), notes=(*notes, *found.notes))
 
 
 def _notes(found: PatientPairs, expected: int | None) -> list[str]:
     """Warnings about one patient, one line each."""
-    notes = []
+    notes = list(found.notes)
     if expected is not None and found.pairs and len(found.pairs) != expected:
         notes.append(f"{len(found.pairs)} slice pairs, {expected} expected")
     if found.missing_z_mm:
@@ -163,7 +180,7 @@ def _notes(found: PatientPairs, expected: int | None) -> list[str]:
     return notes
 
 
-def _row(found: PatientPairs, entry: Mapping[str, Any]) -> str:
+def _row(found: PatientPairs, entry: Mapping[str, Any], simulated: bool) -> str:
     counts = Counter(header.dose for header in found.chosen)
     expected = entry.get("slices")
     cells = [
@@ -171,15 +188,15 @@ def _row(found: PatientPairs, entry: Mapping[str, Any]) -> str:
         entry.get("split", ""),
         "unknown" if expected is None else expected,
         counts[FULL],
-        counts[QUARTER],
+        "simulated" if simulated else counts[QUARTER],
         len(found.pairs),
     ]
     if found.pairs:
         first = found.pairs[0][0]
-        z = [full.z_mm for full, _ in found.pairs]
+        z = [full.z_mm for full, *_ in found.pairs]
         spacing = f"{np.median(np.diff(z)):.4g}" if len(z) > 1 else ""
         cells += [
-            f"{first.thickness_mm:g}",
+            f"{first.thickness_mm or 0:g}",
             first.kernel,
             spacing,
             " x ".join(f"{value:.4g}" for value in first.pixel_mm),
