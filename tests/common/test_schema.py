@@ -50,7 +50,7 @@ def test_paper_overlay_is_valid_over_the_default():
         ("config", {**DEFAULT, "tiles": DEFAULT["tiles"] | {"sise": 1}}, "unknown key 'sise' in"),
         ("config", {k: v for k, v in DEFAULT.items() if k != "seeds"}, "missing seeds"),
         ("config", DEFAULT | {"methods": "drl"}, "from the command line use --configfile"),
-        ("dataset", DATASET | {"patients": {"a": {"split": "train"}}}, "key 'patients'"),
+        ("dataset", DATASET | {"patients": {}}, "key 'patients'"),
         ("dataset", DATASET | {"simulated": "no"}, "expected true where the quarter dose is"),
         (
             "dataset",

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from lookalike import edit_file, write_lookalike_tree
 
 from ldct.data.dicom import naming
-from ldct.data.dicom.gaps import find_gaps
 from ldct.data.dicom.pairing import pair_slices, select_series
+from ldct.data.dicom.pairs.gaps import find_gaps
 from ldct.data.dicom.reading import NOT_A_SLICE, NOT_DICOM, UNREADABLE, survey_folder
 
 SERIES = {"thickness_mm": 1.0, "kernel": "B30"}

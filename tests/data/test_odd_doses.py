@@ -108,7 +108,7 @@ def test_two_scans_of_one_place_are_a_problem_that_a_key_solves(tree, uid, offse
     line = refused(tree)
     key = 'series_uid: "1.0.0.0"' if uid else "acquisition: 1"
     assert "several scans of the same place" in line
-    assert f"choose with `{key}`" in line
+    assert f"set `{key}` for L067" in line
     assert "other pixels" not in line
     entry = {"series_uid": "7111.0.0.0"} if uid else {"acquisition": 1}
     found, _ = index(tree, L067=entry)

@@ -14,10 +14,10 @@ import numpy as np
 from ldct.common.errors import InputError
 from ldct.common.files import write_frame, write_text
 from ldct.data.dicom import naming, pairing
-from ldct.data.dicom.absent import absent_problem, unmatched_files
-from ldct.data.dicom.checks import compare_doses
 from ldct.data.dicom.naming import DOSES, FULL, QUARTER
 from ldct.data.dicom.pairing import PatientPairs
+from ldct.data.dicom.pairs.absent import absent_problem, unmatched_files
+from ldct.data.dicom.pairs.checks import compare_doses
 from ldct.data.dicom.reading import (
     NOT_DICOM,
     Survey,

@@ -70,7 +70,8 @@ class Described:
 
     def code(self, text: str) -> str | None:
         """The patient code that a text is, whatever its case."""
-        return self._codes.get(text.strip().casefold())
+        text = text.strip()
+        return text if text in self.codes else self._codes.get(text.casefold())
 
     def place(self, path: str) -> dict[str, Names]:
         """Names by every pattern that a path matches."""
@@ -167,30 +168,31 @@ def from_folders(folders: Sequence[str]) -> Names:
     return names
 
 
-def tell(
-    path: str,
-    sources: Mapping[str, Names],
-    patient_id: str,
-    described: "Described",
-    thickness_mm: float | None,
-    kernel: str,
-) -> tuple[Names, tuple[str, ...]]:
-    """What is known of one slice, and the contradictions, each with its remedy.
+def sources(
+    path: str, told: Mapping[str, Names], patient_id: str, described: Described
+) -> dict[str, Names]:
+    """What the description and other sources say of one slice, most trusted first.
 
-    path : relative, with `/`. sources : most trusted first. described : goes before them.
+    path : relative, with `/`. told : by file, folder and header. patient_id : PatientID.
     """
-    folders, told = PurePosixPath(path).parent.parts, described.place(path)
-    if described.files:  # the user's word is final; the names only tell thickness and sharpness
-        sources = {key: replace(names, patient=None, dose=None) for key, names in sources.items()}
+    found = {
+        key: replace(names, patient=described.code(names.patient or "") or names.patient)
+        for key, names in told.items()
+    }
+    if described.files:  # the user's word is final
+        found = {key: replace(names, patient=None, dose=None) for key, names in found.items()}
+        found = described.place(path) | found
     else:
+        folders = PurePosixPath(path).parent.parts
         own = {"PatientID": described.code(patient_id)}
         own["folder"] = next(filter(None, map(described.code, reversed(folders))), None)
         # A code of one's own goes before what looks like one of AAPM's.
         if any(code and not PATIENT.fullmatch(code) for code in own.values()):
-            sources = {"PatientID": Names()} | dict(sources)
-            sources = {key: replace(names, patient=own.get(key)) for key, names in sources.items()}
-    names, conflicts = merge(told | dict(sources) | _of_tags(sources, thickness_mm, kernel))
-    return replace(names, dose=names.dose or described.dose), conflicts
+            found = {"PatientID": Names(), "folder": Names()} | found
+            found = {key: replace(names, patient=own.get(key)) for key, names in found.items()}
+    if not any(names.dose for names in found.values()):
+        found["description"] = Names(dose=described.dose)
+    return found
 
 
 def merge(sources: Mapping[str, Names]) -> tuple[Names, tuple[str, ...]]:
@@ -220,11 +222,9 @@ def _contradiction(key: str, said: Mapping[Any, Sequence[str]]) -> str:
     return f"{WORDING[key](value)} by {', '.join(most)}, but {rest}: {remedy}"
 
 
-def _of_tags(
-    sources: Mapping[str, Names], thickness_mm: float | None, kernel: str
-) -> dict[str, Names]:
+def of_tags(told: Mapping[str, Names], thickness_mm: float | None, kernel: str) -> dict[str, Names]:
     """What SliceThickness (mm) and ConvolutionKernel say of the same fields."""
-    codes = {names.thickness_code for names in sources.values()} - {None}
+    codes = {names.thickness_code for names in told.values()} - {None}
     # Names say whole millimetres.
     near = [code for code in codes if thickness_mm and abs(code - thickness_mm) <= 0.5]
     number = KERNEL_NUMBER.match(kernel)  # of Siemens, as in `D45f`: other makers have other names

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ldct.data.dicom import acquisitions
-from ldct.data.dicom.checks import by_series, geometry_problems, not_axial
-from ldct.data.dicom.gaps import find_gaps
 from ldct.data.dicom.naming import DOSES, FULL, QUARTER
+from ldct.data.dicom.pairs import acquisitions
+from ldct.data.dicom.pairs.checks import by_series, geometry_problems, not_axial
+from ldct.data.dicom.pairs.gaps import find_gaps
 from ldct.data.dicom.reading import SliceHeader
 from ldct.data.orientation import AXIAL, COSINE_TOLERANCE, plane
 

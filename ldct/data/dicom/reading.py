@@ -252,14 +252,15 @@ def _slice_header(
     )
     thickness_mm = float(dataset.SliceThickness)
     kernel = _text(dataset.get("ConvolutionKernel"))
-    sources = {
+    told = {
         "PatientName": naming.from_code(str(dataset.get("PatientName") or "")),
         "file name": naming.from_code(PurePosixPath(path).name),
         "series": naming.from_tcia(patient_id, description),
         "folder": naming.from_folders(folders),
         METADATA_NAME: metadata.get(folders[-LOCATION_PARTS:], naming.Names()),
     }
-    names, conflicts = naming.tell(path, sources, patient_id, described, thickness_mm, kernel)
+    told = naming.sources(path, told, patient_id, described)
+    names, conflicts = naming.merge(told | naming.of_tags(told, thickness_mm, kernel))
     x, y, z = (float(value) for value in dataset.ImagePositionPatient)
     row_mm, column_mm = (float(value) for value in dataset.PixelSpacing)
     acquisition = dataset.get("AcquisitionNumber")
