@@ -73,7 +73,8 @@ def overlap(patient: str, slices: Sequence[SliceHeader], dose: str) -> str | Non
         remedy = f"acquisition: {later_number if number is None else number}"
     return (
         f"{patient}: the {dose} dose holds several scans of the same place: "
-        f"{_listed(groups, endings)}; set `{remedy}` for {patient} under `patients` in the description"
+        f"{_listed(groups, endings)}; set `{remedy}` for {patient} under `patients` in the "
+        f"description"
     )
 
 
