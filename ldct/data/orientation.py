@@ -1,6 +1,6 @@
-"""The plane of a slice and where its pixels lie in the patient, from ImageOrientationPatient."""
+"""The plane of a slice, from ImageOrientationPatient, and what `volume.json` says of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,39 +57,3 @@ def orientation_keys(rows: "pd.DataFrame") -> dict[str, Any]:
     if np.any(corners != corners[0]):
         keys["corner_mm"] = corners.tolist()
     return keys
-
-
-def to_mm(info: Mapping[str, Any], z_mm: float, row: float, column: float) -> tuple[float, float]:
-    """x and y, patient coordinates in mm, of a place in the slice at `z_mm`, in pixels.
-
-    info : content of `volume.json`.
-    """
-    (x0, y0), (row_mm, column_mm) = _corner(info, z_mm), info["pixel_mm"]
-    (rx, ry), (cx, cy) = _in_plane(info)
-    right, down = column * column_mm, row * row_mm
-    return x0 + right * rx + down * cx, y0 + right * ry + down * cy
-
-
-def to_pixel(info: Mapping[str, Any], x_mm: float, y_mm: float, z_mm: float) -> tuple[float, float]:
-    """Row and column of a place (x, y in mm, patient coordinates) in the slice at `z_mm`.
-
-    >>> info = {"origin_mm": [-10.0, 5.0], "pixel_mm": [0.5, 0.8]}
-    >>> to_pixel(info, -2.0, 6.0, 0.0)
-    (2.0, 10.0)
-    """
-    (x0, y0), (row_mm, column_mm) = _corner(info, z_mm), info["pixel_mm"]
-    (rx, ry), (cx, cy) = _in_plane(info)
-    x, y, area = x_mm - x0, y_mm - y0, rx * cy - ry * cx
-    return (y * rx - x * ry) / area / row_mm, (x * cy - y * cx) / area / column_mm
-
-
-def _in_plane(info: Mapping[str, Any]) -> tuple[Sequence[float], Sequence[float]]:
-    """x and y of the direction along a row and along a column."""
-    orientation = info.get("orientation", AXIAL)
-    return orientation[:2], orientation[3:5]
-
-
-def _corner(info: Mapping[str, Any], z_mm: float) -> Sequence[float]:
-    if "corner_mm" not in info:
-        return info["origin_mm"]
-    return info["corner_mm"][int(np.argmin(np.abs(np.asarray(info["z_mm"]) - z_mm)))]
