@@ -27,6 +27,7 @@ METADATA_NAME = "metadata.csv"
 METADATA_COLUMNS = ("Subject ID", "Series Description", "File Location")
 LOCATION_PARTS = 3  # patient / study / series: what TCIA paths have in common on every disk
 NOT_DICOM, NOT_A_SLICE, UNREADABLE = "not DICOM", "DICOM, not a CT slice", "unreadable DICOM"
+SERIES_CHARACTERS = 8  # of the end of a SeriesInstanceUID
 CHUNK = 64
 POOL_FROM = 256  # files below which starting processes costs more than it saves
 HEADER_TAGS = (
@@ -42,6 +43,8 @@ HEADER_TAGS = (
     "Rows",
     "Columns",
     "InstanceNumber",
+    "AcquisitionNumber",
+    "SeriesInstanceUID",
     "RescaleSlope",
     "RescaleIntercept",
     "PixelPaddingValue",
@@ -55,7 +58,9 @@ class SliceHeader:
 
     path : relative to the searched folder, with `/`. patient, dose : None where nothing tells.
     position_mm : centre of the first pixel (x, y, z). orientation : row and column cosines.
-    pixel_mm : (row, column) spacing. conflicts : sources that contradict each other.
+    pixel_mm : (row, column) spacing. acquisition : AcquisitionNumber, None where empty.
+    series : end of the SeriesInstanceUID, which tells series apart and identifies nobody.
+    conflicts : sources that contradict each other.
     """
 
     path: str
@@ -72,6 +77,8 @@ class SliceHeader:
     slope: float
     intercept: float
     padding: int | None
+    acquisition: int | None = None
+    series: str = ""
     conflicts: tuple[str, ...] = ()
 
     @property
@@ -236,6 +243,7 @@ def _slice_header(
     kernel = _text(dataset.get("ConvolutionKernel"))
     x, y, z = (float(value) for value in dataset.ImagePositionPatient)
     row_mm, column_mm = (float(value) for value in dataset.PixelSpacing)
+    acquisition = dataset.get("AcquisitionNumber")
     return SliceHeader(
         path=path,
         patient=names.patient,
@@ -251,5 +259,7 @@ def _slice_header(
         slope=float(dataset.get("RescaleSlope", 1)),
         intercept=float(dataset.get("RescaleIntercept", 0)),
         padding=padding_value(dataset),
+        acquisition=None if acquisition in (None, "") else int(acquisition),
+        series=str(dataset.get("SeriesInstanceUID") or "").rpartition(".")[2][-SERIES_CHARACTERS:],
         conflicts=conflicts + naming.contradictions(names, thickness_mm, kernel),
     )
