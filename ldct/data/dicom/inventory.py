@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -15,11 +16,12 @@ from ldct.common.files import write_frame, write_text
 from ldct.data.dicom import pairing
 from ldct.data.dicom.naming import FULL, QUARTER
 from ldct.data.dicom.pairing import PatientPairs
+from ldct.data.dicom.pixels import pixel_sha256
 from ldct.data.dicom.reading import (
     NOT_DICOM,
+    UNREADABLE,
     SliceHeader,
     Survey,
-    pixel_sha256,
     run_parallel,
     survey_folder,
 )
@@ -48,27 +50,30 @@ def index_dataset(
     Raises InputError when a patient of the description is not under `root`, when thicknesses or
     kernels are mixed within what is selected for a patient, or when a pair does not match.
     """
-    survey = survey_folder(root, workers)
+    any_thickness = description["series"]["thickness_mm"] is None
+    survey = survey_folder(root, workers, any_thickness)
     absent, patients, digests = [], [], {}
     for patient in description["patients"]:
         own = [header for header in survey.headers if header.patient == patient]
+        refused = _refused(survey, patient, own)
         if not own:
-            absent.append(patient)
-            patients.append(PatientPairs(patient))
+            absent += [] if refused else [patient]
+            patients.append(PatientPairs(patient, problems=refused))
             continue
         found = _pair_patient(root, patient, own, description["series"], digests, workers)
+        found = replace(found, problems=(*refused, *found.problems))
         patients.append(found)
         for note in _notes(found, description["patients"][patient].get("slices")):
             log.warning("%s: %s", patient, note)
     write_text(inventory_path, render_inventory(description, root, survey, patients))
     problems = [problem for found in patients for problem in found.problems]
     if absent:
-        archives = survey.suffixes[".zip"]
-        unpack = f" ({archives} zip files lie there: unpack them)" if archives else ""
+        reasons = ", ".join(survey.reasons(None))
+        others = f"; of no patient known: {reasons}" if reasons else ""
         problems.insert(
             0,
             f"{root}: no CT slices of {', '.join(absent)}; put the files of these patients there "
-            f"or take the patients out of the description{unpack}",
+            f"or take the patients out of the description{_unpack(survey)}{others}",
         )
     if problems:
         more = len(problems) - NAMED_PROBLEMS
@@ -138,6 +143,20 @@ def _pair_patient(
     return pairing.pair_slices(patient, chosen, digests)
 
 
+def _refused(survey: Survey, patient: str, own: Sequence[SliceHeader]) -> tuple[str, ...]:
+    """Why CT slices of one patient, `own` apart, cannot be used; of one without any, every file."""
+    reasons = survey.reasons(patient, (UNREADABLE,) if own else survey.skipped)
+    if own:
+        return tuple(f"{patient}: {reason}; correct the files or remove them" for reason in reasons)
+    remedy = f"correct the files or take the patient out of the description{_unpack(survey)}"
+    return (f"{patient}: no CT slices; {', '.join(reasons)}; {remedy}",) if reasons else ()
+
+
+def _unpack(survey: Survey) -> str:
+    archives = survey.archives()
+    return f" ({archives} there: unpack them)" if archives else ""
+
+
 def _notes(found: PatientPairs, expected: int | None) -> list[str]:
     """Warnings about one patient, one line each."""
     notes = []
@@ -192,7 +211,12 @@ def _row(found: PatientPairs, entry: Mapping[str, Any]) -> str:
 
 def _odd_values(survey: Survey, selected: set[str]) -> list[str]:
     """Slope, intercept and padding that differ from 1, -1024 and none of the AAPM files."""
-    odd: Counter[tuple[str | None, str]] = Counter()
+    odd: Counter[tuple[str | None, str]] = Counter(
+        {
+            (patient, "no SliceThickness, so their spacing"): n
+            for patient, n in survey.filled.items()
+        }
+    )
     for header in survey.headers:
         if header.path not in selected:
             continue

@@ -99,14 +99,19 @@ def pair_slices(
                     f"{header.path}: other pixels than {kept[-1].path} at the same position "
                     f"(z = {header.z_mm:g} mm, {dose} dose); remove one of them"
                 )
+    for dose in DOSES:
+        broken = [header.path for header in damaged if header.dose == dose]
+        if broken and not by_dose[dose]:
+            problems.append(
+                f"{patient}: the pixels of all {len(broken)} {dose}-dose slices are damaged, or not "
+                f"those of one slice (first: {broken[0]}); replace the files"
+            )
     pairs, unpaired = _match(by_dose[FULL], by_dose[QUARTER])
     problems += _geometry_problems(pairs)
     if not pairs and not problems:
         problems.append(
             f"{patient}: no full-dose slice has a quarter-dose slice at its z "
             f"({by_dose[FULL][0].path} and others)"
-            if by_dose[FULL]
-            else f"{patient}: no sound full-dose slice"
         )
     return PatientPairs(
         patient=patient,
