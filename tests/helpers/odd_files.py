@@ -1,5 +1,6 @@
 """DICOM files as users hold them: compressed, of many frames, without preamble, with odd values."""
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pydicom
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.tag import Tag
 from pydicom.uid import EnhancedCTImageStorage
 
@@ -61,9 +63,12 @@ def merge_frames(paths: Sequence[Path], target: Path, enhanced: bool = True) -> 
     slices = [pydicom.dcmread(path) for path in paths]
     for path in paths:
         path.unlink()
-    merged = slices[0]
+    merged = copy.deepcopy(slices[0])
     merged.NumberOfFrames = len(slices)
     merged.PixelData = b"".join(dataset.PixelData for dataset in slices)
+    if merged.file_meta.TransferSyntaxUID.is_compressed:
+        frames = [next(generate_frames(each.PixelData, number_of_frames=1)) for each in slices]
+        merged.PixelData = encapsulate(frames)
     if enhanced:
         merged.SOPClassUID = EnhancedCTImageStorage
         shared = ("PlaneOrientationSequence", "CTReconstructionSequence")
@@ -84,5 +89,3 @@ def _groups(dataset: Dataset, names: Sequence[str]) -> Dataset:
             item[tag] = dataset[tag]
         setattr(groups, name, [item])
     return groups
-
-

@@ -268,6 +268,6 @@ def _slice_header(dataset: Dataset, path: str, named: Named, any_thickness: bool
         intercept=intercept,
         padding=padding_value(dataset),
         acquisition=whole(dataset, "AcquisitionNumber"),
-        series=str(dataset.get("SeriesInstanceUID") or "").rpartition(".")[2][-SERIES_CHARACTERS:],
+        series=str(dataset.get("SeriesInstanceUID") or "")[-SERIES_CHARACTERS:].lstrip("."),
         conflicts=conflicts + naming.contradictions(names, thickness_mm, kernel),
     )

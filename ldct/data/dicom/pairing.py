@@ -103,8 +103,8 @@ def pair_slices(
         broken = [header.path for header in damaged if header.dose == dose]
         if broken and not by_dose[dose]:
             problems.append(
-                f"{patient}: the pixels of all {len(broken)} {dose}-dose slices are damaged, or not "
-                f"those of one slice (first: {broken[0]}); replace the files"
+                f"{patient}: the pixels of all {len(broken)} {dose}-dose slices are damaged, or "
+                f"not those of one slice (first: {broken[0]}); replace the files"
             )
     pairs, unpaired = _match(by_dose[FULL], by_dose[QUARTER])
     problems += _geometry_problems(pairs)

@@ -50,11 +50,13 @@ def pixel_digest(dataset: Dataset, frame: int | None = None) -> str | None:
         one_slice = stored.shape == (dataset.Rows, dataset.Columns)
         return hashlib.sha256(np.ascontiguousarray(stored)).hexdigest() if one_slice else None
     pixels = dataset.PixelData
-    expected = dataset.Rows * dataset.Columns * dataset.BitsAllocated // 8
+    size = dataset.Rows * dataset.Columns * dataset.BitsAllocated // 8
+    whole_file = size * (1 if frame is None else dataset.NumberOfFrames)
+    if not whole_file <= len(pixels) < whole_file + size:
+        return None
     if frame is not None:
-        pixels = memoryview(pixels)[(frame - 1) * expected : frame * expected]
-    one_slice = expected <= len(pixels) < 2 * expected
-    return hashlib.sha256(pixels).hexdigest() if one_slice else None
+        pixels = memoryview(pixels)[(frame - 1) * size : frame * size]
+    return hashlib.sha256(pixels).hexdigest()
 
 
 def _stored(dataset: Dataset, frame: int | None) -> np.ndarray:

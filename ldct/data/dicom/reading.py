@@ -21,6 +21,7 @@ from ldct.common.progress import track
 from ldct.common.provenance import RECORD_SUFFIX
 from ldct.data.dicom import naming
 from ldct.data.dicom.header import (
+    FRAME,
     HEADER_TAGS,
     LOCALIZER,
     LOCATION_PARTS,
@@ -42,6 +43,7 @@ METADATA_COLUMNS = ("Subject ID", "Series Description", "File Location")
 ARCHIVES = {".zip", ".gz", ".tar", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"}
 TAGS = [Tag(keyword) for keyword in HEADER_TAGS]
 FIRST_GROUPS = {b"\x08\x00", b"\x02\x00", b"\x00\x08"}  # with which a file without preamble begins
+UNDEFINED_LENGTH = 0xFFFFFFFF  # of compressed pixels
 DEFERRED = 1024  # bytes from which a value is passed over
 CHUNK = 64
 POOL_FROM = 256  # files below which starting processes costs more than it saves
@@ -89,11 +91,15 @@ class Survey:
         for refusal in self.refusals:
             if refusal.patient == patient and refusal.kind in kinds:
                 groups.setdefault((refusal.kind, refusal.field), []).append(refusal)
-        return [
-            f"{len(group)} file{'s'[: len(group) > 1]} refused: {group[0].why} "
-            f"({'first: '[: 7 * (len(group) > 1)]}{group[0].path})"
-            for group in groups.values()
-        ]
+        return [_reason(group) for group in groups.values()]
+
+
+def _reason(group: list[Refusal]) -> str:
+    first = group[0]
+    what = "frame" if first.path.rpartition(FRAME)[2].isdigit() else "file"
+    if len(group) == 1:
+        return f"1 {what} refused: {first.why} ({first.path})"
+    return f"{len(group)} {what}s refused: {first.why} (first: {first.path})"
 
 
 def survey_folder(root: str | Path, workers: int = 1, any_thickness: bool = False) -> Survey:
@@ -162,7 +168,7 @@ def _without_preamble(path: Path) -> Dataset | None:
     dataset = pydicom.dcmread(path, force=True, specific_tags=tags, defer_size=DEFERRED)
     if any(tag not in dataset for tag in ("Modality", "Rows", "PixelData")):
         return None
-    compressed = dataset.get_item("PixelData").is_undefined_length
+    compressed = getattr(dataset.get_item("PixelData"), "length", 0) == UNDEFINED_LENGTH
     if compressed and "TransferSyntaxUID" not in dataset.file_meta:
         raise HeaderError(
             "TransferSyntaxUID", "compressed pixels, but TransferSyntaxUID is missing"
