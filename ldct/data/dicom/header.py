@@ -123,18 +123,15 @@ def slices_of(
     any_thickness : SliceThickness may be empty.
     """
     named = file_names(dataset, path, metadata)
-    if refused := _why_no_slice(dataset):
-        return [Refusal(path, *refused, named[0].patient)]
     try:
-        _check_pixels(dataset)
+        if refused := _why_no_slice(dataset):
+            return [Refusal(path, *refused, named[0].patient)]
+        frames = _check_pixels(dataset)
+        if not frames:
+            return [_slice_header(dataset, path, named, any_thickness)]
     except HeaderError as error:
         return [Refusal(path, UNREADABLE, error.field, str(error), named[0].patient)]
-    if PER_FRAME not in dataset:
-        return [_one_slice(dataset, path, named, any_thickness)]
-    return [
-        _one_slice(frame_dataset(dataset, frame), f"{path}{FRAME}{frame}", named, any_thickness)
-        for frame in range(1, len(dataset[PER_FRAME].value) + 1)
-    ]
+    return [_frame(dataset, frame, path, named, any_thickness) for frame in range(1, frames + 1)]
 
 
 def frame_dataset(dataset: Dataset, frame: int) -> Dataset:
@@ -187,17 +184,20 @@ def _why_no_slice(dataset: Dataset) -> tuple[str, str, str] | None:
     return NOT_A_SLICE, "SOPClassUID", f"{found} without ImagePositionPatient, expected a CT image"
 
 
-def _check_pixels(dataset: Dataset) -> None:
-    """HeaderError where no pixels of one slice can be had of the file."""
+def _check_pixels(dataset: Dataset) -> int:
+    """How many frames the file describes, 0 for a plain one.
+
+    Raises HeaderError where no pixels of single slices can be had of it.
+    """
     frames = whole(dataset, "NumberOfFrames", default=1)
-    described = len(dataset[PER_FRAME].value) if PER_FRAME in dataset else None
-    if described is None and dataset.get("SOPClassUID") in ENHANCED:
+    described = len(dataset[PER_FRAME].value) if PER_FRAME in dataset else 0
+    if not described and dataset.get("SOPClassUID") in ENHANCED:
         raise HeaderError(PER_FRAME, f"{PER_FRAME} is missing from an Enhanced CT file")
-    if described is not None and frames != described:
+    if described and frames != described:
         raise HeaderError(
             "NumberOfFrames", f"NumberOfFrames is {frames}, {PER_FRAME} describes {described}"
         )
-    if described is None and frames > 1:
+    if not described and frames > 1:
         raise HeaderError(
             "NumberOfFrames",
             f"NumberOfFrames is {frames}, expected 1 in a plain CT file: export one file a slice, "
@@ -208,6 +208,7 @@ def _check_pixels(dataset: Dataset) -> None:
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if missing := _missing_decoder(syntax, whole(dataset, "BitsStored", default=16)):
         raise HeaderError("TransferSyntaxUID", missing)
+    return described
 
 
 def _missing_decoder(syntax: UID | None, bits: int) -> str | None:
@@ -230,15 +231,16 @@ def _missing_decoder(syntax: UID | None, bits: int) -> str | None:
     )
 
 
-def _one_slice(
-    dataset: Dataset, path: str, named: Named, any_thickness: bool
+def _frame(
+    dataset: Dataset, frame: int, path: str, named: Named, any_thickness: bool
 ) -> SliceHeader | Refusal:
-    if refused := _why_no_slice(dataset):
-        return Refusal(path, *refused, named[0].patient)
+    flat, place = frame_dataset(dataset, frame), f"{path}{FRAME}{frame}"
+    if refused := _why_no_slice(flat):
+        return Refusal(place, *refused, named[0].patient)
     try:
-        return _slice_header(dataset, path, named, any_thickness)
+        return _slice_header(flat, place, named, any_thickness)
     except HeaderError as error:
-        return Refusal(path, UNREADABLE, error.field, str(error), named[0].patient)
+        return Refusal(place, UNREADABLE, error.field, str(error), named[0].patient)
 
 
 def _slice_header(dataset: Dataset, path: str, named: Named, any_thickness: bool) -> SliceHeader:

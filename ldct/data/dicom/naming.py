@@ -12,7 +12,7 @@ The first source that knows a field gives it; a later one that contradicts it is
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 DOSES = FULL, QUARTER = "full", "quarter"
 CODE = re.compile(
@@ -83,7 +83,7 @@ def merge(sources: Mapping[str, Names]) -> tuple[Names, tuple[str, ...]]:
     origin: dict[str, str] = {}
     conflicts = []
     for source, names in sources.items():
-        for field, value in asdict(names).items():
+        for field, value in vars(names).items():
             if value is None:
                 continue
             if field not in merged:
@@ -109,5 +109,5 @@ def contradictions(names: Names, thickness_mm: float, kernel: str) -> tuple[str,
 
 def _with(names: Names, later: Names) -> Names:
     """`names` with the fields that `later` knows replaced."""
-    told = {key: value for key, value in asdict(later).items() if value is not None}
+    told = {key: value for key, value in vars(later).items() if value is not None}
     return replace(names, **told)
