@@ -178,21 +178,22 @@ def _without_preamble(path: Path) -> Dataset | None:
 
 def _fill_thickness(headers: list[SliceHeader]) -> tuple[list[SliceHeader], list[Refusal]]:
     """Headers with a thickness for each, and refusals of those for which none can be told."""
-    groups: dict[tuple[str | None, str], list[SliceHeader]] = {}
+    groups: dict[tuple[str, str], list[SliceHeader]] = {}
     for header in headers:
-        groups.setdefault((header.patient, header.kernel), []).append(header)
-    thickness = {key: _common_thickness(group) for key, group in groups.items()}
+        owner = header.patient or str(PurePosixPath(header.path).parent)
+        groups.setdefault((owner, header.kernel), []).append(header)
     filled, refusals = [], []
-    for header in headers:
-        value = thickness[header.patient, header.kernel]
-        if not math.isnan(header.thickness_mm):
-            filled.append(header)
-        elif value is None:
-            why = "SliceThickness is empty, and the other slices do not tell it"
-            refusals.append(Refusal(header.path, UNREADABLE, why, why, header.patient))
-        else:
-            filled.append(replace(header, thickness_mm=value))
-    return filled, refusals
+    for group in groups.values():
+        value = _common_thickness(group)
+        for header in group:
+            if not math.isnan(header.thickness_mm):
+                filled.append(header)
+            elif value is None:
+                why = "SliceThickness is empty, and the other slices do not tell it"
+                refusals.append(Refusal(header.path, UNREADABLE, why, why, header.patient))
+            else:
+                filled.append(replace(header, thickness_mm=value))
+    return sorted(filled, key=lambda header: header.path), refusals
 
 
 def _common_thickness(headers: list[SliceHeader]) -> float | None:
