@@ -68,7 +68,7 @@ def write_volume(
             sources = zip(rows[f"{dose}_path"], rows[f"{dose}_sha256"], strict=True)
             progress = track(sources, f"{patient} {dose} dose", len(rows))
             for number, (path, sha256) in enumerate(progress):
-                volume[number] = _read_slice(root / path, sha256)
+                volume[number] = _read_slice(root, path, sha256)
             volume.flush()
         info = {
             "patient": patient,
@@ -131,19 +131,19 @@ def select_slices(volume_folder: str | Path, rows: Sequence[int], folder: str | 
         write_json(temporary / "volume.json", info)
 
 
-def _read_slice(path: Path, sha256: str) -> np.ndarray:
-    import pydicom
-
-    from ldct.data.dicom.hounsfield import stored_to_hu
-    from ldct.data.dicom.reading import pixel_digest
+def _read_slice(root: Path, path: str, sha256: str) -> np.ndarray:
+    from ldct.data.dicom.pixels import pixel_digest, read_slice, slice_hu
 
     try:
-        dataset = pydicom.dcmread(path)
-        unchanged = pixel_digest(dataset) == sha256
+        dataset, frame = read_slice(root, path)
+        unchanged = pixel_digest(dataset, frame) == sha256
+        hu = slice_hu(dataset, frame) if unchanged else None
     except Exception as error:
-        raise InputError(f"{path}: cannot be read any more ({error}); index again") from error
-    if not unchanged:
         raise InputError(
-            f"{path}: its pixels changed since the index was made; index the data set again"
+            f"{root / path}: cannot be read any more ({error}); index again"
+        ) from error
+    if hu is None:
+        raise InputError(
+            f"{root / path}: its pixels changed since the index was made; index the data set again"
         )
-    return stored_to_hu(dataset)
+    return hu

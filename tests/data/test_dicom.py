@@ -58,7 +58,7 @@ def test_other_files_are_counted_by_reason_and_not_opened_as_slices(tree):
     raw = tree.root / "L067" / "full_DICOM-CT-PD"
     raw.mkdir()
     shutil.copy(tree.files["L067"]["full"][0], raw / "0001.dcm")
-    edit_file(tree.files["L067"]["full"][1], ImagePositionPatient=None)
+    edit_file(tree.files["L067"]["full"][1], Modality="MR")
     edit_file(tree.files["L067"]["full"][2], PixelSpacing=None)
     survey = survey_folder(tree.root)
     assert set(survey.skipped[NOT_DICOM]) == {"readme.txt", "empty", "x.zip"}

@@ -16,12 +16,12 @@ from ldct.common.files import write_frame, write_text
 from ldct.data.dicom import naming, pairing
 from ldct.data.dicom.naming import DOSES, FULL, QUARTER
 from ldct.data.dicom.pairing import PatientPairs
-from ldct.data.dicom.pairs.absent import absent_problem, unmatched_files
+from ldct.data.dicom.pairs.absent import absent_problem, refused_files, unmatched_files
 from ldct.data.dicom.pairs.checks import compare_doses
+from ldct.data.dicom.pixels import pixel_sha256
 from ldct.data.dicom.reading import (
     NOT_DICOM,
     Survey,
-    pixel_sha256,
     run_parallel,
     survey_folder,
 )
@@ -57,14 +57,18 @@ def index_dataset(
         files=description.get("files", {}),
         dose=FULL if "simulate" in description else None,
     )
-    survey = survey_folder(root, workers, described)
+    any_thickness = description["series"]["thickness_mm"] is None
+    survey = survey_folder(root, workers, any_thickness, described)
     absent, patients, digests = [], [], {}
     for patient in description["patients"]:
-        if not any(header.patient == patient for header in survey.headers):
-            absent.append(patient)
-            patients.append(PatientPairs(patient))
+        there = any(header.patient == patient for header in survey.headers)
+        refused = refused_files(survey, described, patient, there)
+        if not there:
+            absent += [] if refused else [patient]
+            patients.append(PatientPairs(patient, problems=refused))
             continue
         found = _pair_patient(root, patient, survey, description, described, digests, workers)
+        found = replace(found, problems=(*refused, *found.problems))
         patients.append(found)
         for note in _notes(found, description["patients"][patient].get("slices")):
             log.warning("%s: %s", patient, note)
@@ -209,7 +213,12 @@ def _row(found: PatientPairs, entry: Mapping[str, Any], simulated: bool) -> str:
 
 def _odd_values(survey: Survey, selected: set[str]) -> list[str]:
     """Slope, intercept and padding that differ from 1, -1024 and none of the AAPM files."""
-    odd: Counter[tuple[str | None, str]] = Counter()
+    odd: Counter[tuple[str | None, str]] = Counter(
+        {
+            (patient, "no SliceThickness, so their spacing"): n
+            for patient, n in survey.filled.items()
+        }
+    )
     for header in survey.headers:
         if header.path not in selected:
             continue

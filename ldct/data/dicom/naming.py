@@ -14,7 +14,7 @@ dose, and a folder or PatientID that is one of its codes names that patient, wha
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
@@ -62,11 +62,13 @@ class Described:
 
     codes : of its patients. files : dose -> pattern of relative paths, of which `*` stands for any
     text within one part and `{patient}` for any of the codes. dose : where nothing tells one.
+    metadata : names by the last parts of a series folder, from TCIA's `metadata.csv`.
     """
 
     codes: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     dose: str | None = None
+    metadata: Mapping[tuple[str, ...], Names] = field(default_factory=dict)
 
     def code(self, text: str) -> str | None:
         """The patient code that a text is, whatever its case."""
@@ -199,7 +201,7 @@ def merge(sources: Mapping[str, Names]) -> tuple[Names, tuple[str, ...]]:
     """Combine sources, most trusted first, into one record and the list of contradictions."""
     merged: dict[str, Any] = {}
     conflicts = []
-    for key in asdict(Names()):
+    for key in vars(Names()):
         said: dict[Any, list[str]] = {}
         for source, names in sources.items():
             if (value := getattr(names, key)) is not None:
@@ -237,5 +239,5 @@ def of_tags(told: Mapping[str, Names], thickness_mm: float | None, kernel: str) 
 
 def _with(names: Names, later: Names) -> Names:
     """`names` with the fields that `later` knows replaced."""
-    told = {key: value for key, value in asdict(later).items() if value is not None}
+    told = {key: value for key, value in vars(later).items() if value is not None}
     return replace(names, **told)

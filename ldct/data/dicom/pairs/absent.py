@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ldct.data.dicom.naming import DOSES, Described
-from ldct.data.dicom.reading import Survey
+from ldct.data.dicom.reading import UNREADABLE, Survey
 
 LISTED = 4
 
@@ -12,7 +12,7 @@ LISTED = 4
 def absent_problem(
     root: str | Path, survey: Survey, described: Described, absent: Sequence[str]
 ) -> str:
-    """One line on patients without slices: what lies there instead, and what to do."""
+    """One line on patients without any file: what lies there instead, and what to do."""
     problem = f"{root}: no CT slices of {', '.join(absent)}"
     others = [header for header in survey.headers if header.patient not in described.codes]
     if described.files:
@@ -29,8 +29,22 @@ def absent_problem(
         problem += "; put the files of these patients there"
     if len(absent) < len(described.codes):
         problem += ", or take the patients out of the description"
-    archives = survey.suffixes[".zip"]
-    return problem + (f" ({archives} zip files lie there: unpack them)" if archives else "")
+    reasons = ", ".join(survey.reasons(None))
+    return problem + _unpack(survey) + (f"; of no patient known: {reasons}" if reasons else "")
+
+
+def refused_files(
+    survey: Survey, described: Described, patient: str, there: bool
+) -> tuple[str, ...]:
+    """Why CT slices of one patient cannot be used; of one of whom none is there, every file."""
+    reasons = survey.reasons(patient, (UNREADABLE,) if there else survey.skipped)
+    if there:
+        return tuple(f"{patient}: {reason}; correct the files or remove them" for reason in reasons)
+    remedy = "correct the files"
+    if len(described.codes) > 1:
+        remedy += " or take the patient out of the description"
+    problem = f"{patient}: no CT slices; {', '.join(reasons)}; {remedy}{_unpack(survey)}"
+    return (problem,) if reasons else ()
 
 
 def unmatched_files(survey: Survey, described: Described, patient: str) -> dict[str, str]:
@@ -38,3 +52,8 @@ def unmatched_files(survey: Survey, described: Described, patient: str) -> dict[
     paths = [header.path for header in survey.headers]
     alone = Described(codes=(patient,), files=described.files)
     return {dose: alone.longest_match(dose, paths) for dose in DOSES if dose in alone.files}
+
+
+def _unpack(survey: Survey) -> str:
+    archives = survey.archives()
+    return f" ({archives} there: unpack them)" if archives else ""

@@ -7,7 +7,7 @@ lie one beyond the other. Where they lie among each other, only the user knows w
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ldct.data.dicom.reading import SliceHeader
+from ldct.data.dicom.header import SliceHeader
 
 SHORTEST_ENDING = 4  # characters of a SeriesInstanceUID
 LISTED = 4

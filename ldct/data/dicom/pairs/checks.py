@@ -7,11 +7,11 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
-import pydicom
 from scipy import ndimage
 
-from ldct.data.dicom.hounsfield import stored_to_hu
-from ldct.data.dicom.reading import SliceHeader, run_parallel
+from ldct.data.dicom.header import SliceHeader
+from ldct.data.dicom.pixels import read_slice, slice_hu
+from ldct.data.dicom.reading import run_parallel
 from ldct.data.noise import local_mean, soft_tissue, soft_tissue_noise
 from ldct.data.orientation import COSINE_TOLERANCE, is_tilted, plane
 
@@ -132,7 +132,7 @@ def compare_doses(
 def slice_level(root: Path, path: str) -> Level:
     """Mean, body and checksum of one slice; of one that cannot be decoded, none."""
     try:
-        hu = stored_to_hu(pydicom.dcmread(root / path))
+        hu = slice_hu(*read_slice(root, path))
     except Exception:  # told where pixels are read
         return Level()
     body = hu.max() > AIR_HU and hu.min() < hu.max()
@@ -148,9 +148,7 @@ def noise_of_doses(root: str | Path, pairs: Pairs) -> tuple[float, float] | None
     chosen = np.unique(np.linspace(0, len(pairs) - 1, NOISE_SLICES + 2).round().astype(int))
     measured = []
     for row in chosen[1:-1] if len(chosen) > 2 else chosen:
-        full, quarter = (
-            stored_to_hu(pydicom.dcmread(Path(root, header.path))) for header in pairs[row]
-        )
+        full, quarter = (slice_hu(*read_slice(Path(root), header.path)) for header in pairs[row])
         tissue, body = soft_tissue(full), local_mean(full) > BODY_HU
         if tissue.sum() >= FEWEST_PIXELS:
             measured.append([soft_tissue_noise(hu, tissue) for hu in (full, quarter)])

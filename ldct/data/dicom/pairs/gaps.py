@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ldct.data.dicom.reading import SliceHeader
+from ldct.data.dicom.header import SliceHeader
 
 EVEN = 0.05  # of a step: positions are rounded in headers
 WHOLE = 0.2  # how far a gap may be from a whole number of steps
