@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,7 @@ import numpy as np
 from ldct.common.errors import InputError
 from ldct.common.files import write_frame, write_text
 from ldct.data.dicom import pairing
-from ldct.data.dicom.naming import FULL, QUARTER
+from ldct.data.dicom.naming import DOSES, FULL, QUARTER
 from ldct.data.dicom.pairing import PatientPairs
 from ldct.data.dicom.reading import (
     NOT_DICOM,
@@ -39,7 +40,8 @@ def index_dataset(
     """Index the slice pairs of a data set and write its inventory.
 
     root : folder of DICOM files in any layout of docs/data.md; only read.
-    description : content of config/datasets/<name>.yaml: `series` and `patients` are used.
+    description : content of config/datasets/<name>.yaml: `series`, `patients` and `simulate` are
+        used. With `simulate`, full-dose slices are indexed alone, and what no source tells is one.
     index_path, inventory_path : `index.parquet` and `inventory.md`, written atomically; the
         inventory also when the data have problems, the index only when they have none.
     workers : processes.
@@ -49,6 +51,8 @@ def index_dataset(
     kernels are mixed within what is selected for a patient, or when a pair does not match.
     """
     survey = survey_folder(root, workers)
+    survey = replace(survey, headers=[_as_described(each, description) for each in survey.headers])
+    doses = DOSES[:1] if "simulate" in description else DOSES
     absent, patients, digests = [], [], {}
     for patient in description["patients"]:
         own = [header for header in survey.headers if header.patient == patient]
@@ -56,7 +60,7 @@ def index_dataset(
             absent.append(patient)
             patients.append(PatientPairs(patient))
             continue
-        found = _pair_patient(root, patient, own, description["series"], digests, workers)
+        found = _pair_patient(root, patient, own, description["series"], doses, digests, workers)
         patients.append(found)
         for note in _notes(found, description["patients"][patient].get("slices")):
             log.warning("%s: %s", patient, note)
@@ -89,6 +93,7 @@ def render_inventory(
     thickness, kernel = (description["series"][key] for key in ("thickness_mm", "kernel"))
     total = sum(len(found.pairs) for found in patients)
     known = [count for count in expected.values() if count is not None]
+    simulated = "simulate" in description
     lines = [
         f"# Inventory: {description['title']}",
         "",
@@ -96,14 +101,15 @@ def render_inventory(
         f"- Series asked for: {'any thickness' if thickness is None else f'{thickness:g} mm'}, "
         f"{kernel or 'any'} kernel",
         f"- CT slices found: {len(survey.headers)}",
-        f"- Slice pairs indexed: {total}, expected {sum(known) if known else 'unknown'}, "
+        f"- {'Slices' if simulated else 'Slice pairs'} indexed: {total}, "
+        f"expected {sum(known) if known else 'unknown'}, "
         f"{sum(bool(found.pairs) for found in patients)} of {len(expected)} patients",
         "",
         "| patient | split | expected | full | quarter | pairs | thickness, mm | kernel "
         "| spacing, mm | pixel, mm | z, mm |",
         "|---|---|---:|---:|---:|---:|---:|---|---:|---:|---|",
     ]
-    lines += [_row(found, description["patients"][found.patient]) for found in patients]
+    lines += [_row(found, description["patients"][found.patient], simulated) for found in patients]
     for found in patients:
         notes = _notes(found, expected[found.patient])
         lines += _section(f"{found.patient}: left out or different from what was expected", notes)
@@ -119,23 +125,35 @@ def render_inventory(
     return "\n".join(lines) + "\n"
 
 
+def _as_described(header: SliceHeader, description: Mapping[str, Any]) -> SliceHeader:
+    """What only the description tells: codes that are folders, and the dose of a lone series."""
+    folders = PurePosixPath(header.path).parent.parts
+    codes = [folder for folder in folders if folder in description["patients"]]
+    return replace(
+        header,
+        patient=header.patient or next(iter(codes), None),
+        dose=header.dose or (FULL if "simulate" in description else None),
+    )
+
+
 def _pair_patient(
     root: str | Path,
     patient: str,
     own: Sequence[SliceHeader],
     series: Mapping[str, Any],
+    doses: Sequence[str],
     digests: dict[str, str | None],
     workers: int,
 ) -> PatientPairs:
     """Pairs of one patient; adds the pixel digests of its slices to `digests`."""
-    chosen, problems = pairing.select_series(patient, own, series)
+    chosen, problems = pairing.select_series(patient, own, series, doses)
     if problems:
         return PatientPairs(patient, chosen, problems=problems)
     paths = [header.path for header in chosen]
     title = f"{patient}: reading pixels"
     hashes = run_parallel(partial(pixel_sha256, Path(root)), paths, workers, title)
     digests.update(zip(paths, hashes, strict=True))
-    return pairing.pair_slices(patient, chosen, digests)
+    return pairing.pair_slices(patient, chosen, digests, doses)
 
 
 def _notes(found: PatientPairs, expected: int | None) -> list[str]:
@@ -163,7 +181,7 @@ def _notes(found: PatientPairs, expected: int | None) -> list[str]:
     return notes
 
 
-def _row(found: PatientPairs, entry: Mapping[str, Any]) -> str:
+def _row(found: PatientPairs, entry: Mapping[str, Any], simulated: bool) -> str:
     counts = Counter(header.dose for header in found.chosen)
     expected = entry.get("slices")
     cells = [
@@ -171,12 +189,12 @@ def _row(found: PatientPairs, entry: Mapping[str, Any]) -> str:
         entry.get("split", ""),
         "unknown" if expected is None else expected,
         counts[FULL],
-        counts[QUARTER],
+        "simulated" if simulated else counts[QUARTER],
         len(found.pairs),
     ]
     if found.pairs:
         first = found.pairs[0][0]
-        z = [full.z_mm for full, _ in found.pairs]
+        z = [pair[0].z_mm for pair in found.pairs]
         spacing = f"{np.median(np.diff(z)):.4g}" if len(z) > 1 else ""
         cells += [
             f"{first.thickness_mm:g}",

@@ -21,14 +21,15 @@ AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 class PatientPairs:
     """The slice pairs of one patient, and what was left out on the way.
 
-    chosen : slices of the series asked for. pairs : (full, quarter) by ascending z.
+    chosen : slices of the series asked for. pairs : (full, quarter) by ascending z; (full,) where
+    the quarter dose is simulated.
     missing_z_mm : gaps in the even spacing where neither dose has a slice. unpaired, duplicates,
     damaged : slices left out. problems : one-line errors; the patient cannot be used with any.
     """
 
     patient: str
     chosen: tuple[SliceHeader, ...] = ()
-    pairs: tuple[tuple[SliceHeader, SliceHeader], ...] = ()
+    pairs: tuple[tuple[SliceHeader, ...], ...] = ()
     missing_z_mm: tuple[float, ...] = ()
     unpaired: tuple[SliceHeader, ...] = ()
     duplicates: tuple[SliceHeader, ...] = ()
@@ -37,14 +38,17 @@ class PatientPairs:
 
 
 def select_series(
-    patient: str, headers: Iterable[SliceHeader], series: Mapping[str, Any]
+    patient: str,
+    headers: Iterable[SliceHeader],
+    series: Mapping[str, Any],
+    doses: Sequence[str] = DOSES,
 ) -> tuple[tuple[SliceHeader, ...], tuple[str, ...]]:
     """Slices of one patient that belong to the asked-for series, and what is wrong with them.
 
     series : `thickness_mm` and `kernel` of the description; null asks nothing, but thickness and
-        kernel must then be one of each. `B30` matches `B30f`.
+        kernel must then be one of each. `B30` matches `B30f`. doses : that are looked for.
     """
-    own = [header for header in headers if header.patient == patient and header.dose in DOSES]
+    own = [header for header in headers if header.patient == patient and header.dose in doses]
     thickness, kernel = series["thickness_mm"], series["kernel"]
     chosen = tuple(
         header
@@ -66,27 +70,30 @@ def select_series(
     problems += _mixture(patient, chosen)
     problems += [
         f"{patient}: {len(chosen)} slices, none of {dose} dose; a pair needs both"
-        for dose in DOSES
+        for dose in doses
         if not any(header.dose == dose for header in chosen)
     ]
     return chosen, tuple(problems)
 
 
 def pair_slices(
-    patient: str, chosen: Sequence[SliceHeader], digests: Mapping[str, str | None]
+    patient: str,
+    chosen: Sequence[SliceHeader],
+    digests: Mapping[str, str | None],
+    doses: Sequence[str] = DOSES,
 ) -> PatientPairs:
     """Pair the chosen slices of one patient by z (within 0.01 mm).
 
     digests : path -> sha256 of the pixels, None for damaged ones, which are left out. Equal
         slices at one position are duplicates, of which the first path is kept; slices that
-        differ there are a problem.
+        differ there are a problem. doses : without the quarter dose, slices are on their own.
     """
     damaged = tuple(header for header in chosen if digests[header.path] is None)
     sound = [header for header in chosen if digests[header.path] is not None]
     by_dose: dict[str, list[SliceHeader]] = {}
     duplicates: list[SliceHeader] = []
     problems: list[str] = []
-    for dose in DOSES:
+    for dose in doses:
         kept = by_dose[dose] = []
         own = [header for header in sound if header.dose == dose]
         for header in sorted(own, key=lambda header: (header.z_mm, header.path)):
@@ -99,7 +106,10 @@ def pair_slices(
                     f"{header.path}: other pixels than {kept[-1].path} at the same position "
                     f"(z = {header.z_mm:g} mm, {dose} dose); remove one of them"
                 )
-    pairs, unpaired = _match(by_dose[FULL], by_dose[QUARTER])
+    pairs: Sequence[tuple[SliceHeader, ...]] = [(header,) for header in by_dose[FULL]]
+    unpaired: Sequence[SliceHeader] = ()
+    if QUARTER in doses:
+        pairs, unpaired = _match(by_dose[FULL], by_dose[QUARTER])
     problems += _geometry_problems(pairs)
     if not pairs and not problems:
         problems.append(
@@ -123,7 +133,10 @@ def pair_slices(
 def index_frame(
     patients: Iterable[PatientPairs], digests: Mapping[str, str | None]
 ) -> pd.DataFrame:
-    """`index.parquet` as a table: one row per slice pair, `slice` counted by ascending z."""
+    """`index.parquet` as a table: one row per slice pair, `slice` counted by ascending z.
+
+    Slices whose quarter dose is simulated have no quarter file.
+    """
     rows = [
         {
             "patient": found.patient,
@@ -131,7 +144,7 @@ def index_frame(
             "z_mm": full.z_mm,
             "instance": full.instance,
             "full_path": full.path,
-            "quarter_path": quarter.path,
+            **({"quarter_path": quarter[0].path} if quarter else {}),
             "rows": full.rows,
             "columns": full.columns,
             "pixel_mm_row": full.pixel_mm[0],
@@ -141,10 +154,10 @@ def index_frame(
             "thickness_mm": full.thickness_mm,
             "kernel": full.kernel,
             "full_sha256": digests[full.path],
-            "quarter_sha256": digests[quarter.path],
+            **({"quarter_sha256": digests[quarter[0].path]} if quarter else {}),
         }
         for found in patients
-        for number, (full, quarter) in enumerate(found.pairs)
+        for number, (full, *quarter) in enumerate(found.pairs)
     ]
     return pd.DataFrame(rows)
 
@@ -209,7 +222,7 @@ def _match(
     return pairs, unpaired + waiting_full + waiting_quarter
 
 
-def _geometry_problems(pairs: Sequence[tuple[SliceHeader, SliceHeader]]) -> list[str]:
+def _geometry_problems(pairs: Sequence[tuple[SliceHeader, ...]]) -> list[str]:
     """Every slice must be axial and have the size, spacing and corner of the first one."""
     if not pairs:
         return []

@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -17,13 +16,10 @@ from pydicom.multival import MultiValue
 
 from ldct.common.errors import InputError
 from ldct.common.progress import track
-from ldct.common.provenance import RECORD_SUFFIX
 from ldct.data.dicom import naming
 from ldct.data.dicom.hounsfield import padding_value
+from ldct.data.dicom.listing import METADATA_NAME, list_files
 
-# Raw projections lie beside the images, tens of thousands of files a patient.
-PROJECTION_FOLDERS = ("dicom-ct-pd", "projections")
-METADATA_NAME = "metadata.csv"
 METADATA_COLUMNS = ("Subject ID", "Series Description", "File Location")
 LOCATION_PARTS = 3  # patient / study / series: what TCIA paths have in common on every disk
 NOT_DICOM, NOT_A_SLICE, UNREADABLE = "not DICOM", "DICOM, not a CT slice", "unreadable DICOM"
@@ -113,7 +109,7 @@ def survey_folder(root: str | Path, workers: int = 1) -> Survey:
             f"{root}: no such folder; put the DICOM files there or set `root` in the data set's "
             f"description"
         )
-    paths, projections = _walk(root)
+    paths, projections = list_files(root)
     metadata = _read_metadata(root, paths)
     results = run_parallel(
         partial(read_header, root, metadata=metadata), paths, workers, "reading headers"
@@ -174,26 +170,6 @@ def run_parallel(function: Callable, items: Iterable, workers: int, title: str) 
         return list(track(map(function, items), title, len(items)))
     with ProcessPoolExecutor(workers) as pool:
         return list(track(pool.map(function, items, chunksize=CHUNK), title, len(items)))
-
-
-def _walk(root: Path) -> tuple[list[str], int]:
-    """Relative paths of the files under `root`, sorted; and how many projections were passed.
-
-    Hidden files and this suite's own provenance records are no part of a data set.
-    """
-    paths, projections = [], 0
-    for folder, subfolders, files in os.walk(root):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        place = Path(folder).relative_to(root)
-        if any(word in part.lower() for part in place.parts for word in PROJECTION_FOLDERS):
-            projections += len(files)
-            continue
-        paths += [
-            (place / name).as_posix()
-            for name in files
-            if not name.startswith(".") and not name.endswith(RECORD_SUFFIX)
-        ]
-    return sorted(paths), projections
 
 
 def _read_metadata(root: Path, paths: list[str]) -> dict[tuple[str, ...], naming.Names]:
