@@ -43,6 +43,8 @@ include: "workflow/rules/results.smk"
 include_rules_of_methods()
 for name, problem in SETTINGS["broken"].items():
     print(f"warning: {name} is left out: {problem}", file=sys.stderr)
+if not TEST_PATIENTS:
+    print("warning: no test patient: volumes are made, no table", file=sys.stderr)
 
 
 include: "workflow/rules/configuration.smk"
@@ -79,5 +81,4 @@ rule all:
     input:
         f"{RUN}/config.yaml",
         f"{DATA}/inventory.md",
-        f"{RUN}/lesions",
-        RESULTS,
+        [f"{RUN}/lesions", *RESULTS] if TEST_PATIENTS else PATIENT_FILES,

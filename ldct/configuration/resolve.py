@@ -46,6 +46,7 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
             )
     named = _named_file(repository / "config/datasets", config["dataset"], "dataset")
     dataset = read_valid(named, "dataset")
+    dataset.setdefault("simulated", "simulate" in dataset)
     if config.get("dataset_root"):
         dataset["root"] = config["dataset_root"]
     folders = find_methods([repository / "methods", *config.get("method_paths", [])])
@@ -53,8 +54,11 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
         for name in config.get(key, []):
             method_folder(name, folders, f"configuration: key '{key}'")
     published = read_published(repository / "config/published.yaml")["rows"]
-    cards, models, chains, broken = _resolve_methods(config, folders, published)
-    controls = _resolve_controls(config, folders, published, cards, broken)
+    splits = {name: entry["split"] for name, entry in dataset["patients"].items()}
+    train = [name for name, split in splits.items() if split == "train"]
+    test = [name for name, split in splits.items() if split == "test"]
+    cards, models, chains, broken = _resolve_methods(config, folders, published, train)
+    controls = _resolve_controls(config, folders, published, train, cards, broken)
     processes = (config.get("engine") or {}).get("processes", 1)
     for name, stage in models.items():
         batch = stage["recipe"]["batch"]
@@ -64,13 +68,6 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
                 f"{name} has {batch} tiles; expected a divisor of every stage's batch"
             )
     seeds = [str(seed) for seed in config["seeds"]]
-    splits = {name: entry["split"] for name, entry in dataset["patients"].items()}
-    train = [name for name, split in splits.items() if split == "train"]
-    test = [name for name, split in splits.items() if split == "test"]
-    if not train or not test:
-        raise InputError(
-            f"data set {dataset['name']}: needs at least one train and one test patient"
-        )
     protocols = _resolve_protocols(config, dataset, repository)
     return {
         **config,
@@ -96,7 +93,10 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
 
 
 def _resolve_methods(
-    config: Mapping[str, Any], folders: dict[str, Path], published: Mapping[str, Any]
+    config: Mapping[str, Any],
+    folders: dict[str, Path],
+    published: Mapping[str, Any],
+    train: list[str],
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[str]], dict[str, str]]:
     """Cards, models and chains of the run's methods, and what is wrong with the broken ones."""
     cards: dict[str, Any] = {}
@@ -109,6 +109,7 @@ def _resolve_methods(
             check_folder(folders[name], card, published)
             check_title(folders[name], card, cards)
             check_place(folders[name], card, "methods")
+            check_training(folders[name], card, train)
             own = resolve_models([name], folders, config["budget"], config["tiles"]["size"])
         except InputError as error:
             broken[name] = str(error)
@@ -125,6 +126,7 @@ def _resolve_controls(
     config: Mapping[str, Any],
     folders: dict[str, Path],
     published: Mapping[str, Any],
+    train: list[str],
     cards: Mapping[str, Any],
     broken: dict[str, str],
 ) -> dict[str, Any]:
@@ -134,6 +136,7 @@ def _resolve_controls(
         try:
             card = read_card(folders[name])
             check_place(folders[name], card, "controls")
+            check_training(folders[name], card, train)
             check_folder(folders[name], card, published)
             check_title(folders[name], card, {**cards, **controls})
         except InputError as error:
@@ -154,6 +157,17 @@ def check_place(folder: Path, card: Mapping[str, Any], key: str) -> None:
         raise InputError(
             f"configuration: key '{key}': found '{folder.name}', whose kind is {card['kind']}; "
             f"name it under '{right}'"
+        )
+
+
+def check_training(folder: Path, card: Mapping[str, Any], train: list[str]) -> None:
+    """Raise InputError where a method is trained, or tuned, and there is no training patient."""
+    code = folder / "denoise.py"
+    tuned = code.is_file() and "def tune(" in code.read_text(encoding="utf-8")
+    if not train and (card["kind"] in LEARNED or tuned):
+        raise InputError(
+            f"data set: key 'patients': found none of the split train, on which {folder.name} is "
+            f"{'tuned' if tuned else 'trained'}; expected one at least, or a run without it"
         )
 
 

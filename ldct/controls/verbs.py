@@ -15,7 +15,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     tune = verbs.add_parser("tune-controls", help="choose the controls' parameters")
     tune.add_argument("--controls", type=Path, nargs="+", required=True, help="folders")
     tune.add_argument("--settings", type=json_list, required=True, help="JSON list, of the cards")
-    tune.add_argument("--volumes", type=Path, nargs="+", required=True)
+    tune.add_argument("--volumes", type=Path, nargs="*", required=True)
     tune.add_argument("--outputs", type=Path, nargs="+", required=True, help="one per control")
     tune.set_defaults(run=run_tune)
 

@@ -49,8 +49,8 @@ def write_tiles(
     """Write the tile table of the training patients.
 
     volume_folders : one per training patient; their order defines the first column.
-    output : int32 .npy [tiles, 4]: volume, slice, row, column. Raises InputError when no tile is
-        kept.
+    output : int32 .npy [tiles, 4]: volume, slice, row, column. Raises InputError when no tile of
+        the patients is kept; without patients there is none.
     """
     settings = {"size": size, "stride": stride, "keep_above_hu": keep_above_hu}
     settings |= {"volumes": [folder.name for folder in volume_folders]}
@@ -59,8 +59,8 @@ def write_tiles(
         for number, folder in enumerate(track(volume_folders, "tiles")):
             coordinates = tissue_tiles(load_volume(folder).quarter, size, stride, keep_above_hu)
             tables.append(np.insert(coordinates, 0, number, axis=1))
-        table = np.concatenate(tables).astype(np.int32)
-        if len(table) == 0:
+        table = np.concatenate([np.empty((0, 4)), *tables]).astype(np.int32)
+        if len(table) == 0 and volume_folders:
             raise InputError(
                 f"tiles: no tile of {size} x {size} in {len(volume_folders)} training patients "
                 f"holds a voxel above {keep_above_hu} HU; expected some; check tiles.size and "

@@ -2,11 +2,10 @@
 
 import argparse
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ldct.common.arguments import json_mapping, natural_number, positive_integer
+from ldct.common.arguments import json_mapping, positive_integer
 from ldct.common.errors import InputError
 from ldct.common.inputs import read_volume_info
 from ldct.common.provenance import recorded
@@ -20,14 +19,10 @@ def register(verbs: argparse._SubParsersAction) -> None:
     fetch.add_argument("--archives", type=Path, required=True, help="folder to keep them in")
     fetch.set_defaults(run=run_fetch_demo)
 
-    demo = verbs.add_parser("write-demo-patient", help="demo scan and quarter dose as DICOM")
+    demo = verbs.add_parser("write-demo-patient", help="one demo scan as full-dose DICOM")
     demo.add_argument("--patient", required=True)
     demo.add_argument("--origin", required=True, help="public name of the scan")
     demo.add_argument("--archives", type=Path, required=True)
-    demo.add_argument("--dose-fraction", type=float, required=True)
-    demo.add_argument("--noise-ratio", type=float, required=True)
-    demo.add_argument("--seed", type=natural_number, required=True)
-    demo.add_argument("--workers", type=positive_integer, default=1)
     demo.add_argument("--output", type=Path, required=True)
     demo.set_defaults(run=run_write_demo_patient)
 
@@ -42,11 +37,12 @@ def register(verbs: argparse._SubParsersAction) -> None:
     add_dataset(volume, "name", "root")
     volume.add_argument("--index", type=Path, required=True)
     volume.add_argument("--patient", required=True)
+    volume.add_argument("--workers", type=positive_integer, default=1)
     volume.add_argument("--output", type=Path, required=True)
     volume.set_defaults(run=run_volume)
 
     tiles = verbs.add_parser("tiles", help="coordinates of the training tiles")
-    tiles.add_argument("--volumes", type=Path, nargs="+", required=True)
+    tiles.add_argument("--volumes", type=Path, nargs="*", required=True)
     tiles.add_argument("--size", type=positive_integer, required=True)
     tiles.add_argument("--stride", type=positive_integer, required=True)
     tiles.add_argument("--keep-above-hu", type=float, required=True)
@@ -98,36 +94,29 @@ def run_fetch_demo(options: argparse.Namespace) -> None:
 
 
 def run_write_demo_patient(options: argparse.Namespace) -> None:
-    """Write one demo patient as DICOM, full dose and simulated quarter dose."""
+    """Write one demo patient as full-dose DICOM."""
     from ldct.common.files import atomic_folder
     from ldct.data.demo.scans import load_scan
     from ldct.data.dicom.aapm_writer import write_series
-    from ldct.data.dose.simulate import DoseSettings, calibrate_photons, simulate_quarter_dose
 
     archives = sorted(path for path in options.archives.iterdir() if path.stat().st_size > 0)
-    settings = DoseSettings(dose_fraction=options.dose_fraction, noise_ratio=options.noise_ratio)
-    names = ("origin", "dose_fraction", "noise_ratio", "seed")
-    record = {name: getattr(options, name) for name in names}
+    record = {"origin": options.origin}
     with recorded([options.output], archives, record):
         scan = load_scan(options.origin, options.archives)
-        photons = calibrate_photons(scan.hu, scan.pixel_mm[0], settings)
-        record |= {"description": scan.description, "photons": photons}
-        quarter = simulate_quarter_dose(
-            scan.hu, scan.pixel_mm[0], photons, settings, options.seed, options.workers
-        )
-        how = f"quarter dose simulated from the scan, {photons:.3g} photons per ray, LDCT-Cascade"
+        record["description"] = scan.description
         with atomic_folder(options.output) as temporary:
             write_series(scan, options.patient, "full", temporary)
-            write_series(replace(scan, hu=quarter), options.patient, "quarter", temporary, how)
 
 
 def run_index(options: argparse.Namespace) -> None:
     """Index a data set and write its inventory."""
     from ldct.data.dicom.inventory import index_dataset
+    from ldct.data.dicom.listing import digests
 
     dataset, root = options.dataset, options.dataset["root"]
+    record = {"dataset": dataset, "listing": digests(root, dataset["patients"])}
     try:
-        with recorded([options.index], [root], {"dataset": dataset}):
+        with recorded([options.index], [root], record):
             index_dataset(root, dataset, options.index, options.inventory, options.workers)
     except InputError as error:
         # Snakemake removes the outputs of a failed job, and the report is needed most then.
@@ -146,7 +135,10 @@ def run_volume(options: argparse.Namespace) -> None:
     record = {"patient": patient, "dataset": dataset["name"]}
     with recorded([options.output / "volume.json"], [options.index], record):
         index = read_index(options.index)
-        write_volume(index, dataset["root"], patient, dataset["name"], options.output)
+        names = dataset["root"], patient, dataset["name"]
+        simulate = dataset.get("simulate")
+        info = write_volume(index, *names, options.output, simulate, options.workers)
+        record |= info.get("simulate", {})
 
 
 def run_tiles(options: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,19 +13,15 @@ from ldct.common.errors import InputError
 from ldct.common.files import atomic_folder, write_json
 from ldct.common.inputs import open_array, read_frame, read_volume_info
 from ldct.common.progress import track
-from ldct.data.dicom.naming import DOSES
+from ldct.data.dicom.naming import DOSES, FULL, QUARTER
 from ldct.data.orientation import orientation_keys
 
 if TYPE_CHECKING:
     import pandas as pd
 
-INDEX_COLUMNS = ("patient", "slice", "full_path", "quarter_path")
-PER_SLICE = (
-    "slice_index",
-    "z_mm",
-    "instance",
-    "corner_mm",
-)  # keys of volume.json with one entry a slice
+INDEX_COLUMNS = ("patient", "slice", "full_path")
+# Keys of volume.json with one entry a slice.
+PER_SLICE = ("slice_index", "z_mm", "instance", "corner_mm")
 
 
 @dataclass(frozen=True)
@@ -44,44 +40,84 @@ def read_index(path: str | Path) -> "pd.DataFrame":
 
 
 def write_volume(
-    index: "pd.DataFrame", root: str | Path, patient: str, dataset: str, folder: str | Path
-) -> None:
+    index: "pd.DataFrame",
+    root: str | Path,
+    patient: str,
+    dataset: str,
+    folder: str | Path,
+    simulate: Mapping[str, Any] | None = None,
+    workers: int = 1,
+) -> dict[str, Any]:
     """Write `full.npy`, `quarter.npy` and `volume.json` of one patient into `folder`, atomically.
 
     index : the table of `index.parquet`; its paths are relative to `root`.
+    simulate : `dose_fraction`, `noise_ratio` and `seed` where the quarter dose is to be simulated,
+        in `workers` threads. Returns the content of `volume.json`.
 
-    Raises InputError when the index has no such patient, or when the pixels of a file are not
-    those the index was made from.
+    Raises InputError when the index has no such patient, when the pixels of a file are not those
+    the index was made from, or when the quarter dose cannot be simulated.
     """
-    root = Path(root)
     rows = index[index["patient"] == patient].sort_values("slice")
     if rows.empty:
         known = ", ".join(sorted(index["patient"].unique()))
         raise InputError(f"index: no slices of patient {patient}; it has {known}")
     first = rows.iloc[0]
-    shape = (len(rows), int(first["rows"]), int(first["columns"]))
+    info = {
+        "patient": patient,
+        "dataset": dataset,
+        "slice_index": [int(value) for value in rows["slice"]],
+        "z_mm": [float(value) for value in rows["z_mm"]],
+        "instance": [int(value) for value in rows["instance"]],
+        "origin_mm": [float(first["origin_x_mm"]), float(first["origin_y_mm"])],
+        "pixel_mm": [float(first["pixel_mm_row"]), float(first["pixel_mm_column"])],
+        "thickness_mm": float(first["thickness_mm"]),
+        "kernel": str(first["kernel"]),
+        **orientation_keys(rows),
+    }
     with atomic_folder(folder) as temporary:
-        for dose in DOSES:
-            volume = np.lib.format.open_memmap(
-                temporary / f"{dose}.npy", mode="w+", dtype=np.int16, shape=shape
-            )
-            sources = zip(rows[f"{dose}_path"], rows[f"{dose}_sha256"], strict=True)
-            progress = track(sources, f"{patient} {dose} dose", len(rows))
-            for number, (path, sha256) in enumerate(progress):
-                volume[number] = _read_slice(root, path, sha256)
-            volume.flush()
-        info = {
-            "patient": patient,
-            "dataset": dataset,
-            "slice_index": [int(value) for value in rows["slice"]],
-            "z_mm": [float(value) for value in rows["z_mm"]],
-            "instance": [int(value) for value in rows["instance"]],
-            "origin_mm": [float(first["origin_x_mm"]), float(first["origin_y_mm"])],
-            "pixel_mm": [float(first["pixel_mm_row"]), float(first["pixel_mm_column"])],
-            "thickness_mm": float(first["thickness_mm"]),
-            "kernel": str(first["kernel"]),
-        } | orientation_keys(rows)
+        full = _write_dose(rows, root, FULL, temporary)
+        if simulate:
+            info["simulate"] = _simulate_quarter(full, info, simulate, temporary, workers)
+        else:
+            _write_dose(rows, root, QUARTER, temporary)
         write_json(temporary / "volume.json", info)
+    return info
+
+
+def _write_dose(rows: "pd.DataFrame", root: str | Path, dose: str, folder: Path) -> np.ndarray:
+    """Write one dose of a patient from DICOM; the array, a memory map."""
+    first = rows.iloc[0]
+    shape = (len(rows), int(first["rows"]), int(first["columns"]))
+    volume = np.lib.format.open_memmap(
+        folder / f"{dose}.npy", mode="w+", dtype=np.int16, shape=shape
+    )
+    sources = zip(rows[f"{dose}_path"], rows[f"{dose}_sha256"], strict=True)
+    progress = track(sources, f"{first['patient']} {dose} dose", len(rows))
+    for number, (path, sha256) in enumerate(progress):
+        volume[number] = _read_slice(Path(root), path, sha256)
+    volume.flush()
+    return volume
+
+
+def _simulate_quarter(
+    full: np.ndarray,
+    info: Mapping[str, Any],
+    simulate: Mapping[str, Any],
+    folder: Path,
+    workers: int,
+) -> dict[str, Any]:
+    """Write the simulated quarter dose of a patient; how it was made."""
+    from ldct.data.dose.simulate import simulate_patient
+
+    try:
+        quarter, photons = simulate_patient(full, info["pixel_mm"], simulate, workers)
+    except InputError as error:
+        raise InputError(
+            f"data set {info['dataset']}: no quarter dose of {info['patient']} can be simulated: "
+            f"{error}; if its files are right, take the patient out of the description"
+        ) from None
+    np.save(folder / f"{QUARTER}.npy", quarter)
+    return {**simulate, "photons": photons}
 
 
 def load_volume(folder: str | Path) -> Volume:

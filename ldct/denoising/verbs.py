@@ -25,7 +25,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     tune.add_argument(
         "--settings", type=json_mapping(), default={}, help="JSON mapping from the card"
     )
-    tune.add_argument("--volumes", type=Path, nargs="+", required=True)
+    tune.add_argument("--volumes", type=Path, nargs="*", required=True)
     tune.set_defaults(run=run_tune)
 
     finetuned = verbs.add_parser("denoise-finetuned", help="a denoise.py on trained levels")

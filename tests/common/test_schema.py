@@ -23,6 +23,21 @@ def inference(**options):
     return DEFAULT | {"inference": DEFAULT["inference"] | options}
 
 
+def coded(patient):
+    return DATASET | {"patients": {patient: {"split": "test"}}}
+
+
+def simulated(**changes):
+    """A data set of full-dose series."""
+    simulate = {"dose_fraction": 0.25, "noise_ratio": 2.0, "seed": 1} | changes
+    return {k: v for k, v in DATASET.items() if k != "simulated"} | {"simulate": simulate}
+
+
+@pytest.mark.parametrize("patient", ["R01-001", "113_HM10395", "1.3.6.1.4.1.9328.50.1.0117", "_1"])
+def test_codes_of_patients_are_free(patient):
+    validate(coded(patient), "dataset", "here")
+
+
 def test_options_of_torchrun_for_several_machines_are_valid():
     meeting = ["--rdzv-backend=c10d", "--rdzv-endpoint=first-machine:29500", "--rdzv-id=my-run"]
     validate(engine(torchrun=["--nnodes=2", *meeting]), "config", "here")
@@ -50,7 +65,19 @@ def test_paper_overlay_is_valid_over_the_default():
         ("config", {**DEFAULT, "tiles": DEFAULT["tiles"] | {"sise": 1}}, "unknown key 'sise' in"),
         ("config", {k: v for k, v in DEFAULT.items() if k != "seeds"}, "missing seeds"),
         ("config", DEFAULT | {"methods": "drl"}, "from the command line use --configfile"),
-        ("dataset", DATASET | {"patients": {}}, "key 'patients'"),
+        ("dataset", DATASET | {"patients": {}}, "found {}, expected one patient's code and split"),
+        ("dataset", coded(1), "key 'patients': found 1, expected a code in quotes"),
+        ("dataset", coded("a b"), "key 'patients': found 'a b', expected a code in quotes"),
+        ("dataset", coded("discs"), "key 'patients': found 'discs', .* not the word discs"),
+        ("dataset", simulated(seed=-1), "key 'simulate.seed': found -1, expected a whole number"),
+        ("dataset", simulated(dose_fraction=1), "found 1, expected a number between 0 and 1"),
+        ("dataset", simulated(noise=2), "unknown key 'noise' in 'simulate'"),
+        (
+            "dataset",
+            simulated() | {"simulated": False},
+            "key 'simulated': found false, expected true",
+        ),
+        ("dataset", {k: v for k, v in DATASET.items() if k != "simulated"}, "missing simulated"),
         ("dataset", DATASET | {"simulated": "no"}, "expected true where the quarter dose is"),
         (
             "dataset",

@@ -113,13 +113,35 @@ def test_mistakes_are_one_line_that_names_key_and_remedy(changes, message):
     assert "\n" not in str(caught.value)
 
 
-def test_dataset_without_test_patients_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("splits", "left"),
+    [
+        (["train"], DEFAULT["methods"]),
+        (["test"], ["low_dose"]),
+        (["test", "test"], ["low_dose"]),
+        (["train", "test"], DEFAULT["methods"]),
+    ],
+)
+def test_rows_that_train_or_tune_need_a_training_patient(tmp_path, splits, left):
     description = yaml.safe_load((REPOSITORY / "config/datasets/demo.yaml").read_text())
-    for entry in description["patients"].values():
-        entry["split"] = "train"
-    path = write_yaml(tmp_path / "bad.yaml", description)
-    with pytest.raises(InputError, match="at least one train and one test patient"):
-        resolve(dataset=str(path))
+    patients = {f"P{number}": {"split": split} for number, split in enumerate(splits)}
+    path = write_yaml(tmp_path / "few.yaml", description | {"patients": patients})
+    run = resolve(dataset=str(path), controls=["control_shuffled", "control_blur"])
+    assert list(run["cards"]) == left
+    assert run["controls"] == ["control_shuffled", "control_blur"][: 2 if "train" in splits else 1]
+    for method in set(DEFAULT["methods"]) - set(left):
+        assert (
+            f"'patients': found none of the split train, on which {method} is "
+            in (run["broken"][method])
+        )
+
+
+def test_run_of_nothing_but_trained_rows_needs_a_training_patient(tmp_path):
+    description = yaml.safe_load((REPOSITORY / "config/datasets/demo.yaml").read_text())
+    patients = {"P1": {"split": "test"}}
+    path = write_yaml(tmp_path / "few.yaml", description | {"patients": patients})
+    with pytest.raises(InputError, match="found none of the split train, on which drl is trained"):
+        resolve(dataset=str(path), methods=["drl"])
 
 
 def test_missing_dicom_folder_is_named_unless_it_was_read_already(tmp_path):

@@ -149,5 +149,5 @@ def test_codes_that_are_no_safe_names_are_refused(tmp_path, code):
     }  # fmt: skip
     file = tmp_path / "x.yaml"
     file.write_text(yaml.safe_dump(description, allow_unicode=True), encoding="utf-8")
-    with pytest.raises(InputError, match=r"key 'patients': found .*expected a patient code of"):
+    with pytest.raises(InputError, match=r"key 'patients': found .*expected a code in quotes"):
         read_valid(file, "dataset")

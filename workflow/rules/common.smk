@@ -18,6 +18,9 @@ IS_DEMO = DATASET["name"] == "demo"
 ENVIRONMENT = "../../environment.yml"
 FIGURE_NOTE = f"{DATASET['title']}; {SETTINGS['budget_text']}"
 CREDIT = DATASET.get("credit", f"{DATASET['title']}.")
+config.update(
+    simulated=DATASET["simulated"], credit=CREDIT
+)  # for captions of the report
 # What the run is for: files of rules add the results that `snakemake` without a target makes.
 RESULTS = []
 
@@ -79,10 +82,6 @@ def all_cores():
     """Threads of jobs that use any number well and come before everything else."""
     # workflow.cores raises where no job will run (--summary, --report without --cores).
     return workflow.resource_settings.cores or 1
-
-
-def described(*keys):
-    return as_json({key: DATASET[key] for key in keys})
 
 
 def half_of_cores():

@@ -1,10 +1,45 @@
 """From DICOM to volumes, tiles, lesions and the test set."""
 
+from functools import cache
+
+from ldct.common.files import read_json
+from ldct.data.dicom.listing import EVERYTHING, digests
+
 # Where lesions come from: the user's list, the demo's reader marks, or nothing.
 LESION_SOURCE = ["--archives", SETTINGS["demo"]["archives"]] if IS_DEMO else []
 if SETTINGS["lesions_csv"]:
     LESION_SOURCE = ["--neutral-csv", SETTINGS["lesions_csv"]]
+UNUSED = () if "simulate" in DATASET else ("_simulate_quarter",)
 PATIENT_FOLDERS = [f"{DATA}/volumes/{patient}" for patient in DATASET["patients"]]
+PATIENT_FILES = [file for folder in PATIENT_FOLDERS for file in volume_files(folder)]
+
+
+@cache
+def listing():
+    """What the DICOM folder holds, in short; where it is not there any more, as it was indexed."""
+    record = Path(f"{DATA}/index.parquet.provenance.json")
+    if Path(DATASET["root"]).is_dir():
+        return digests(DATASET["root"], DATASET["patients"])
+    return read_json(record)["settings"].get("listing", {}) if record.is_file() else {}
+
+
+def files_of(patient):
+    """The listing, or a patient's part of it; nothing for files that the workflow writes."""
+    return "" if IS_DEMO else listing().get(patient, "")
+
+
+def described(*left_out, **changes):
+    """The description of the data set but for what is only told of it."""
+    told = {key: DATASET[key] for key in DATASET.keys() - {"credit", "simulated"}}
+    told |= changes
+    return as_json({key: told[key] for key in told if key not in left_out})
+
+
+def description_of_patient(wildcards):
+    """What one patient's volume depends on in the description."""
+    entry = DATASET["patients"][wildcards.patient]
+    own = {key: entry[key] for key in entry if key not in ("split", "slices")}
+    return described("title", patients={wildcards.patient: own})
 
 
 if IS_DEMO:
@@ -28,7 +63,7 @@ if IS_DEMO:
             "python -m ldct --log {log} fetch-demo --archives {params.folder:q}"
 
     rule write_demo_patient:
-        """One public scan and its simulated quarter dose as DICOM in the AAPM conventions."""
+        """One public scan as full-dose DICOM in the AAPM conventions."""
         input:
             f"{SETTINGS['demo']['archives']}/complete",
             code=code_behind("write-demo-patient"),
@@ -40,20 +75,14 @@ if IS_DEMO:
             f"{DATA}/benchmarks/write_demo_patient/{{patient}}.tsv"
         conda:
             ENVIRONMENT
-        threads: all_cores()
         params:
             archives=subpath(input[0], parent=True),
             origin=lambda wildcards: DATASET["patients"][wildcards.patient]["origin"],
-            dose=SETTINGS["demo"]["dose_fraction"],
-            ratio=SETTINGS["demo"]["noise_ratio"],
-            seed=SETTINGS["demo"]["seed"],
         message:
-            "Simulating the quarter dose of {wildcards.patient} ({params.origin}) and writing both doses as DICOM"
+            "Writing the scan of {wildcards.patient} ({params.origin}) as DICOM"
         shell:
             "python -m ldct --log {log} write-demo-patient --patient {wildcards.patient}"
-            " --origin {params.origin} --archives {params.archives:q} --dose-fraction {params.dose}"
-            " --noise-ratio {params.ratio} --seed {params.seed} --workers {threads}"
-            " --output {output}"
+            " --origin {params.origin} --archives {params.archives:q} --output {output}"
 
 
 rule index_dataset:
@@ -72,7 +101,8 @@ rule index_dataset:
         ENVIRONMENT
     threads: 2
     params:
-        description=described("name", "title", "root", "series", "patients"),
+        description=described(),
+        files=lambda wildcards: files_of(EVERYTHING),
     message:
         "Reading every DICOM header, pairing the doses, writing the inventory"
     shell:
@@ -81,10 +111,13 @@ rule index_dataset:
 
 
 rule write_volume:
-    """One patient's slice pairs as two memory-mapped int16 volumes."""
+    """One patient's slice pairs as two memory-mapped int16 volumes; where asked for, simulated."""
     input:
-        index=f"{DATA}/index.parquet",
-        code=code_behind("volume"),
+        # The index of another patient's new files makes nothing anew here: see params.
+        index=ancient(f"{DATA}/index.parquet"),
+        demo=f"{DATA}/dicom/{{patient}}" if IS_DEMO else [],
+        code=code_behind("volume", without=UNUSED),
+        indexing=rules.index_dataset.input.code,
     output:
         volume_files(f"{DATA}/volumes/{{patient}}"),
     log:
@@ -93,16 +126,18 @@ rule write_volume:
         f"{DATA}/benchmarks/write_volume/{{patient}}.tsv"
     conda:
         ENVIRONMENT
+    threads: all_cores() if "simulate" in DATASET else 1
     resources:
         mem_mb=2000,
     params:
-        description=described("name", "root"),
+        description=description_of_patient,
+        files=lambda wildcards: files_of(wildcards.patient),
         folder=subpath(output[0], parent=True),
     message:
         "Writing the volumes of {wildcards.patient}"
     shell:
         "python -m ldct --log {log} volume --index {input.index} --dataset {params.description:q}"
-        " --patient {wildcards.patient} --output {params.folder}"
+        " --patient {wildcards.patient} --workers {threads} --output {params.folder}"
 
 
 rule list_tiles:

@@ -30,7 +30,7 @@ if SETTINGS.get("detectability"):
         params:
             volumes=TEST_VOLUMES,
             settings=as_json(SETTINGS["detectability"]),
-            dose=SETTINGS.get("demo", {}).get("dose_fraction", 0.25),
+            dose=DATASET.get("simulate", {}).get("dose_fraction", 0.25),
             folder=subpath(output[0], parent=True),
         message:
             "Inserting discs into the test patients' full dose and simulating the quarter dose"

@@ -40,9 +40,7 @@ class Scan:
     description: str = ""
 
 
-def write_series(
-    scan: Scan, patient: str, dose: Dose, folder: Path, derivation: str | None = None
-) -> list[Path]:
+def write_series(scan: Scan, patient: str, dose: Dose, folder: Path) -> list[Path]:
     """Write one series as `.IMA` files; their paths, in the order of the slices.
 
     The same arguments give the same bytes. No identifying tag is written: the patient code stands
@@ -50,13 +48,12 @@ def write_series(
     the 12-bit range [-1024, 3071].
 
     folder : of the patient; the series gets a folder in it, `full_1mm` or `quarter_1mm`.
-    derivation : how the pixels were made, when they are not the scanner's (simulated dose).
     """
     whole_mm = max(1, int(scan.thickness_mm + 0.5))  # what names say of 2.5 mm: 3
     folder = folder / f"{dose}_{whole_mm}mm"
     folder.mkdir(parents=True)
     code = f"{patient}_{DOSE_CODES[dose]}_{whole_mm}"
-    common = _common_tags(scan, code, dose, derivation)
+    common = _common_tags(scan, code, dose)
     paths = []
     for index, slice_hu in enumerate(scan.hu):
         instance = len(scan.hu) - index  # rises as z falls
@@ -77,13 +74,11 @@ def _file_name(code: str, dose: Dose, instance: int) -> str:
     return f"{code}_1.CT.{series:04d}.{instance:04d}.{date}.{first:06d}.{second:09d}.IMA"
 
 
-def _common_tags(scan: Scan, code: str, dose: Dose, derivation: str | None) -> Dataset:
+def _common_tags(scan: Scan, code: str, dose: Dose) -> Dataset:
     """Tags that all slices of one series share."""
     common = Dataset()
     common.SOPClassUID = CTImageStorage
-    common.ImageType = ["DERIVED" if derivation else "ORIGINAL", "PRIMARY", "AXIAL"]
-    if derivation:
-        common.DerivationDescription = derivation
+    common.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     common.StudyDate = common.SeriesDate = common.AcquisitionDate = common.ContentDate = DATE
     common.StudyTime = common.SeriesTime = common.AcquisitionTime = common.ContentTime = TIME
     common.Modality = "CT"

@@ -18,10 +18,10 @@ from pydicom.uid import (
 
 from ldct.data.dicom import naming
 from ldct.data.dicom.hounsfield import padding_value
+from ldct.data.dicom.listing import METADATA_NAME
 from ldct.data.dicom.values import HeaderError, is_empty, number, numbers, whole, words
 from ldct.data.orientation import along_normal
 
-METADATA_NAME = "metadata.csv"
 LOCATION_PARTS = 3  # patient / study / series: what TCIA paths have in common on every disk
 FRAME = "#"  # between the path of a file with several slices and the number of one, from 1
 NOT_DICOM, NOT_A_SLICE, UNREADABLE = "not DICOM", "DICOM, not a CT slice", "refused"

@@ -2,7 +2,6 @@
 
 import csv
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -18,14 +17,12 @@ from pydicom.tag import Tag
 
 from ldct.common.errors import InputError
 from ldct.common.progress import track
-from ldct.common.provenance import RECORD_SUFFIX
 from ldct.data.dicom import naming
 from ldct.data.dicom.header import (
     FRAME,
     HEADER_TAGS,
     LOCALIZER,
     LOCATION_PARTS,
-    METADATA_NAME,
     NOT_A_SLICE,
     NOT_DICOM,
     UNREADABLE,
@@ -35,11 +32,10 @@ from ldct.data.dicom.header import (
     patient_of,
     slices_of,
 )
+from ldct.data.dicom.listing import METADATA_NAME, list_files
 from ldct.data.dicom.naming import Described
 from ldct.data.dicom.values import HeaderError
 
-# Raw projections lie beside the images, tens of thousands of files a patient.
-PROJECTION_FOLDERS = ("dicom-ct-pd", "projections")
 METADATA_COLUMNS = ("Subject ID", "Series Description", "File Location")
 ARCHIVES = {".zip", ".gz", ".tar", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"}
 TAGS = [Tag(keyword) for keyword in HEADER_TAGS]
@@ -126,7 +122,7 @@ def survey_folder(
             f"{root}: no such folder; put the DICOM files there or set `root` in the data set's "
             f"description"
         )
-    paths, projections = _walk(root)
+    paths, projections = list_files(root)
     described = replace(described or Described(), metadata=_read_metadata(root, paths))
     read = partial(read_header, root, described=described, any_thickness=any_thickness)
     found = [
@@ -221,36 +217,6 @@ def run_parallel(function: Callable, items: Iterable, workers: int, title: str) 
         return list(track(map(function, items), title, len(items)))
     with ProcessPoolExecutor(workers) as pool:
         return list(track(pool.map(function, items, chunksize=CHUNK), title, len(items)))
-
-
-def _walk(root: Path) -> tuple[list[str], int]:
-    """Relative paths of the files under `root`, sorted; and how many projections were passed.
-
-    Links to folders are followed, but not into a folder that they lie in. Hidden files and this
-    suite's own provenance records are no part of a data set.
-    """
-    paths, projections = [], 0
-    inside = {str(root): {_identity(root)}}  # the folders that a folder lies in, itself among them
-    for folder, subfolders, files in os.walk(root, followlinks=True):
-        above = inside.pop(folder)
-        places = {name: str(Path(folder, name)) for name in subfolders if name[0] != "."}
-        subfolders[:] = [name for name in places if _identity(places[name]) not in above]
-        inside |= {places[name]: above | {_identity(places[name])} for name in subfolders}
-        place = Path(folder).relative_to(root)
-        if any(word in part.lower() for part in place.parts for word in PROJECTION_FOLDERS):
-            projections += len(files)
-            continue
-        paths += [
-            (place / name).as_posix()
-            for name in files
-            if not name.startswith(".") and not name.endswith(RECORD_SUFFIX)
-        ]
-    return sorted(paths), projections
-
-
-def _identity(folder: str | Path) -> tuple[int, int]:
-    status = Path(folder).stat()
-    return status.st_dev, status.st_ino
 
 
 def _suffix(path: str) -> str:

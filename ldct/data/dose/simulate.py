@@ -15,9 +15,10 @@ the spectrum, helical interpolation (slices are independent of each other), and 
 patient that lies outside the image.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from scipy import optimize
@@ -127,12 +128,15 @@ def calibrate_photons(volume_hu: np.ndarray, pixel_mm: float, settings: DoseSett
     Noise is drawn at a first N0 on five slices spread over the volume; the factor that gives the
     wanted ratio is found on those images, and N0 follows, as noise goes with 1 / sqrt(N0). A second
     pass corrects for the electronic noise. Deterministic.
-    volume_hu : (slices, n, n) in HU. Raises `InputError` when these slices hold no soft tissue.
+    volume_hu : (slices, n, n) in HU. Raises `InputError` when these slices hold no soft tissue, or
+    no noise in it.
     """
     chosen = calibration_slices(len(volume_hu))
     full = np.clip(volume_hu[chosen], LOWEST_HU, HIGHEST_HU).astype(np.float32)
     tissue = soft_tissue(full)
     target = settings.noise_ratio * soft_tissue_noise(full, tissue)
+    if target <= 0:
+        raise InputError("no noise in soft tissue: expected that of a scan, which is to grow")
     narrow = _fitted(settings, volume_hu, pixel_mm)
     photons = FIRST_PHOTONS
     for _ in range(2):
@@ -144,6 +148,29 @@ def calibrate_photons(volume_hu: np.ndarray, pixel_mm: float, settings: DoseSett
         )
         photons /= _factor(full, noise, tissue, target) ** 2
     return float(photons)
+
+
+def simulate_patient(
+    volume_hu: np.ndarray, pixel_mm: Sequence[float], simulate: Mapping[str, Any], workers: int = 1
+) -> tuple[np.ndarray, float]:
+    """Quarter dose of a full-dose scan, int16 HU of its shape, and the photons it was made with.
+
+    volume_hu : (slices, rows, columns) in HU. pixel_mm : (row, column) spacing.
+    simulate : `dose_fraction`, `noise_ratio`, `seed` of a data set's description.
+    Raises `InputError` where pixels are not square, and as `calibrate_photons`.
+    """
+    row_mm, column_mm = pixel_mm
+    if not np.isclose(row_mm, column_mm):
+        raise InputError(f"pixels of {row_mm:g} x {column_mm:g} mm; expected square ones")
+    settings = DoseSettings(simulate["dose_fraction"], simulate["noise_ratio"])
+    seen, part, place = _square(volume_hu, int(2 * settings.geometry.field_radius_mm / row_mm))
+    photons = calibrate_photons(seen, row_mm, settings)
+    simulated = simulate_quarter_dose(seen, row_mm, photons, settings, simulate["seed"], workers)
+    if seen is volume_hu:
+        return simulated, photons
+    quarter = clip_hu(volume_hu)
+    quarter[part] = simulated[place]
+    return quarter, photons
 
 
 def simulate_quarter_dose(
@@ -181,6 +208,28 @@ def simulate_quarter_dose(
 def slice_generator(seed: int, index: int) -> np.random.Generator:
     """The random numbers of one slice: a counter-based generator keyed on (seed, slice)."""
     return np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64)))
+
+
+def _square(volume_hu: np.ndarray, largest: int) -> tuple[np.ndarray, tuple, tuple]:
+    """Slices as the scanner sees them: squares of at most `largest` pixels about the same centre.
+
+    Padded where they are narrower, cut where they are wider. Also where in the given volume, and
+    where in the squares, the pixels lie that both have.
+    """
+    _, *sides = volume_hu.shape
+    size = min(max(sides), largest)
+    if sides == [size, size]:
+        return volume_hu, (), ()
+    part, place = [slice(None)], [slice(None)]
+    for side in sides:
+        kept = min(side, size)
+        for whole, found in ((side, part), (size, place)):
+            start = (whole - kept) // 2
+            found.append(slice(start, start + kept))
+    part, place = tuple(part), tuple(place)
+    square = np.full((len(volume_hu), size, size), LOWEST_HU, volume_hu.dtype)
+    square[place] = volume_hu[part]
+    return square, part, place
 
 
 def _padding(volume_hu: np.ndarray) -> np.ndarray:
