@@ -81,4 +81,4 @@ rule all:
     input:
         f"{RUN}/config.yaml",
         f"{DATA}/inventory.md",
-        [f"{RUN}/lesions", *RESULTS] if TEST_PATIENTS else PATIENT_FILES,
+        RESULTS if TEST_PATIENTS else PATIENT_FILES,

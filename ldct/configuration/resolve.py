@@ -49,6 +49,7 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     dataset.setdefault("simulated", "simulate" in dataset)
     if config.get("dataset_root"):
         dataset["root"] = config["dataset_root"]
+    check_reader_marks(dataset)
     folders = find_methods([repository / "methods", *config.get("method_paths", [])])
     for key in ("methods", "controls"):
         for name in config.get(key, []):
@@ -90,6 +91,17 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
         "validation_protocol_file": _validation_protocol(config, train, repository),
         "budget_text": describe_budget(config["budget"]),
     }
+
+
+def check_reader_marks(dataset: Mapping[str, Any]) -> None:
+    """Raise InputError where the LIDC reader XML of a patient is no file."""
+    for patient, entry in dataset["patients"].items():
+        file = entry.get("lidc_xml")
+        if file is not None and not Path(file).is_file():
+            raise InputError(
+                f"data set {dataset['name']}: key 'patients.{patient}.lidc_xml': found no file "
+                f"{file}, expected its LIDC reader XML; correct the path, or leave the key out"
+            )
 
 
 def _resolve_methods(

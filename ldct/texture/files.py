@@ -10,6 +10,7 @@ from ldct.common.files import atomic_path, write_frame, write_json
 from ldct.common.inputs import open_array, open_prediction, read_frame, read_volume_info
 from ldct.common.provenance import recorded
 from ldct.common.run_files import FIXED, REFERENCES
+from ldct.metrics.tissues import SOFT_TISSUE_HU
 from ldct.texture.columns import TEXTURE
 from ldct.texture.measure import (
     SIDES_PX,
@@ -26,7 +27,7 @@ def write_references(test_folders: Sequence[Path], output: Path) -> None:
     """Choose the squares of a test set, and measure NDCT and LDCT in them.
 
     Writes into the folder `output`: squares.parquet (`choose_squares`), squares.json (side, number
-    of squares, and the mean texture distance between halves of NDCT's own) and
+    of squares, the mean texture distance between halves of NDCT's own, and slices left out) and
     <ndct, ldct>/fixed/<patient>.{parquet,npz} (`write_texture`).
     """
     volumes = {folder: read_volume_info(folder) for folder in test_folders}
@@ -34,9 +35,13 @@ def write_references(test_folders: Sequence[Path], output: Path) -> None:
         volume["patient"]: open_array(folder / "full.npy") for folder, volume in volumes.items()
     }
     squares_path, facts_path = output / "squares.parquet", output / "squares.json"
-    inputs = [folder / "full.npy" for folder in test_folders]
+    equal = {
+        volume["patient"]: _equal_rows(folder, full[volume["patient"]])
+        for folder, volume in volumes.items()
+    }
+    inputs = [folder / name for folder in test_folders for name in REFERENCES.values()]
     with recorded([squares_path, facts_path], inputs, {"sides_px": SIDES_PX}):
-        squares = choose_squares(full)
+        squares = choose_squares(full, equal)
         write_frame(squares_path, squares)
         side, halves = _side_of(squares), []
         for volume in volumes.values():
@@ -47,6 +52,10 @@ def write_references(test_folders: Sequence[Path], output: Path) -> None:
             "side_px": side,
             "n_squares": n_measured(squares),
             "ndct_halves_distance": float(np.mean(halves)) if halves else None,
+            "equal_slices": {
+                volume["patient"]: [volume["slice_index"][row] for row in equal[volume["patient"]]]
+                for volume in volumes.values()
+            },
         }
         write_json(facts_path, facts)
     for folder, volume in volumes.items():
@@ -86,6 +95,18 @@ def write_texture(
         arrays["slice_index"] = np.array(volume["slice_index"])[arrays["row"]]
         with atomic_path(output_npz) as temporary:
             np.savez(temporary, **arrays)
+
+
+def _equal_rows(folder: Path, ndct: np.ndarray) -> list[int]:
+    """Rows in which both doses are equal, or are so in all soft tissue."""
+    ldct, _ = open_prediction(folder / "quarter.npy", folder)
+    rows = []
+    for row, image in enumerate(ndct):
+        same = ldct[row] == image
+        tissue = (image >= SOFT_TISSUE_HU[0]) & (image <= SOFT_TISSUE_HU[1])
+        if same.all() or (tissue.any() and same[tissue].all()):
+            rows.append(row)
+    return rows
 
 
 def _side_of(squares: pd.DataFrame) -> int:

@@ -57,6 +57,13 @@ def test_the_calibrated_protocol_is_a_result_of_the_run():
         resolve(protocol="calibrated")
 
 
+def test_missing_reader_marks_end_in_one_line_with_their_key(tmp_path):
+    content = yaml.safe_load((REPOSITORY / "config/datasets/demo.yaml").read_text())
+    content["patients"]["L901"]["lidc_xml"] = "nowhere.xml"
+    with pytest.raises(InputError, match=r"key 'patients\.L901\.lidc_xml': found no file nowhere"):
+        resolve(dataset=str(write_yaml(tmp_path / "own.yaml", content | {"name": "own"})))
+
+
 def test_paper_run_is_the_papers_split_and_untouched_recipes():
     """Paper, section III-B: eight patients for training, L109 and L506 for the test."""
     run = resolve(**PAPER)

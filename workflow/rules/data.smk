@@ -5,10 +5,18 @@ from functools import cache
 from ldct.common.files import read_json
 from ldct.data.dicom.listing import EVERYTHING, digests
 
-# Where lesions come from: the user's list, the demo's reader marks, or nothing.
+# Where lesions come from: the user's list, else reader marks of the demo or of each patient.
 LESION_SOURCE = ["--archives", SETTINGS["demo"]["archives"]] if IS_DEMO else []
 if SETTINGS["lesions_csv"]:
     LESION_SOURCE = ["--neutral-csv", SETTINGS["lesions_csv"]]
+LESION_PATIENTS = {
+    name: {key: entry[key] for key in ("origin", "lidc_xml") if key in entry}
+    for name, entry in DATASET["patients"].items()
+}
+READER_MARKS = [
+    entry["lidc_xml"] for entry in LESION_PATIENTS.values() if "lidc_xml" in entry
+]
+LESIONS_LISTED = bool(LESION_SOURCE or READER_MARKS)
 UNUSED = () if "simulate" in DATASET else ("_simulate_quarter",)
 PATIENT_FOLDERS = [f"{DATA}/volumes/{patient}" for patient in DATASET["patients"]]
 PATIENT_FILES = [file for folder in PATIENT_FOLDERS for file in volume_files(folder)]
@@ -38,7 +46,9 @@ def described(*left_out, **changes):
 def description_of_patient(wildcards):
     """What one patient's volume depends on in the description."""
     entry = DATASET["patients"][wildcards.patient]
-    own = {key: entry[key] for key in entry if key not in ("split", "slices")}
+    own = {
+        key: entry[key] for key in entry if key not in ("split", "slices", "lidc_xml")
+    }
     return described("title", patients={wildcards.patient: own})
 
 
@@ -168,9 +178,13 @@ rule list_tiles:
 rule list_lesions:
     """Annotated lesions, one row per lesion and slice."""
     input:
-        volumes=[f"{folder}/volume.json" for folder in PATIENT_FOLDERS],
+        volumes=[
+            f"{folder}/{name}"
+            for folder in PATIENT_FOLDERS
+            for name in ("volume.json", "full.npy")
+        ],
         archives=f"{SETTINGS['demo']['archives']}/complete" if IS_DEMO else [],
-        table=SETTINGS["lesions_csv"] or [],
+        table=SETTINGS["lesions_csv"] or READER_MARKS,
         # The demo patient's lesions are the reader marks in its archive.
         code=code_behind("lesions", without=() if IS_DEMO else ("_demo_lesions",)),
     output:
@@ -184,11 +198,12 @@ rule list_lesions:
     params:
         folders=PATIENT_FOLDERS,
         source=LESION_SOURCE,
+        patients=as_json(LESION_PATIENTS),
     message:
         "Listing the annotated lesions"
     shell:
         "python -m ldct --log {log} lesions --volumes {params.folders} {params.source:q}"
-        " --output {output}"
+        " --patients {params.patients:q} --output {output}"
 
 
 rule select_test_slices:
