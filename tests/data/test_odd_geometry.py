@@ -7,7 +7,9 @@ import pytest
 from lookalike import edit_file, lookalike_description, write_lookalike_tree
 from odd_trees import edit, files, index, refused, shift
 
+from ldct.data.lesions import convert_neutral_csv, nearest_slice
 from ldct.data.volumes import load_volume, write_volume
+from ldct.lesions.places import lesion_centre
 
 
 @pytest.fixture
@@ -43,6 +45,30 @@ def test_axial_slices_may_be_tilted_or_turned(tree, tmp_path, name, moving):
     assert ("corner_mm" in volume.info) == moving
     write_volume(found, tree.root, "L506", "x", tmp_path / "w")
     assert "orientation" not in load_volume(tmp_path / "w").info
+
+
+@pytest.mark.parametrize("name", TURNED)
+@pytest.mark.parametrize("unit", ["mm", "px"])
+def test_lesions_follow_the_orientation(tmp_path, name, unit):
+    tree = write_lookalike_tree(tmp_path / "tree", size=128, patients=["L067"])
+    for dose in ("full", "quarter"):
+        for row, path in enumerate(files(tree, dose)):
+            along = np.cross(TURNED[name][:3], TURNED[name][3:]) * row * ("tilted" in name)
+            shift([path], *along, turn=[f"{value:.8g}" for value in TURNED[name]])
+    found, _ = index(tree, patients={"L067": {"split": "test"}})
+    write_volume(found, tree.root, "L067", "x", tmp_path / "L067")
+    info = load_volume(tmp_path / "L067").info
+    chosen, (column, line) = found.iloc[2], (40, 60)
+    rows, columns = np.reshape(TURNED[name], (2, 3))
+    corner = chosen[["origin_x_mm", "origin_y_mm", "z_mm"]].to_numpy(float)
+    x, y, z = corner + column * tree.pixel_mm[1] * rows + line * tree.pixel_mm[0] * columns
+    place = f"{x},{y},{z},mm" if unit == "mm" else f"{column},{line},{corner[2]},px"
+    text = "patient_id,lesion_id,x,y,z,unit,slice_ref,diameter_mm,label"
+    (tmp_path / "l.csv").write_text(f"{text}\nL067,1,{place},z_mm,10,x", encoding="utf-8")
+    table = convert_neutral_csv(tmp_path / "l.csv", {"L067": info})
+    lesion = table.to_dict("records")[0]
+    assert nearest_slice(info, lesion["z_mm"]) == 2
+    assert lesion_centre(lesion, info) == pytest.approx((line, column), abs=0.01)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import pytest
 import yaml
 from lookalike import edit_file, lookalike_description, write_lookalike_tree
 from odd_trees import refused
+from repository_files import REPOSITORY
+from workflow_runs import snakemake
 
 from ldct.common.errors import InputError
 from ldct.common.schema import read_valid, validate
@@ -73,6 +75,18 @@ def test_codes_are_found_whatever_their_case(tmp_path, code):
         edit_file(path, PatientID="none")
     (tree.root / code).rename(tree.root / code.upper())
     assert set(index(tree)["patient"]) == {code, "x"}
+
+
+def test_workflow_takes_patterns_and_codes_with_dots(tmp_path):
+    tree = own_tree(tmp_path, "{code}/{DOSE}/{row}.dcm")
+    files = {"full": "{patient}/NDCT", "quarter": "{patient}/LDCT"}
+    description = yaml.safe_dump(lookalike_description(tree, files=files))
+    (tmp_path / "mine.yaml").write_text(description, encoding="utf-8")
+    (tmp_path / "run.yaml").write_text("dataset: mine.yaml", encoding="utf-8")
+    snakefile = ("--snakefile", str(REPOSITORY / "Snakefile"))
+    outcome = snakemake(tmp_path, "-n", *snakefile, configfiles=("run.yaml",))
+    assert outcome.returncode == 0, outcome.stdout[-2000:]
+    assert f"write_volume {len(CODES)}" in " ".join(outcome.stdout.split())
 
 
 def test_patterns_go_before_names_of_headers(tmp_path):

@@ -53,7 +53,8 @@ TRAIN_FILES = [file for folder in TRAIN_FOLDERS for file in volume_files(folder)
 
 def as_json(content):
     """One line of JSON, for parameters of rules and arguments of commands."""
-    return json.dumps(content, sort_keys=True)
+    # A brace within a text, as of `{patient}/NDCT`, would be a wildcard in parameters.
+    return re.sub(r'\{(?=[^"}])', r"\\u007b", json.dumps(content, sort_keys=True))
 
 
 def chosen(*keys):
