@@ -48,6 +48,7 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     dataset = read_valid(named, "dataset")
     if config.get("dataset_root"):
         dataset["root"] = config["dataset_root"]
+    check_lesion_files(config, dataset)
     folders = find_methods([repository / "methods", *config.get("method_paths", [])])
     for key in ("methods", "controls"):
         for name in config.get(key, []):
@@ -93,6 +94,20 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
         "validation_protocol_file": _validation_protocol(config, train, repository),
         "budget_text": describe_budget(config["budget"]),
     }
+
+
+def check_lesion_files(config: Mapping[str, Any], dataset: Mapping[str, Any]) -> None:
+    """Raise InputError where a lesion list, or the reader XML of a patient, is no file."""
+    named = {"configuration: key 'lesions_csv'": config.get("lesions_csv")}
+    for patient, entry in dataset["patients"].items():
+        key = f"data set {dataset['name']}: key 'patients.{patient}.lidc_xml'"
+        named[key] = entry.get("lidc_xml")
+    for key, file in named.items():
+        if file is not None and not Path(file).is_file():
+            raise InputError(
+                f"{key}: found no file {file}, expected one with lesions (docs/data.md); correct "
+                "the path, or leave the key out"
+            )
 
 
 def _resolve_methods(

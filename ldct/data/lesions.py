@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ldct.common.errors import InputError
 from ldct.common.files import atomic_path
+from ldct.data.geometry import slice_position, to_mm, to_pixels
+from ldct.data.spreadsheet import Row, read_sheet
 
 LESION_COLUMNS = (
     "patient",
@@ -32,8 +33,10 @@ NEUTRAL_COLUMNS = (
     "diameter_mm",
     "label",
 )
+LUNA_COLUMNS = ("seriesuid", "coordX", "coordY", "coordZ", "diameter_mm")
 UNITS = ("mm", "px")
 SLICE_REFERENCES = ("z_mm", "instance", "index_asc")
+AIR_HU = -950.0
 POSITION_TOLERANCE_MM = 1e-3  # positions are rounded in DICOM headers
 
 
@@ -42,12 +45,10 @@ def read_lesions(path: str | Path) -> pd.DataFrame:
 
     Raises InputError naming the column when one is missing, or the line of a bad number.
     """
-    table = _read_table(path, LESION_COLUMNS)
-    for column in NUMBER_COLUMNS:
-        table[column] = [
-            _number(path, line, column, text) for line, text in enumerate(table[column], start=2)
-        ]
-    return table
+    _, rows = read_sheet(path, LESION_COLUMNS)
+    numbers = ({name: row.number(name) for name in NUMBER_COLUMNS} for row in rows)
+    table = [{**row.cells, **own} for row, own in zip(rows, numbers, strict=True)]
+    return pd.DataFrame(table, columns=list(LESION_COLUMNS))
 
 
 def write_lesions(lesions: pd.DataFrame, path: str | Path) -> None:
@@ -57,39 +58,31 @@ def write_lesions(lesions: pd.DataFrame, path: str | Path) -> None:
 
 
 def convert_neutral_csv(
-    path: str | Path, geometry: Mapping[str, Mapping[str, Any]]
+    path: str | Path,
+    geometry: Mapping[str, Mapping[str, Any]],
+    origins: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """Rows of the neutral CSV (docs/data.md, Lesions) as rows of `lesions.csv`, one for one.
+    """Rows of a lesion list (docs/data.md, Lesions) as rows of `lesions.csv`.
 
-    path : columns `patient_id, lesion_id, x, y, z, unit, slice_ref, diameter_mm, label`.
-        unit: `mm` (patient coordinates) or `px` (x = column, y = row, counted from 0), of x and
-        y. slice_ref: how z names the slice: `z_mm` (position), `instance` (InstanceNumber) or
-        `index_asc` (0 = lowest z). A lesion on several slices has several rows.
-    geometry : patient -> content of its `volume.json`.
+    path : a table, in one of two formats, told by its columns:
+        NEUTRAL_COLUMNS. unit: `mm` (patient coordinates) or `px` (x = column, y = row, counted from
+        0), of x and y. slice_ref: how z names the slice: `z_mm` (position), `instance`
+        (InstanceNumber) or `index_asc` (0 = lowest z). A lesion on several slices has several rows.
+        LUNA_COLUMNS: centres in patient coordinates, one row for each nodule, which is taken on its
+        middle slice; rows of other series are left out.
+    geometry : patient -> content of its `volume.json`, and `shape`, (rows, columns), without which
+        it is not checked that lesions lie in the image.
+    origins : patient -> public name of its scan, which may stand for it in LUNA's `seriesuid`.
 
-    Raises InputError naming the file, the line and the column of the first bad value.
+    Raises InputError naming the file, the line and the column of the first bad value, also where a
+    lesion does not lie in the image.
     """
-    table = _read_table(path, NEUTRAL_COLUMNS)
-    rows = []
-    for line, entry in enumerate(table.to_dict("records"), start=2):
-        if entry["patient_id"] not in geometry:
-            raise _bad(path, line, "patient_id", entry["patient_id"], f"one of {list(geometry)}")
-        info = geometry[entry["patient_id"]]
-        row = _neutral_slice(path, line, entry, info)
-        x, y = _neutral_position(path, line, entry, info)
-        rows.append(
-            {
-                "patient": entry["patient_id"],
-                "lesion": entry["lesion_id"],
-                "z_mm": info["z_mm"][row],
-                "x_mm": x,
-                "y_mm": y,
-                "diameter_mm": _number(path, line, "diameter_mm", entry["diameter_mm"], above=0),
-                "label": entry["label"],
-                "source": Path(path).name,
-            }
-        )
-    return pd.DataFrame(rows, columns=list(LESION_COLUMNS))
+    columns, rows = read_sheet(path, NEUTRAL_COLUMNS, LUNA_COLUMNS)
+    if columns is NEUTRAL_COLUMNS:
+        found = [_from_neutral(row, geometry) for row in rows]
+    else:
+        found = _from_luna(rows, geometry, origins or {})
+    return pd.DataFrame(found, columns=list(LESION_COLUMNS)).assign(source=Path(path).name)
 
 
 def lesion_slices(lesions: pd.DataFrame, volume_info: Mapping[str, Any]) -> list[int]:
@@ -101,6 +94,29 @@ def lesion_slices(lesions: pd.DataFrame, volume_info: Mapping[str, Any]) -> list
     own = lesions[lesions["patient"] == volume_info["patient"]]
     rows = (nearest_slice(volume_info, z) for z in own["z_mm"])
     return sorted({row for row in rows if row is not None})
+
+
+def lesions_in_air(
+    lesions: pd.DataFrame, info: Mapping[str, Any], ndct_hu: np.ndarray
+) -> list[str]:
+    """A line for every lesion of a volume whose circle holds nothing but air on NDCT.
+
+    info : content of `volume.json`. ndct_hu : [slice, row, column], HU.
+    """
+    lines = []
+    for lesion in lesions[lesions["patient"] == info["patient"]].to_dict("records"):
+        image = ndct_hu[nearest_slice(info, lesion["z_mm"])]
+        column, row = to_pixels(info, lesion["x_mm"], lesion["y_mm"])
+        offsets = np.indices(image.shape) - np.reshape([row, column], (2, 1, 1))
+        radii = np.hypot(*(offsets * np.reshape(info["pixel_mm"], (2, 1, 1))))
+        mean = float(image[radii <= max(lesion["diameter_mm"] / 2, radii.min())].mean())
+        if mean < AIR_HU:
+            lines.append(
+                f"{lesion['source']}: lesion {lesion['lesion']} of {lesion['patient']} at "
+                f"{lesion['x_mm']:g}, {lesion['y_mm']:g}, {lesion['z_mm']:g} mm: found air "
+                f"({mean:.0f} HU), expected tissue; is the unit mm, or px?"
+            )
+    return lines
 
 
 def nearest_slice(volume_info: Mapping[str, Any], z_mm: float) -> int | None:
@@ -121,67 +137,102 @@ def nearest_slice(volume_info: Mapping[str, Any], z_mm: float) -> int | None:
     return row if abs(positions[row] - z_mm) <= spacing / 2 + POSITION_TOLERANCE_MM else None
 
 
-def _read_table(path: str | Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """A CSV with all of `columns`, every cell as text."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such lesion file") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a CSV table ({' '.join(str(error).split())})") from error
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise InputError(
-            f"{path}: column {', '.join(missing)} is missing; expected {', '.join(columns)}"
-        )
-    return table[list(columns)]
+def outside_image(
+    info: Mapping[str, Any], unit: str, x: float, y: float, diameter_mm: float
+) -> tuple[str, str] | None:
+    """Why a lesion does not lie in the image: which column is wrong, what was expected.
 
-
-def _neutral_slice(
-    path: str | Path, line: int, entry: Mapping[str, str], info: Mapping[str, Any]
-) -> int:
-    """Row of the volume that one neutral row names."""
-    reference = entry["slice_ref"]
-    if reference not in SLICE_REFERENCES:
-        raise _bad(path, line, "slice_ref", reference, f"one of {', '.join(SLICE_REFERENCES)}")
-    z = _number(path, line, "z", entry["z"])
-    if reference == "z_mm":
-        row = nearest_slice(info, z)
-        expected = f"a position within half a slice of {info['z_mm'][0]} to {info['z_mm'][-1]} mm"
-    else:
-        names = info.get("instance" if reference == "instance" else "slice_index", [])
-        row = names.index(int(z)) if z == int(z) and int(z) in names else None
-        expected = f"a slice of the volume counted as {reference}"
-    if row is None:
-        raise _bad(path, line, "z", entry["z"], expected)
-    return row
-
-
-def _neutral_position(
-    path: str | Path, line: int, entry: Mapping[str, str], info: Mapping[str, Any]
-) -> tuple[float, float]:
-    """x and y in mm, patient coordinates."""
-    if entry["unit"] not in UNITS:
-        raise _bad(path, line, "unit", entry["unit"], f"one of {', '.join(UNITS)}")
-    x, y = (_number(path, line, axis, entry[axis]) for axis in "xy")
-    if entry["unit"] == "mm":
-        return x, y
+    info : of a patient, as for `convert_neutral_csv`. unit : of x and y.
+    """
+    if "shape" not in info:
+        return None
+    rows, columns = info["shape"]
     row_mm, column_mm = info["pixel_mm"]
-    return info["origin_mm"][0] + x * column_mm, info["origin_mm"][1] + y * row_mm
+    edges = ((-0.5, columns - 0.5), (-0.5, rows - 0.5))
+    radii = (diameter_mm / 2 / column_mm, diameter_mm / 2 / row_mm)
+    width = min(columns * column_mm, rows * row_mm)
+    place = f"the image of {info['patient']}"
+    if diameter_mm > width:
+        return "diameter_mm", f"at most {width:g} mm, the width of {place}; is the unit mm?"
+    if unit == "mm":
+        corners = [to_mm(info, column, row) for column in edges[0] for row in edges[1]]
+        edges = tuple((min(axis), max(axis)) for axis in zip(*corners, strict=True))
+        radii = (diameter_mm / 2, diameter_mm / 2)
+    for name, value, (lower, upper), radius in zip("xy", (x, y), edges, radii, strict=True):
+        if not lower + radius <= value <= upper - radius:
+            other = "mm" if unit == "px" else "mm, or px"
+            return name, (
+                f"{lower + radius:.1f} to {upper - radius:.1f} {unit}, so that a lesion of "
+                f"{diameter_mm:g} mm lies in {place}; is the unit {other}?"
+            )
+    return None
 
 
-def _number(
-    path: str | Path, line: int, column: str, text: str, above: float | None = None
-) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not np.isfinite(value) or (above is not None and value <= above):
-        expected = "a number" if above is None else f"a number above {above:g}"
-        raise _bad(path, line, column, text, expected)
-    return value
+def _from_neutral(row: Row, geometry: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    cells = row.cells
+    if cells["patient_id"] not in geometry:
+        raise row.bad("patient_id", f"one of {', '.join(geometry)}")
+    if cells["unit"] not in UNITS:
+        raise row.bad("unit", f"one of {', '.join(UNITS)}")
+    info = geometry[cells["patient_id"]]
+    x, y = row.number("x"), row.number("y")
+    diameter = row.number("diameter_mm", above=0)
+    z_mm = _slice_of(row, info, x, y)
+    wrong = outside_image(info, cells["unit"], x, y, diameter)
+    if wrong:
+        raise row.bad(*wrong)
+    if cells["unit"] == "px":
+        x, y = to_mm(info, x, y)
+    place = {"z_mm": z_mm, "x_mm": x, "y_mm": y, "diameter_mm": diameter}
+    names = {"patient": cells["patient_id"], "lesion": cells["lesion_id"]}
+    return names | place | {"label": cells["label"]}
 
 
-def _bad(path: str | Path, line: int, column: str, found: str, expected: str) -> InputError:
-    return InputError(f"{path}, line {line}, column {column}: found {found!r}, expected {expected}")
+def _slice_of(row: Row, info: Mapping[str, Any], x: float, y: float) -> float:
+    """Position of the slice that one neutral row names."""
+    reference, z = row.cells["slice_ref"], row.number("z")
+    if reference not in SLICE_REFERENCES:
+        raise row.bad("slice_ref", f"one of {', '.join(SLICE_REFERENCES)}")
+    if reference == "z_mm":
+        if row.cells["unit"] == "mm":
+            z = slice_position(info, x, y, z)
+        return _position_of(row, "z", info, z)
+    names = info.get("instance" if reference == "instance" else "slice_index", [])
+    if z not in names:
+        raise row.bad("z", f"a slice of the volume counted as {reference}")
+    return info["z_mm"][names.index(z)]
+
+
+def _position_of(row: Row, column: str, info: Mapping[str, Any], z_mm: float) -> float:
+    """Position of the slice nearest to one named in mm."""
+    nearest = nearest_slice(info, z_mm)
+    if nearest is None:
+        first, last = info["z_mm"][0], info["z_mm"][-1]
+        raise row.bad(column, f"a position within half a slice of {first:g} to {last:g} mm")
+    return info["z_mm"][nearest]
+
+
+def _from_luna(
+    rows: list[Row], geometry: Mapping[str, Mapping[str, Any]], origins: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    patients = dict(zip(geometry, geometry, strict=True))
+    patients |= {origin: patient for patient, origin in origins.items()}
+    own = [row for row in rows if row.cells["seriesuid"] in patients]
+    if rows and not own:
+        expected = "a patient, or the `origin` that the data set's description gives one"
+        raise rows[0].bad("seriesuid", f"{expected}, in one row at least: {', '.join(patients)}")
+    found: list[dict[str, Any]] = []
+    for row in own:
+        patient = patients[row.cells["seriesuid"]]
+        info = geometry[patient]
+        x, y, z = (row.number(f"coord{axis}") for axis in "XYZ")
+        diameter = row.number("diameter_mm", above=0)
+        z_mm = _position_of(row, "coordZ", info, slice_position(info, x, y, z))
+        wrong = outside_image(info, "mm", x, y, diameter)
+        if wrong:
+            raise row.bad({"x": "coordX", "y": "coordY"}.get(wrong[0], wrong[0]), wrong[1])
+        number = 1 + sum(lesion["patient"] == patient for lesion in found)
+        names = {"patient": patient, "lesion": str(number), "label": "nodule"}
+        place = {"z_mm": z_mm, "x_mm": x, "y_mm": y, "diameter_mm": diameter}
+        found.append(names | place)
+    return found

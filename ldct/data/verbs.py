@@ -2,6 +2,7 @@
 
 import argparse
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,9 @@ def register(verbs: argparse._SubParsersAction) -> None:
     source = lesions.add_mutually_exclusive_group()
     source.add_argument("--archives", type=Path, help="demo archives (LIDC reader marks)")
     source.add_argument("--neutral-csv", type=Path, help="lesion list of docs/data.md")
+    lesions.add_argument(
+        "--patients", type=json_mapping(), default={}, help="of the data set: origin, lidc_xml"
+    )
     lesions.add_argument("--output", type=Path, required=True)
     lesions.set_defaults(run=run_lesions)
 
@@ -162,34 +166,56 @@ def run_lesions(options: argparse.Namespace) -> None:
     """Write the lesion table; without a source, an empty one."""
     import pandas as pd
 
-    from ldct.data.lesions import LESION_COLUMNS, convert_neutral_csv, write_lesions
+    from ldct.common.inputs import open_array
+    from ldct.data.lesions import (
+        LESION_COLUMNS,
+        convert_neutral_csv,
+        lesions_in_air,
+        write_lesions,
+    )
+    from ldct.data.lidc import lesions_from_lidc_xml
 
-    inputs = [folder / "volume.json" for folder in options.volumes]
-    if options.neutral_csv is not None:
-        inputs.append(options.neutral_csv)
+    marks = {
+        name: Path(entry["lidc_xml"])
+        for name, entry in options.patients.items()
+        if "lidc_xml" in entry and options.neutral_csv is None
+    }
+    inputs = [folder / "volume.json" for folder in options.volumes] + list(marks.values())
+    inputs += [options.neutral_csv] if options.neutral_csv else []
     with recorded([options.output], inputs, {}):
-        geometry = {folder.name: read_volume_info(folder) for folder in options.volumes}
+        geometry = {
+            folder.name: {
+                **read_volume_info(folder),
+                "shape": open_array(folder / "full.npy").shape[1:],
+            }
+            for folder in options.volumes
+        }
+        frames = [pd.DataFrame(columns=list(LESION_COLUMNS))]
         if options.neutral_csv is not None:
-            lesions = convert_neutral_csv(options.neutral_csv, geometry)
+            named = options.patients.items()
+            origins = {name: own["origin"] for name, own in named if "origin" in own}
+            frames = [convert_neutral_csv(options.neutral_csv, geometry, origins)]
         elif options.archives is not None:
-            lesions = _demo_lesions(options.archives, geometry)
-        else:
-            lesions = pd.DataFrame(columns=list(LESION_COLUMNS))
-        write_lesions(lesions, options.output)
+            frames = [_demo_lesions(options.archives, geometry)]
+        elif marks:
+            frames = [
+                lesions_from_lidc_xml(path.read_bytes(), geometry[name], path.name)
+                for name, path in marks.items()
+            ]
+        found = pd.concat(frames, ignore_index=True)
+        for folder in options.volumes:
+            for line in lesions_in_air(
+                found, geometry[folder.name], open_array(folder / "full.npy")
+            ):
+                print(f"warning: {line}", file=sys.stderr)
+        write_lesions(found, options.output)
 
 
 def _demo_lesions(archives: Path, geometry: dict[str, dict[str, Any]]):
-    from ldct.data.demo.lidc import lesions_from_lidc_xml
     from ldct.data.demo.scans import LIDC_PATIENT, read_lidc_xml
+    from ldct.data.lidc import lesions_from_lidc_xml
 
-    info = geometry[LIDC_PATIENT]
-    return lesions_from_lidc_xml(
-        read_lidc_xml(archives),
-        patient=LIDC_PATIENT,
-        origin_mm=info["origin_mm"],
-        pixel_mm=info["pixel_mm"],
-        source="LIDC-IDRI",
-    )
+    return lesions_from_lidc_xml(read_lidc_xml(archives), geometry[LIDC_PATIENT], "LIDC-IDRI")
 
 
 def run_select_test(options: argparse.Namespace) -> None:

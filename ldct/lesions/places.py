@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ldct.data.geometry import to_pixels
 from ldct.data.lesions import nearest_slice, read_lesions
 from ldct.rendering.slices import Roi
 
@@ -48,8 +49,8 @@ def lesion_centre(lesion: Mapping[str, Any], info: Mapping[str, Any]) -> tuple[f
     >>> lesion_centre({"x_mm": -2.0, "y_mm": 6.0}, info)
     (2.0, 10.0)
     """
-    (x0, y0), (row_mm, column_mm) = info["origin_mm"], info["pixel_mm"]
-    return (lesion["y_mm"] - y0) / row_mm, (lesion["x_mm"] - x0) / column_mm
+    column, row = to_pixels(info, lesion["x_mm"], lesion["y_mm"])
+    return row, column
 
 
 def largest_lesion(

@@ -57,6 +57,17 @@ def test_the_calibrated_protocol_is_a_result_of_the_run():
         resolve(protocol="calibrated")
 
 
+def test_a_missing_lesion_list_ends_in_one_line_with_its_key(tmp_path):
+    line = r"^configuration: key 'lesions_csv': found no file {}, expected .*the key out$"
+    for missing in ("nowhere.csv", "~/lesions.csv", str(tmp_path)):
+        with pytest.raises(InputError, match=line.format(missing)):
+            resolve(lesions_csv=missing)
+    content = yaml.safe_load((REPOSITORY / "config/datasets/demo.yaml").read_text())
+    content["patients"]["L901"]["lidc_xml"] = "nowhere.xml"
+    with pytest.raises(InputError, match=r"key 'patients\.L901\.lidc_xml': found no file nowhere"):
+        resolve(dataset=str(write_yaml(tmp_path / "own.yaml", content | {"name": "own"})))
+
+
 def test_paper_run_is_the_papers_split_and_untouched_recipes():
     """Paper, section III-B: eight patients for training, L109 and L506 for the test."""
     run = resolve(**PAPER)

@@ -19,7 +19,7 @@ from ldct.common.downloads import Archive, fetch_archive
 from ldct.common.errors import InputError
 from ldct.common.files import read_yaml
 from ldct.data.demo import scans as demo
-from ldct.data.demo.lidc import lesions_from_lidc_xml
+from ldct.data.lidc import lesions_from_lidc_xml
 
 REAL_ARCHIVES = Path(__file__).parents[2] / "data" / "demo" / "archives"
 CONTENT = bytes(range(256)) * 4096

@@ -1,19 +1,16 @@
-"""Lesions from LIDC reader XML and from the neutral CSV."""
+"""Lesions from LIDC reader XML, and their slices."""
+
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_volumes import write_doses
 
+from ldct.cli import main
 from ldct.common.errors import InputError
-from ldct.data.demo.lidc import lesions_from_lidc_xml
-from ldct.data.lesions import (
-    LESION_COLUMNS,
-    convert_neutral_csv,
-    lesion_slices,
-    nearest_slice,
-    read_lesions,
-    write_lesions,
-)
+from ldct.data.lesions import LESION_COLUMNS, lesion_slices, nearest_slice, read_lesions
+from ldct.data.lidc import lesions_from_lidc_xml
 
 GEOMETRY = {
     "patient": "L067",
@@ -23,8 +20,8 @@ GEOMETRY = {
     "origin_mm": [-100.0, -50.0],
     "pixel_mm": [0.8, 0.5],
     "thickness_mm": 2.5,
+    "shape": (200, 300),
 }
-NEUTRAL_HEADER = "patient_id,lesion_id,x,y,z,unit,slice_ref,diameter_mm,label"
 
 
 def nodule(outlines, malignancy=None):
@@ -54,9 +51,7 @@ def square(x, y, size):
 
 
 def read_xml(xml):
-    return lesions_from_lidc_xml(
-        xml, patient="L903", origin_mm=(-100.0, -50.0), pixel_mm=(0.5, 0.5), source="test"
-    )
+    return lesions_from_lidc_xml(xml, {**GEOMETRY, "pixel_mm": [0.5, 0.5]}, "test")
 
 
 def test_marks_of_several_readers_become_one_lesion_with_a_row_per_slice():
@@ -100,73 +95,42 @@ def test_exclusions_and_non_nodules_are_no_lesions():
     assert read_xml(message(hole, non)).empty
 
 
+OTHER_ROOT = '<IdriReadMessage xmlns="http://www.nih.gov"><CXRreadingSession/></IdriReadMessage>'
+NO_NAMESPACE = "<LidcReadMessage><readingSession/></LidcReadMessage>"
+
+
 @pytest.mark.parametrize(
-    "xml", ["not xml", message("<unblindedReadNodule><roi><edgeMap/></roi></unblindedReadNodule>")]
+    "xml",
+    [
+        *("not xml", "", b"\xff\xfe", OTHER_ROOT, NO_NAMESPACE),
+        message("<unblindedReadNodule><roi><edgeMap/></roi></unblindedReadNodule>"),
+    ],
 )
 def test_other_text_is_refused(xml):
-    with pytest.raises(InputError, match="test: not a LIDC reader XML"):
+    with pytest.raises(InputError, match=r"test: not a LIDC reader XML \(.+\)$"):
         read_xml(xml)
 
 
-def convert(tmp_path, *lines, header=NEUTRAL_HEADER):
-    path = tmp_path / "lesions_neutral.csv"
-    path.write_text("\n".join([header, *lines]))
-    return convert_neutral_csv(path, {"L067": GEOMETRY})
-
-
 @pytest.mark.parametrize(
-    ("reference", "z"), [("z_mm", "-5.2"), ("instance", "2"), ("index_asc", "2")]
+    ("z", "corner", "found"),
+    [(-125.0, 40, "imageZposition -125"), (-5.0, 400, "x"), (-5.0, -3, "x"), (-5.0, 295, "x")],
 )
-@pytest.mark.parametrize(("unit", "x", "y"), [("mm", "-90", "-42"), ("px", "20", "10")])
-def test_neutral_rows_become_contract_rows(tmp_path, reference, z, unit, x, y):
-    lesions = convert(tmp_path, f"L067,A,{x},{y},{z},{unit},{reference},12.5,metastasis")
-    assert lesions.to_dict("records") == [
-        {
-            "patient": "L067",
-            "lesion": "A",
-            "z_mm": -5.0,
-            "x_mm": -90.0,
-            "y_mm": -42.0,
-            "diameter_mm": 12.5,
-            "label": "metastasis",
-            "source": "lesions_neutral.csv",
-        }
-    ]
+def test_marks_of_another_scan_are_refused(z, corner, found):
+    found = found if z != -5.0 else f"{-100 + 0.5 * (corner + 5):g}, "
+    with pytest.raises(InputError, match=f"test: lesion 1: found {found}.+that of another scan"):
+        read_xml(message(nodule({(z, "TRUE"): square(corner, 60, 10)})))
 
 
-@pytest.mark.parametrize(
-    ("line", "column"),
-    [
-        ("L999,1,0,0,-5,mm,z_mm,5,x", "patient_id"),
-        ("L067,1,zero,0,-5,mm,z_mm,5,x", "x"),
-        ("L067,1,0,,-5,mm,z_mm,5,x", "y"),
-        ("L067,1,0,0,-5,cm,z_mm,5,x", "unit"),
-        ("L067,1,0,0,-5,mm,slice,5,x", "slice_ref"),
-        ("L067,1,0,0,-50,mm,z_mm,5,x", "z"),
-        ("L067,1,0,0,9,mm,instance,5,x", "z"),
-        ("L067,1,0,0,1.5,mm,index_asc,5,x", "z"),
-        ("L067,1,0,0,-5,mm,z_mm,0,x", "diameter_mm"),
-        ("L067,1,0,0,-5,mm,z_mm,inf,x", "diameter_mm"),
-    ],
-)
-def test_bad_values_are_named_by_line_and_column(tmp_path, line, column):
-    good = "L067,1,0,0,-5,mm,z_mm,5,x"
-    with pytest.raises(InputError, match=rf"neutral\.csv, line 3, column {column}: found"):
-        convert(tmp_path, good, line)
-
-
-def test_table_survives_writing_and_reading(tmp_path):
-    for lines in ([], ["L067,1,0.25,0,-5,mm,z_mm,5,cyst"]):
-        lesions = convert(tmp_path, *lines)
-        write_lesions(lesions, tmp_path / "lesions.csv")
-        found = read_lesions(tmp_path / "lesions.csv")
-        pd.testing.assert_frame_equal(found, lesions, check_dtype=bool(lines))
-        assert lesion_slices(found, GEOMETRY) == [2] * len(lines)
+def test_outlines_follow_the_orientation():
+    turned = {**GEOMETRY, "orientation": [-1, 0, 0, 0, -1, 0], "origin_mm": [49.5, 109.2]}
+    xml = message(nodule({(-5.0, "TRUE"): square(40, 60, 10)}))
+    straight, prone = (lesions_from_lidc_xml(xml, each, "test") for each in (GEOMETRY, turned))
+    assert prone["x_mm"][0] == pytest.approx(49.5 - 0.5 * 45)
+    assert prone["y_mm"][0] == pytest.approx(109.2 - 0.8 * 65)
+    assert prone["diameter_mm"].equals(straight["diameter_mm"])
 
 
 def test_bad_tables_are_named_by_file_line_and_column(tmp_path):
-    with pytest.raises(InputError, match="column diameter_mm is missing"):
-        convert(tmp_path, header=NEUTRAL_HEADER.replace(",diameter_mm", ""))
     path = tmp_path / "lesions.csv"
     with pytest.raises(InputError, match=r"lesions\.csv: no such lesion file"):
         read_lesions(path)
@@ -189,3 +153,16 @@ def test_slice_of_a_single_slice_volume_reaches_half_its_thickness():
     info = {"z_mm": [0.0], "thickness_mm": 3.0}
     assert nearest_slice(info, 1.4) == 0
     assert nearest_slice(info, 1.6) is None
+
+
+def test_own_patients_bring_their_reader_xml(tmp_path, capsys):
+    ndct = np.full((4, 200, 300), 40, np.int16)
+    folder = write_doses(tmp_path / "L067", ndct, ndct, **GEOMETRY)
+    (tmp_path / "marks.xml").write_text(message(nodule({(-5.0, "TRUE"): square(40, 60, 10)})))
+    patients = json.dumps({"L067": {"lidc_xml": str(tmp_path / "marks.xml")}})
+    options = ["--volumes", str(folder), "--patients", patients]
+    assert main(["lesions", *options, "--output", str(tmp_path / "lesions.csv")]) == 0
+    found = read_lesions(tmp_path / "lesions.csv")
+    assert found[["patient", "z_mm", "x_mm", "source"]].values.tolist() == [
+        ["L067", -5.0, -77.5, "marks.xml"]
+    ]

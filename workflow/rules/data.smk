@@ -1,9 +1,16 @@
 """From DICOM to volumes, tiles, lesions and the test set."""
 
-# Where lesions come from: the user's list, the demo's reader marks, or nothing.
+# Where lesions come from: the user's list, else reader marks of the demo or of each patient.
 LESION_SOURCE = ["--archives", SETTINGS["demo"]["archives"]] if IS_DEMO else []
 if SETTINGS["lesions_csv"]:
     LESION_SOURCE = ["--neutral-csv", SETTINGS["lesions_csv"]]
+LESION_PATIENTS = {
+    name: {key: entry[key] for key in ("origin", "lidc_xml") if key in entry}
+    for name, entry in DATASET["patients"].items()
+}
+READER_MARKS = [
+    entry["lidc_xml"] for entry in LESION_PATIENTS.values() if "lidc_xml" in entry
+]
 PATIENT_FOLDERS = [f"{DATA}/volumes/{patient}" for patient in DATASET["patients"]]
 
 
@@ -133,9 +140,13 @@ rule list_tiles:
 rule list_lesions:
     """Annotated lesions, one row per lesion and slice."""
     input:
-        volumes=[f"{folder}/volume.json" for folder in PATIENT_FOLDERS],
+        volumes=[
+            f"{folder}/{name}"
+            for folder in PATIENT_FOLDERS
+            for name in ("volume.json", "full.npy")
+        ],
         archives=f"{SETTINGS['demo']['archives']}/complete" if IS_DEMO else [],
-        table=SETTINGS["lesions_csv"] or [],
+        table=SETTINGS["lesions_csv"] or READER_MARKS,
         # The demo patient's lesions are the reader marks in its archive.
         code=code_behind("lesions", without=() if IS_DEMO else ("_demo_lesions",)),
     output:
@@ -149,11 +160,12 @@ rule list_lesions:
     params:
         folders=PATIENT_FOLDERS,
         source=LESION_SOURCE,
+        patients=as_json(LESION_PATIENTS),
     message:
         "Listing the annotated lesions"
     shell:
         "python -m ldct --log {log} lesions --volumes {params.folders} {params.source:q}"
-        " --output {output}"
+        " --patients {params.patients:q} --output {output}"
 
 
 rule select_test_slices:

@@ -1,8 +1,9 @@
 """Lesions from the reader XML of the LIDC-IDRI collection (Armato et al. 2011)."""
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist
 
 from ldct.common.errors import InputError
-from ldct.data.lesions import LESION_COLUMNS
+from ldct.data.geometry import to_mm
+from ldct.data.lesions import LESION_COLUMNS, nearest_slice, outside_image
 
 NAMESPACE = {"": "http://www.nih.gov"}
 POINT_DIAMETER_MM = 3.0  # nodules below 3 mm are marked with a point: their upper bound
@@ -37,14 +39,7 @@ class Mark:
     outlines: tuple[Outline, ...]
 
 
-def lesions_from_lidc_xml(
-    xml: bytes | str,
-    *,
-    patient: str,
-    origin_mm: Sequence[float],
-    pixel_mm: Sequence[float],
-    source: str,
-) -> pd.DataFrame:
+def lesions_from_lidc_xml(xml: bytes | str, info: Mapping[str, Any], source: str) -> pd.DataFrame:
     """Rows of `lesions.csv` from one LIDC reader XML.
 
     Marks of different readers are one lesion when, on a slice both have, the centre of one lies
@@ -54,16 +49,22 @@ def lesions_from_lidc_xml(
     (the outline of LIDC runs one pixel outside). Nodules below 3 mm are marked with a point and
     get a diameter of 3 mm; non-nodules are left out.
 
-    origin_mm : (x, y) of the centre of column 0 and row 0; pixel_mm : (row, column) spacing.
+    info : content of the patient's `volume.json`, and `shape`, (rows, columns). source : name of
+        the file.
 
-    Raises InputError when the text is not such an XML.
+    Raises InputError when the text is not such an XML, or a lesion does not lie in the volume.
     """
     try:
         root = ElementTree.fromstring(xml)
-        marks = list(_marks(root, origin_mm, pixel_mm))
+        marks = list(_marks(root, info))
     except (ElementTree.ParseError, TypeError, ValueError) as error:
         raise InputError(f"{source}: not a LIDC reader XML ({error})") from error
     readers = len(root.findall("readingSession", NAMESPACE))
+    if not readers:
+        raise InputError(
+            f"{source}: not a LIDC reader XML (found {root.tag}, expected readingSession in "
+            f"LidcReadMessage of {NAMESPACE['']})"
+        )
     linked = np.array([[_same_lesion(one, other) for other in marks] for one in marks])
     count, labels = connected_components(linked.reshape(len(marks), len(marks)), directed=False)
     groups = [
@@ -72,22 +73,40 @@ def lesions_from_lidc_xml(
     ]
     groups.sort(key=lambda group: group[0].outlines[0].z_mm, reverse=True)
     rows = [
-        {"patient": patient, "lesion": number, "source": source} | row
+        {"patient": info["patient"], "lesion": number, "source": source} | row
         for number, group in enumerate(groups, start=1)
         for row in _lesion_rows(group, readers)
     ]
+    for row in rows:
+        _check_place(row, info)
     return pd.DataFrame(rows, columns=list(LESION_COLUMNS))
 
 
-def _marks(
-    root: ElementTree.Element, origin_mm: Sequence[float], pixel_mm: Sequence[float]
-) -> Iterable[Mark]:
+def _check_place(row: Mapping[str, Any], info: Mapping[str, Any]) -> None:
+    """Raise InputError for a lesion that is not in the volume: marks of another scan."""
+    where, z_mm = f"{row['source']}: lesion {row['lesion']}", row["z_mm"]
+    if nearest_slice(info, z_mm) is None:
+        first, last = info["z_mm"][0], info["z_mm"][-1]
+        raise InputError(
+            f"{where}: found imageZposition {z_mm:g}, expected a slice of {info['patient']} "
+            f"({first:g} to {last:g} mm); is the XML that of another scan?"
+        )
+    size = row["diameter_mm"]
+    wrong = outside_image(info, "mm", row["x_mm"], row["y_mm"], size)
+    if wrong:
+        raise InputError(
+            f"{where}: found {row['x_mm']:g}, {row['y_mm']:g} mm and {size:g} mm across, expected "
+            f"a place in the image of {info['patient']}; is the XML that of another scan?"
+        )
+
+
+def _marks(root: ElementTree.Element, info: Mapping[str, Any]) -> Iterable[Mark]:
     """The nodules of every reader; outlines by ascending z."""
     for reader, session in enumerate(root.findall("readingSession", NAMESPACE)):
         for nodule in session.findall("unblindedReadNodule", NAMESPACE):
             malignancy = nodule.findtext("characteristics/malignancy", None, NAMESPACE)
             outlines = [
-                _outline(roi, origin_mm, pixel_mm)
+                _outline(roi, info)
                 for roi in nodule.findall("roi", NAMESPACE)
                 if roi.findtext("inclusion", "TRUE", NAMESPACE).strip().upper() == "TRUE"
             ]
@@ -96,23 +115,20 @@ def _marks(
                 yield Mark(reader, int(malignancy) if malignancy else None, tuple(outlines))
 
 
-def _outline(
-    roi: ElementTree.Element, origin_mm: Sequence[float], pixel_mm: Sequence[float]
-) -> Outline:
+def _outline(roi: ElementTree.Element, info: Mapping[str, Any]) -> Outline:
     pixels = np.array(
         [
             [float(edge.findtext(axis, None, NAMESPACE)) for axis in ("xCoord", "yCoord")]
             for edge in roi.findall("edgeMap", NAMESPACE)
         ]
     )
-    spacing = np.array([pixel_mm[1], pixel_mm[0]])
-    points = np.asarray(origin_mm) + pixels * spacing
+    points = np.column_stack(to_mm(info, *pixels.T))
     centre = (points.min(axis=0) + points.max(axis=0)) / 2
     if len(points) == 1:
         diameter = POINT_DIAMETER_MM
     else:
         # Pixels on the outline are outside: two pixels less, and one more for the pixels' width.
-        diameter = max(float(pdist(points).max()) - spacing.mean(), POINT_DIAMETER_MM)
+        diameter = max(float(pdist(points).max()) - np.mean(info["pixel_mm"]), POINT_DIAMETER_MM)
     z_mm = float(roi.findtext("imageZposition", None, NAMESPACE))
     return Outline(z_mm, float(centre[0]), float(centre[1]), diameter)
 
