@@ -110,10 +110,16 @@ def score_settings(pairs: Sequence[Pair], grid: Grid, workers: int = 1) -> pd.Da
             "ssim_window": f"{protocol.ssim.kind} {protocol.ssim.extent:g}",
             "ssim_range": str(protocol.ssim_range),
             "averaging": protocol.averaging,
-            **mean_over_slices(pd.DataFrame(scores[:, place], columns=METRICS), protocol),
+            **mean_over_slices(_unequal(scores[:, place]), protocol),
         }
         for place, protocol in enumerate(grid.protocols)
     )
+
+
+def _unequal(scores: np.ndarray) -> pd.DataFrame:
+    """Scores of the low dose without slices in which it equals the full dose."""
+    frame = pd.DataFrame(scores, columns=METRICS)
+    return frame[np.isfinite(frame["psnr"])]
 
 
 def by_distance(settings: pd.DataFrame, published: Mapping[str, float]) -> pd.DataFrame:

@@ -48,7 +48,7 @@ def to_markdown(ledger: Mapping[str, Any], titles: Titles) -> str:
 
 
 def caption(ledger: Mapping[str, Any]) -> list[str]:
-    """Two lines that a reader needs before any verdict: the counts, and what they rest on."""
+    """Lines that a reader needs before any verdict: the counts, and what they rest on."""
     context = ledger["context"]
     counts = [f"{SIGNS[name]} {count} {name}" for name, count in ledger["counts"].items()]
     dose = ", simulated low dose" if context["simulated"] else ""
@@ -57,6 +57,7 @@ def caption(ledger: Mapping[str, Any]) -> list[str]:
         "“leans to” is the direction of these images and trainings.",
         f"{context['dataset']}{dose}; {context['budget']}; seeds {context['seeds']}; protocol: "
         f"{context['protocol']}.",
+        *context.get("slices", []),
     ]
 
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from ldct.common.errors import InputError
 
@@ -51,6 +52,7 @@ def run_claims(options: argparse.Namespace) -> None:
         "budget": settings["budget_text"],
         "seeds": ", ".join(map(str, settings["seeds"])),
         "protocol": protocol.describe(),
+        "slices": _notes_of_slices(options.run_folder, settings, protocol.name),
     }
     folder = options.output or options.run_folder
     outputs = [folder / f"claims.{suffix}" for suffix in ("json", "md", "html")]
@@ -68,3 +70,14 @@ def run_claims(options: argparse.Namespace) -> None:
     changes = [] if expected is None else judge.changed_verdicts(found, expected)
     if changes:
         raise InputError(f"verdicts are not those of {options.expect}: {'; '.join(changes)}")
+
+
+def _notes_of_slices(run: Path, settings: dict[str, Any], protocol: str) -> list[str]:
+    """Notes on slices that no claim rests on, from the scores of one method."""
+    from ldct.common.run_files import table_files
+    from ldct.metrics.scores import notes_of_slices
+    from ldct.metrics.verbs import read_rows
+
+    files = table_files(run, settings, "scores", next(iter(settings["cards"])))
+    files = [path for path in files if path.is_file()]
+    return notes_of_slices(read_rows(files, protocol, ["psnr"])) if files else []

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ldct.common.errors import InputError
+from ldct.metrics.scores import notes_of_slices, scored
 from ldct.rendering.numbers import number, signed, write_tables
 from ldct.rendering.page import PlainTable
 from ldct.runs.formulas import formula_of
@@ -45,7 +46,7 @@ def check_scores(scores: pd.DataFrame, low_dose: str) -> None:
                 f"{row[metric]:g}, expected {expected:g} for NDCT against itself; the code of this "
                 "metric, or of this control, is wrong"
             )
-    means = scores.groupby("method")[["psnr", "ssim"]].mean()
+    means = scored(scores).groupby("method")[["psnr", "ssim"]].mean()
     for metric in means if SHUFFLED in means.index else ():
         found, limit = means.loc[SHUFFLED, metric], means.loc[low_dose, metric]
         if found >= limit:
@@ -102,6 +103,7 @@ def write_controls(
     notes = [
         "Means over slices. Δ: control minus "
         f"{titles[low_dose]}; a method must gain more than the blur before its gain says anything.",
+        *notes_of_slices(tables["scores"]),
         f"Whole image: {context['protocol']}. Data: {context['note']}.",
         context["credit"],
     ]

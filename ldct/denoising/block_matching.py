@@ -69,11 +69,22 @@ def tune_factor(
     factors : rising grid, all positive; the best point is refined by the parabola through it and
         its two neighbours over the logarithm of the factor. A best point at an end of the grid is
         taken as it is.
-    window : (lower, upper) HU; PSNR on values scaled to [0, 1] and clipped.
+    window : (lower, upper) HU; PSNR on values scaled to [0, 1] and clipped. Pairs that are equal
+        in both doses within it are left out; InputError where all are.
 
     Returns {"factor": float, "factors": grid, "psnr_db": mean PSNR of each grid point}.
     """
     scaling = Scaling(*window, clip=True)
+    different = [
+        (index, quarter, full)
+        for index, (quarter, full) in enumerate(pairs)
+        if not np.array_equal(scaling.to_unit(quarter), scaling.to_unit(full))
+    ]
+    if not different:
+        raise InputError(
+            f"tuning: in each of {len(pairs)} training crops both doses are equal within the "
+            "window; expected a quarter dose that differs: see the inventory"
+        )
     psnr = [
         np.mean(
             [
@@ -82,7 +93,7 @@ def tune_factor(
                     scaling.to_unit(denoise(quarter, index, factor)),
                     data_range=1.0,
                 )
-                for index, (quarter, full) in enumerate(pairs)
+                for index, quarter, full in different
             ]
         )
         for factor in factors

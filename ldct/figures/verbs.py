@@ -6,7 +6,7 @@ from pathlib import Path
 from ldct.common.arguments import add_panels, json_list, json_mapping
 from ldct.common.files import write_text
 from ldct.common.inputs import open_array, read_volume_info
-from ldct.rendering.slices import central_region, predictions_by_patient
+from ldct.rendering.slices import central_region, different_rows, predictions_by_patient
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
@@ -82,10 +82,11 @@ def run_draw_texture(options: argparse.Namespace) -> None:
     from ldct.texture.regions import flattest_soft_tissue
 
     for folder in options.test_folders:
+        rows = different_rows(folder)
         for side in (96, 48, 24):
-            found = flattest_soft_tissue(open_array(folder / "full.npy"), side)
+            found = flattest_soft_tissue(open_array(folder / "full.npy")[rows], side)
             if found is not None:
-                _draw_region(options, folder, *found)
+                _draw_region(options, folder, rows[found[0]], found[1])
                 return
     _draw_region(options, *central_region(options.test_folders[0]))
 
@@ -94,7 +95,7 @@ def _draw_region(
     options: argparse.Namespace, folder: Path, row: int, roi: tuple[int, int, int, int]
 ) -> None:
     from ldct.figures.comparison import draw_comparison
-    from ldct.metrics.pixelwise import slice_scores
+    from ldct.metrics.pixelwise import pair_scores
     from ldct.metrics.protocol import load_protocol
     from ldct.rendering.slices import load_slice
 
@@ -102,7 +103,7 @@ def _draw_region(
     predictions = predictions_by_patient(options.predictions, options.titles).get(folder.name, {})
     images = load_slice(folder, predictions, row)
     scores = {
-        title: slice_scores(image, images["NDCT"], protocol)
+        title: pair_scores(image, images["LDCT"], images["NDCT"], protocol)
         for title, image in images.items()
         if title != "NDCT"
     }

@@ -48,7 +48,7 @@ def lesion_view(
     lesion : row of lesions.csv. info : content of the test folder's volume.json.
     """
     roi = lesion_roi(lesion, info, ndct_hu.shape)
-    crop = _crop(ndct_hu, roi)
+    crop = crop_of(ndct_hu, roi)
     spacing, (row, column) = np.asarray(info["pixel_mm"], float), lesion_centre(lesion, info)
     rows = (np.arange(roi[0], roi[1]) - row) * spacing[0]
     columns = (np.arange(roi[2], roi[3]) - column) * spacing[1]
@@ -73,7 +73,7 @@ def measure_lesion(view: LesionView, image_hu: np.ndarray, protocol: Protocol) -
     noise_std_hu : of image - NDCT near the lesion. NaN for NDCT itself.
     contrast_hu : mean of the lesion minus mean of the background. note : why a value is NaN.
     """
-    crop = _crop(image_hu, view.roi)
+    crop = crop_of(image_hu, view.roi)
     found: dict[str, Any] = dict.fromkeys([*MEASURES, "contrast_hu"], np.nan)
     if min(crop.shape) >= protocol.ssim.side:
         scores = slice_scores(crop, view.ndct_hu, protocol)
@@ -165,6 +165,7 @@ def blurred_edge(
     return outer_hu + (inner_hu - outer_hu) * special.erfc(scaled) / 2
 
 
-def _crop(image_hu: np.ndarray, roi: Roi) -> np.ndarray:
+def crop_of(image_hu: np.ndarray, roi: Roi) -> np.ndarray:
+    """The region (rows, columns) of a slice, float64 HU."""
     top, bottom, left, right = roi
     return np.asarray(image_hu[top:bottom, left:right], np.float64)

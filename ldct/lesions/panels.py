@@ -16,7 +16,7 @@ from ldct.common.progress import track
 from ldct.common.provenance import recorded
 from ldct.data.lesions import read_lesions
 from ldct.lesions.places import lesion_centre, lesion_roi, lesion_rows
-from ldct.metrics.pixelwise import slice_scores
+from ldct.metrics.pixelwise import pair_scores
 from ldct.metrics.protocol import Protocol
 from ldct.rendering import figure_style as fs
 from ldct.rendering.page import html_line, html_page
@@ -68,7 +68,7 @@ def render_lesion_panels(
             region = np.s_[roi[0] : roi[1], roi[2] : roi[3]]
             crops = {title: image[region] for title, image in images.items()}
             scores = {
-                title: slice_scores(crop, crops["NDCT"], protocol)
+                title: pair_scores(crop, crops["LDCT"], crops["NDCT"], protocol)
                 for title, crop in crops.items()
                 if title != "NDCT"
             }

@@ -97,4 +97,9 @@ def lesion_notes(
     several = values["lower"].notna().any()
     interval = f"brackets: {100 * confidence:g} % over patients" if several else "no intervals"
     line = f"{counted(len(measured), 'lesion slice')} of {lesions} of {patients}; {interval}."
-    return [f"{note}.", f"{line} {OUTSIDE_WINDOW}"]
+    equal = measured[measured["note"].str.startswith("equal in both doses")]
+    places = [
+        f"{row.patient} lesion {row.lesion} slice {row.slice_index}" for row in equal.itertuples()
+    ]
+    left_out = f"Left out, both doses being equal about them: {', '.join(places)}."
+    return [f"{note}.", f"{line} {OUTSIDE_WINDOW}", *([left_out] if places else [])]

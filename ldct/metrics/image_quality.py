@@ -10,8 +10,10 @@ from ldct.common.files import write_frame
 from ldct.common.inputs import open_prediction, read_volume_info
 from ldct.common.progress import track
 from ldct.common.provenance import recorded
+from ldct.common.run_files import VOLUME_FILES
 from ldct.metrics.columns import IMAGE_QUALITY
 from ldct.metrics.full_reference import gmsd, import_image_metrics, vif
+from ldct.metrics.pixelwise import equal_doses
 from ldct.metrics.protocol import Protocol
 from ldct.metrics.scores import KEYS, finite_slice
 from ldct.metrics.tissues import TISSUES, tissue_fidelity
@@ -33,7 +35,8 @@ def measure_predictions(
     test_folder, prediction_path : as for `score_predictions`.
     protocol : VIF, GMSD and LPIPS see its window; the tissue measures see HU as they are.
     lpips_network, lpips_weights : "alex" or "vgg" and its file; None leaves the column NaN.
-    Columns: KEYS and IMAGE_QUALITY; NaN where a measure cannot be taken (docs/metrics.md). Raises
+    Columns: KEYS and IMAGE_QUALITY; NaN where a measure cannot be taken (docs/metrics.md), and in
+    slices equal in both doses as the protocol sees them. Raises
     InputError where shapes differ, a value is not finite, or torchmetrics is not installed.
     """
     import torch
@@ -42,7 +45,8 @@ def measure_predictions(
     torch.set_num_threads(1)  # threads would add up in another order
     volume = read_volume_info(test_folder)
     prediction, ndct = open_prediction(prediction_path, test_folder)
-    metric, inputs = None, [test_folder / "full.npy", test_folder / "volume.json", prediction_path]
+    ldct, _ = open_prediction(test_folder / "quarter.npy", test_folder)
+    metric, inputs = None, [test_folder / name for name in VOLUME_FILES] + [prediction_path]
     if lpips_network is not None:
         from ldct.metrics.lpips import Lpips, lpips
 
@@ -55,6 +59,9 @@ def measure_predictions(
         for row in track(range(len(ndct)), label, len(ndct)):
             image = finite_slice(prediction, row, volume, prediction_path)
             truth = np.asarray(ndct[row])
+            if equal_doses(ldct[row], truth, protocol):
+                rows.append(dict.fromkeys(IMAGE_QUALITY, np.nan))
+                continue
             pair = protocol.to_unit(image), protocol.to_unit(truth)
             distance = lpips(metric, *pair) if metric else np.nan
             values = {"vif": vif(*pair), "gmsd": gmsd(*pair), "lpips": distance}

@@ -76,6 +76,26 @@ def slice_scores(
     }
 
 
+def pair_scores(
+    prediction_hu: np.ndarray, ldct_hu: np.ndarray, ndct_hu: np.ndarray, protocol: Protocol
+) -> dict[str, float]:
+    """`slice_scores` of a slice or crop, NaN where both doses are equal as the protocol sees them.
+
+    Where LDCT is NDCT (air, padding, or anything outside the window) there is nothing to denoise:
+    PSNR would be infinite for the input, and for every method that leaves it alone.
+
+    prediction_hu, ldct_hu, ndct_hu : (rows, columns), HU.
+    """
+    if equal_doses(ldct_hu, ndct_hu, protocol):
+        return dict.fromkeys(("psnr", "ssim", "rmse_hu"), float("nan"))
+    return slice_scores(prediction_hu, ndct_hu, protocol)
+
+
+def equal_doses(ldct_hu: np.ndarray, ndct_hu: np.ndarray, protocol: Protocol) -> bool:
+    """Whether both doses of a slice are equal, after clipping where the protocol clips."""
+    return np.array_equal(*_unit_pair(ldct_hu, ndct_hu, protocol))
+
+
 def _unit_pair(
     prediction_hu: np.ndarray, ndct_hu: np.ndarray, protocol: Protocol
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ldct.common.scaling import OUTSIDE_WINDOW
 from ldct.metrics.columns import COLUMNS, FULL_REFERENCE, IMAGE_QUALITY, SCORES
+from ldct.metrics.scores import scored
 from ldct.metrics.tissues import TISSUES
 from ldct.rendering.numbers import cell, counted, write_tables
 from ldct.rendering.page import PlainTable
@@ -22,6 +23,7 @@ def summarise_metrics(
     scores, image_quality : rows of one protocol, of the same methods. options : of `mean_interval`.
     Columns: method, metric and the fields of `Interval`. Metrics that no method has are left out.
     """
+    scored(scores)
     frame = pd.DataFrame(
         [
             {"method": method, "metric": metric, **vars(mean_interval(own, metric, **options))}
@@ -37,14 +39,14 @@ def summarise_metrics(
 def write_metrics(
     summary: pd.DataFrame,
     titles: Mapping[str, str],
-    context: Mapping[str, str],
+    context: Mapping[str, Any],
     stem: Path,
     inputs: Sequence[Path],
 ) -> None:
     """Write `<stem>.csv` (all metrics), `.md` and `.html` with their records.
 
     summary : of `summarise_metrics`. titles : method to title, in order. context : `note` (data and
-    budget), `protocol` and `credit` in words.
+    budget), `protocol` and `credit` in words, and `slices`: `notes_of_slices`.
     """
     found = {(row.method, row.metric): row for row in summary.itertuples()}
     shown = summary["metric"].unique()
@@ -61,6 +63,7 @@ def write_metrics(
         f"{counted(summary['n_patients'].max(), 'patient')}, with its "
         f"{summary['confidence'].iloc[0]:.0%} interval over patients where there are three.",
         f"Whole image: {context['protocol']}. Tissues: HU as they are. {OUTSIDE_WINDOW}",
+        *context.get("slices", []),
         f"Data: {context['note']}.",
         context["credit"],
     ]

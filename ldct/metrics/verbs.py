@@ -73,19 +73,25 @@ def run_table(options: argparse.Namespace) -> None:
     """Write the table of metrics in three formats."""
     from ldct.metrics.columns import FULL_REFERENCE, SCORES
     from ldct.metrics.protocol import load_protocol
+    from ldct.metrics.scores import notes_of_slices
     from ldct.metrics.table import summarise_metrics, write_metrics
 
     protocol = load_protocol(options.protocol)
     settings = options.settings
+    scores, titles = read_rows(options.scores, protocol.name, SCORES), dict(settings["titles"])
     summary = summarise_metrics(
-        read_rows(options.scores, protocol.name, SCORES),
+        scores,
         read_rows(options.image_quality, protocol.name, FULL_REFERENCE),
         settings["statistics"],
     )
     write_metrics(
         summary,
-        dict(settings["titles"]),
-        {**settings["context"], "protocol": protocol.describe()},
+        titles,
+        {
+            **settings["context"],
+            "protocol": protocol.describe(),
+            "slices": notes_of_slices(scores, titles),
+        },
         options.output / "metrics",
         [*options.scores, *options.image_quality, options.protocol],
     )

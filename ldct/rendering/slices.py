@@ -7,6 +7,7 @@ import numpy as np
 
 from ldct.common.errors import InputError
 from ldct.common.inputs import open_array, open_prediction
+from ldct.rendering.numbers import number
 
 Roi = tuple[int, int, int, int]  # first row, end row, first column, end column (exclusive)
 
@@ -30,11 +31,21 @@ def predictions_by_patient(
     return found
 
 
+def different_rows(folder: Path) -> list[int]:
+    """Rows of a test-set folder whose doses differ: equal doses show nothing."""
+    ldct, ndct = open_prediction(folder / "quarter.npy", folder)
+    return [row for row in range(len(ndct)) if not np.array_equal(ldct[row], ndct[row])]
+
+
 def central_region(folder: Path) -> tuple[Path, int, Roi]:
-    """The folder, its middle slice, and the middle quarter of it (top, bottom, left, right)."""
+    """The folder, its middle slice, and the middle quarter of it (top, bottom, left, right).
+
+    The middle of those whose doses differ.
+    """
     slices, rows, columns = open_array(folder / "full.npy").shape
     top, left = (rows - rows // 4) // 2, (columns - columns // 4) // 2
-    return folder, slices // 2, (top, top + rows // 4, left, left + columns // 4)
+    chosen = different_rows(folder) or range(slices)
+    return folder, chosen[len(chosen) // 2], (top, top + rows // 4, left, left + columns // 4)
 
 
 def load_slice(
@@ -53,5 +64,9 @@ def load_slice(
 
 
 def score_text(score: Mapping[str, float] | None) -> str:
-    """`26.85 dB / 0.871`, or nothing where there is no score."""
-    return f"{score['psnr']:.2f} dB / {score['ssim']:.3f}" if score else ""
+    """`26.85 dB / 0.871`; nothing without a score, and words where both doses are equal (NaN)."""
+    if not score:
+        return ""
+    if np.isnan(score["psnr"]):
+        return "doses equal"
+    return f"{number(score['psnr'], 2)} dB / {number(score['ssim'], 3)}"

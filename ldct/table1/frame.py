@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ldct.statistics.adversary import adversary_state
@@ -56,12 +57,13 @@ def table_frame(
 def best_and_near(values: Mapping[str, float], margin: float) -> dict[str, str]:
     """Name to "best" for the highest value and to "near" for those within `margin` of it.
 
-    Values without a number (NaN) have no place; equal values share one.
+    Values that are no finite number have no place; equal values share one.
 
     >>> best_and_near({"a": 29.0, "b": 29.3, "c": 29.15}, 0.2)
     {'b': 'best', 'c': 'near'}
     """
-    known = pd.Series(values, dtype=float).dropna()
+    known = pd.Series(values, dtype=float)
+    known = known[np.isfinite(known)]
     near = known.index[known >= known.max() - margin]
     return dict.fromkeys(near, "near") | dict.fromkeys(known.index[known == known.max()], "best")
 
@@ -69,5 +71,5 @@ def best_and_near(values: Mapping[str, float], margin: float) -> dict[str, str]:
 def _marks(frame: pd.DataFrame, column: str, margins: Mapping[str, float]) -> pd.Series:
     values = frame.loc[frame["in_paper"], column].dropna().round(DECIMALS)
     margin = margins[column.removeprefix("published_")]
-    marks = best_and_near(values, margin) if len(values) > 1 else {}
+    marks = best_and_near(values, margin) if np.isfinite(values).sum() > 1 else {}
     return pd.Series(marks, dtype=object).reindex(frame.index)

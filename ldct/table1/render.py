@@ -41,7 +41,7 @@ def render_table1(
     published : content of config/published.yaml. margins : by metric (config/margins.yaml).
     context : of the resolved run: run, dataset, budget_text, test, seeds; kept_tiles (int);
         protocol in words; published_protocol (bool: the table gives differences from the published
-        values).
+        values); slices (`notes_of_slices`).
     Paper rows come first in the paper's order, whether run or not; other methods follow, set
     apart. Returns the four paths. Raises InputError for a summary without rows.
     """
@@ -51,7 +51,8 @@ def render_table1(
     confidence = next(iter(statistics["psnr"].intervals.values())).confidence
     table, reasons = _table(frame, context["published_protocol"])
     caption = _caption(frame, margins, confidence, context)
-    about = [*_about(published, context), *(f"{mark} not run: {why}." for why, mark in reasons)]
+    about = [*context.get("slices", []), *_about(published, context)]
+    about += [*(f"{mark} not run: {why}." for why, mark in reasons)]
     idle = frame[frame["adversary"] == "not at work"].to_dict("records")
     if idle:
         named = ", ".join(f"{row['title']} {row['critic_auc']:.2f}" for row in idle)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ldct.common.errors import InputError
 from ldct.metrics.protocol import Protocol
-from ldct.metrics.scores import METRICS, mean_over_slices
+from ldct.metrics.scores import METRICS, mean_over_slices, scored
 from ldct.statistics.uncertainty import (
     MEAN,
     POOLED_PSNR,
@@ -46,11 +46,12 @@ def metric_statistics(
 ) -> MetricStatistics:
     """Statistics of one column of score rows under one protocol.
 
-    scores : rows as `score_predictions` writes them; rows of other protocols are left out.
+    scores : rows as `score_predictions` writes them; rows of other protocols are left out, and
+        slices that are equal in both doses.
     reference : method that the others are compared with. A method with an undefined (NaN) score has
         no mean and no interval, as in `summarise`. InputError where the reference has none.
     """
-    rows = scores[scores["protocol"] == protocol.name]
+    rows = scored(scores[scores["protocol"] == protocol.name])
     undefined = rows[metric].isna().groupby(rows["method"]).transform("any")
     rows = rows.assign(**{metric: rows[metric].where(~undefined)})
     options: dict[str, Any] = {
@@ -86,7 +87,8 @@ def summarise(scores: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
         <metric>_std_seeds : standard deviation over seeds (n - 1) of the means; NaN for one seed;
         n_slices, n_patients, n_seeds, and seeds (joined by a space).
     Slices weigh equally. With averaging "pooled", PSNR and RMSE come from the squared error
-    averaged over all slices; SSIM has no pooled form and stays the mean. A mean over slices that
+    averaged over all slices; SSIM has no pooled form and stays the mean. Slices that are equal in
+    both doses count for no method. A mean over slices that
     contains an infinite PSNR is infinite and its standard deviation is NaN. A mean that contains an
     undefined (NaN) score is NaN: leaving the slice out would compare methods on different slices.
     Raises InputError where a slice is scored twice, or where seeds or methods were not scored on
@@ -96,6 +98,7 @@ def summarise(scores: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
     if rows.empty:
         known = ", ".join(sorted(scores["protocol"].unique())) or "none"
         raise InputError(f"scores: protocol {protocol.name} not found; scored protocols: {known}")
+    rows = scored(rows)
     _check_same_slices(rows)
     table = {
         method: _summary_row(own, protocol) for method, own in rows.groupby("method", sort=False)

@@ -5,11 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ldct.common.files import write_text
 from ldct.metrics.protocol import Protocol
-from ldct.metrics.scores import METRICS
+from ldct.metrics.scores import METRICS, notes_of_slices
 from ldct.table1.render import render_table1
 from ldct.table1.statistics import MetricStatistics, metric_statistics, summarise
 
@@ -54,6 +55,10 @@ def write_score_tables(
             "kept_tiles": kept_tiles,
             "protocol": protocol.describe() if main else f"{protocol.name}: {protocol.describe()}",
             "published_protocol": main,
+            "slices": notes_of_slices(
+                scores[scores["protocol"] == protocol.name],
+                {method["id"]: method["title"] for method in methods},
+            ),
         }
         target = folder if main else folder / protocol.name
         written += render_table1(summary, found, methods, published, margins, context, target)
@@ -63,13 +68,14 @@ def write_score_tables(
 
 
 def choose_reference(summary: pd.DataFrame, wanted: str) -> str:
-    """The method that others are compared with: `wanted`, or the highest PSNR where it has no row.
+    """The method that others are compared with: `wanted`; where it has no row, the best PSNR's.
 
     summary : as `ldct.table1.statistics.summarise` returns it.
     """
     if wanted in summary.index:
         return wanted
-    return str(summary["psnr"].idxmax() if summary["psnr"].notna().any() else summary.index[0])
+    finite = summary.loc[np.isfinite(summary["psnr"]), "psnr"]
+    return str(summary.index[0] if finite.empty else finite.idxmax())
 
 
 def differences_frame(

@@ -10,6 +10,7 @@ from ldct.common.files import atomic_path, write_frame, write_json
 from ldct.common.inputs import open_array, open_prediction, read_frame, read_volume_info
 from ldct.common.provenance import recorded
 from ldct.common.run_files import FIXED, REFERENCES
+from ldct.rendering.slices import different_rows
 from ldct.texture.columns import TEXTURE
 from ldct.texture.measure import (
     SIDES_PX,
@@ -26,7 +27,7 @@ def write_references(test_folders: Sequence[Path], output: Path) -> None:
     """Choose the squares of a test set, and measure NDCT and LDCT in them.
 
     Writes into the folder `output`: squares.parquet (`choose_squares`), squares.json (side, number
-    of squares, and the mean texture distance between halves of NDCT's own) and
+    of squares, the mean texture distance between halves of NDCT's own, and slices left out) and
     <ndct, ldct>/fixed/<patient>.{parquet,npz} (`write_texture`).
     """
     volumes = {folder: read_volume_info(folder) for folder in test_folders}
@@ -34,9 +35,13 @@ def write_references(test_folders: Sequence[Path], output: Path) -> None:
         volume["patient"]: open_array(folder / "full.npy") for folder, volume in volumes.items()
     }
     squares_path, facts_path = output / "squares.parquet", output / "squares.json"
-    inputs = [folder / "full.npy" for folder in test_folders]
+    equal = {
+        volume["patient"]: sorted({*range(len(volume["z_mm"]))} - {*different_rows(folder)})
+        for folder, volume in volumes.items()
+    }
+    inputs = [folder / name for folder in test_folders for name in REFERENCES.values()]
     with recorded([squares_path, facts_path], inputs, {"sides_px": SIDES_PX}):
-        squares = choose_squares(full)
+        squares = choose_squares(full, equal)
         write_frame(squares_path, squares)
         side, halves = _side_of(squares), []
         for volume in volumes.values():
@@ -47,6 +52,10 @@ def write_references(test_folders: Sequence[Path], output: Path) -> None:
             "side_px": side,
             "n_squares": n_measured(squares),
             "ndct_halves_distance": float(np.mean(halves)) if halves else None,
+            "equal_slices": {
+                volume["patient"]: [volume["slice_index"][row] for row in equal[volume["patient"]]]
+                for volume in volumes.values()
+            },
         }
         write_json(facts_path, facts)
     for folder, volume in volumes.items():

@@ -1,6 +1,6 @@
 """Texture of one patient's images, slice by slice: noise power and its distance to NDCT."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,18 +19,26 @@ FLAT_SHARE = 0.5
 # A spectrum from fewer squares is mostly chance: the slice is left out.
 FEWEST_SQUARES, FEWEST_SLICES = 3, 2
 MEASURES = [name for name in TEXTURE if name != "n_squares"]
-FEW = f"fewer than {FEWEST_SQUARES} flat squares of soft tissue in the slice"
+FEW = (
+    f"fewer than {FEWEST_SQUARES} flat squares of soft tissue in the slice, or equal in both doses"
+)
 
 
-def choose_squares(ndct_by_patient: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def choose_squares(
+    ndct_by_patient: Mapping[str, np.ndarray], left_out: Mapping[str, Sequence[int]] | None = None
+) -> pd.DataFrame:
     """Flat squares of soft tissue in which all images of a run are measured, chosen on NDCT alone.
 
-    ndct_by_patient : patient to NDCT [slice, row, column], HU.
+    ndct_by_patient : patient to NDCT [slice, row, column], HU. left_out : patient to slices without
+    squares: those that are equal in both doses say nothing of a method.
     Returns one row per square: patient, row (of the arrays), top, left, side (pixels, the same for
     all) and spread_hu (of the smoothed pixels): the flatter half of a patient's squares.
     """
     for side in SIDES_PX:
-        frames = [_squares_of(name, ndct, side) for name, ndct in ndct_by_patient.items()]
+        frames = [
+            _squares_of(name, ndct, side, (left_out or {}).get(name, ()))
+            for name, ndct in ndct_by_patient.items()
+        ]
         squares = pd.concat(frames, ignore_index=True)
         if squares.groupby(["patient", "row"]).size().ge(FEWEST_SQUARES).sum() >= FEWEST_SLICES:
             break
@@ -102,8 +110,11 @@ def halves_distance(
     return [_distance(first[row], second[row], pixel_mm) for row in first if row in second]
 
 
-def _squares_of(patient: str, ndct_hu: np.ndarray, side: int) -> pd.DataFrame:
+def _squares_of(
+    patient: str, ndct_hu: np.ndarray, side: int, left_out: Sequence[int]
+) -> pd.DataFrame:
     found = soft_tissue_squares(ndct_hu, side, STRIDE_PX)
+    found = found[~np.isin(found[:, 0], left_out)]
     limit = np.quantile(found[:, 3], FLAT_SHARE) if len(found) else 0.0
     flat = spread_out(found[found[:, 3] <= limit], side)
     places = pd.DataFrame(flat[:, :3].astype(int), columns=["row", "top", "left"])

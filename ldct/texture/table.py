@@ -60,9 +60,12 @@ def _values(found: MethodTexture) -> dict[str, Any]:
 
 
 def _notes(summary: TextureSummary, facts: Mapping[str, Any]) -> list[str]:
+    equal = {name: rows for name, rows in facts.get("equal_slices", {}).items() if rows}
+    places = [f"{name} slices {', '.join(map(str, rows))}" for name, rows in equal.items()]
+    left_out = [f"Left out, both doses being equal there: {'; '.join(places)}."] if places else []
     intervals = [one for found in summary.methods for one in found.intervals.values()]
     if not intervals:
-        return ["Nothing was measured: no slice has enough squares of soft tissue."]
+        return ["Nothing was measured: no slice has enough squares of soft tissue.", *left_out]
     interval = max(intervals, key=lambda one: one.n_seeds)
     side, halves = summary.side, facts["ndct_halves_distance"]
     own = f" (between halves of NDCT's own squares: {halves:.3f})" if halves else ""
@@ -73,4 +76,5 @@ def _notes(summary: TextureSummary, facts: Mapping[str, Any]) -> list[str]:
         f"Distance: of the radial noise spectra, whatever their strength{own}. A pattern left by "
         "pooling raises the lattice ratio (noise power at multiples of 1/8 cycle per pixel over "
         "that between them) above that of NDCT.",
+        *left_out,
     ]

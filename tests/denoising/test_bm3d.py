@@ -123,18 +123,23 @@ def test_same_bits_every_time_and_any_size(shape):
 
 def test_factor_is_the_peak_of_the_grid_refined_by_a_parabola():
     truth = np.zeros((4, 4), np.float32)
+    # Air, equal in both doses within the window, counts for no factor.
+    pairs = [(truth + 1, truth), (truth - 990, truth - 1000)]
 
-    def error_by_factor(quarter, _, factor):
+    def error_by_factor(_, index, factor):
+        assert index == 0
         decibels = 30 - 3 * np.log(factor / 1.3) ** 2  # PSNR is this parabola of log(factor)
-        return quarter + 400 * 10 ** (-decibels / 20)
+        return truth + 400 * 10 ** (-decibels / 20)
 
-    tuning = tune_factor(error_by_factor, [(truth, truth)], [0.5, 1.0, 2.0], (-160, 240))
+    tuning = tune_factor(error_by_factor, pairs, [0.5, 1.0, 2.0], (-160, 240))
     assert tuning["factor"] == pytest.approx(1.3, rel=1e-3)
     np.testing.assert_allclose(
         tuning["psnr_db"], 30 - 3 * np.log(np.array([0.5, 1.0, 2.0]) / 1.3) ** 2, rtol=1e-4
     )
-    edge = tune_factor(error_by_factor, [(truth, truth)], [0.5, 1.0], (-160, 240))
+    edge = tune_factor(error_by_factor, pairs, [0.5, 1.0], (-160, 240))
     assert edge["factor"] == 1.0
+    with pytest.raises(InputError, match="in each of 1 training crops both doses are equal"):
+        tune_factor(error_by_factor, pairs[1:], [0.5], (-160, 240))
 
 
 def test_missing_package_says_how_to_install_it_and_its_licence(monkeypatch):

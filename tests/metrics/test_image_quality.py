@@ -25,7 +25,7 @@ def files(tmp_path):
     full[0, :, :20] = -90
     prediction = (full + rng.normal(0, 10, full.shape)).astype(np.float32)
     place = {"patient": "L1", "slice_index": [4, 8, 12], "z_mm": [1.0, 2.0, 3.0]}
-    write_doses(tmp_path / "test", full, full, **place)
+    write_doses(tmp_path / "test", full, full + 5, **place)
     np.save(tmp_path / "prediction.npy", prediction)
     return tmp_path, full, prediction
 

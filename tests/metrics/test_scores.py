@@ -25,7 +25,7 @@ def case(tmp_path):
     ndct = rng.normal(40, 60, (3, 40, 48)).astype(np.int16)
     prediction = (ndct + rng.normal(0, 20, ndct.shape)).astype(np.float32)
     folder = tmp_path / "test" / "L109"
-    write_doses(folder, ndct, ndct, slice_index=SLICE_INDEX, z_mm=Z_MM)
+    write_doses(folder, ndct, ndct + 5, slice_index=SLICE_INDEX, z_mm=Z_MM)
     np.save(tmp_path / "L109.npy", prediction)
     return folder, tmp_path / "L109.npy", ndct, prediction
 
@@ -108,7 +108,7 @@ def test_an_undefined_score_is_nan_with_its_reason(case, tmp_path):
     assert scores[["psnr", "rmse_hu"]].notna().all(axis=None)
     record = read_json(record_path(tmp_path / "s.parquet"))
     names = {path.rsplit("/", 1)[-1] for path in record["inputs"]}
-    assert names == {"full.npy", "volume.json", "L109.npy"}
+    assert names == {"full.npy", "quarter.npy", "volume.json", "L109.npy"}
     assert record["settings"]["protocols"][0]["window"] == [-160.0, 240.0]
     [reason] = record["settings"]["undefined"]
     assert f"slice_index {undefined['slice_index'].item()}" in reason

@@ -141,7 +141,8 @@ def test_the_reference_is_the_configured_method_or_the_best():
     [
         ({"a": 29.0, "b": 29.3, "c": 29.15}, {"b": "best", "c": "near"}),
         ({"a": 29.0, "b": 29.0, "c": 28.0}, {"a": "best", "b": "best"}),
-        ({"a": np.inf, "b": 29.1, "c": np.nan}, {"a": "best"}),
+        ({"a": np.inf, "b": 29.1, "c": np.nan}, {"b": "best"}),
+        ({"a": np.inf, "b": np.nan}, {}),
         ({}, {}),
     ],
 )
