@@ -79,5 +79,4 @@ rule all:
     input:
         f"{RUN}/config.yaml",
         f"{DATA}/inventory.md",
-        f"{RUN}/lesions",
         RESULTS,

@@ -6,7 +6,7 @@ from pathlib import Path
 from ldct.common.arguments import add_panels, json_list, json_mapping
 from ldct.common.files import write_text
 from ldct.common.inputs import open_array, read_volume_info
-from ldct.rendering.slices import central_region, different_rows, predictions_by_patient
+from ldct.rendering.slices import Roi, central_region, different_rows, predictions_by_patient
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
@@ -65,12 +65,13 @@ def run_draw_comparison(options: argparse.Namespace) -> None:
     infos = {folder: read_volume_info(folder) for folder in options.test_folders}
     found = largest_lesion(options.lesions, list(infos.values()))
     if found is None:
-        _draw_region(options, *central_region(options.test_folders[0]))
+        _draw_middle(options, "no annotated lesion in the test slices")
         return
     lesion, row = found
     folder = next(name for name, info in infos.items() if info["patient"] == lesion["patient"])
     shape = open_array(folder / "full.npy").shape[1:]
-    _draw_region(options, folder, row, lesion_roi(lesion, infos[folder], shape))
+    roi = lesion_roi(lesion, infos[folder], shape)
+    _draw_region(options, folder, row, roi, "largest annotated lesion")
 
 
 def run_draw_texture(options: argparse.Namespace) -> None:
@@ -86,14 +87,18 @@ def run_draw_texture(options: argparse.Namespace) -> None:
         for side in (96, 48, 24):
             found = flattest_soft_tissue(open_array(folder / "full.npy")[rows], side)
             if found is not None:
-                _draw_region(options, folder, rows[found[0]], found[1])
+                what = "flattest square of soft tissue"
+                _draw_region(options, folder, rows[found[0]], found[1], what)
                 return
-    _draw_region(options, *central_region(options.test_folders[0]))
+    _draw_middle(options, "no square of soft tissue in the test slices")
 
 
-def _draw_region(
-    options: argparse.Namespace, folder: Path, row: int, roi: tuple[int, int, int, int]
-) -> None:
+def _draw_middle(options: argparse.Namespace, why: str) -> None:
+    folder, row, roi = central_region(options.test_folders[0])
+    _draw_region(options, folder, row, roi, f"{why}: the middle of the first patient")
+
+
+def _draw_region(options: argparse.Namespace, folder: Path, row: int, roi: Roi, what: str) -> None:
     from ldct.figures.comparison import draw_comparison
     from ldct.metrics.pixelwise import pair_scores
     from ldct.metrics.protocol import load_protocol
@@ -107,9 +112,8 @@ def _draw_region(
         for title, image in images.items()
         if title != "NDCT"
     }
-    draw_comparison(
-        folder, predictions, row, roi, protocol.window, scores, options.note, options.output
-    )
+    context = f"{what}  ·  {options.note}"
+    draw_comparison(folder, predictions, row, roi, protocol.window, scores, context, options.output)
 
 
 def run_draw_loss_curves(options: argparse.Namespace) -> None:

@@ -49,6 +49,13 @@ def expected_volume_mb(settings: Mapping[str, Any]) -> float:
     return voxels * len(DOSES) * np.dtype(np.int16).itemsize / MEBI
 
 
+def without_slices(settings: Mapping[str, Any], data: Path) -> list[str]:
+    """Patients whose slices would be counted, but the data set's file does not list how many."""
+    counted = settings["train_patients"] if not (data / "tiles.npy").is_file() else []
+    listed = settings["dataset"]["patients"]
+    return [name for name in [*counted, *settings["test_patients"]] if "slices" not in listed[name]]
+
+
 def listed_slices(settings: Mapping[str, Any], patients: Iterable[str]) -> int:
     """Slices of some patients, as the data set's file lists them; 0 where it does not say."""
     listed = settings["dataset"]["patients"]

@@ -21,7 +21,14 @@ from ldct.devices.choice import free_memory, is_gpu, total_memory_mb
 from ldct.devices.engine import Engine, resolve_engine
 from ldct.devices.torch_build import CHANGE_BITS
 from ldct.plan import probes as plan_probes
-from ldct.plan.counts import MEBI, SIDE, expected_slices, expected_tiles, expected_volume_mb
+from ldct.plan.counts import (
+    MEBI,
+    SIDE,
+    expected_slices,
+    expected_tiles,
+    expected_volume_mb,
+    without_slices,
+)
 from ldct.plan.probes import THOROUGH, Effort
 from ldct.plan.schedule import Job, run_on
 from ldct.training.feeding import DEVICE_SHARE
@@ -70,6 +77,7 @@ def make_plan(
         "jobs_per_gpu": settings["jobs_per_gpu"],
         "tiles": tiles,
         "tiles_from": tiles_from,
+        "without_slices": without_slices(settings, data),
         "test_slices": sum(slices.values()),
         "stages": stages,
         "methods": methods,

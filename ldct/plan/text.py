@@ -11,6 +11,10 @@ NOT_COUNTED = (
     "Not counted: reading DICOM, dose simulation, metrics and figures (minutes), validation during "
     "training, and slices added for lesions."
 )
+NO_SLICES = (
+    "Too little: the data set's file does not say how many slices {} have, and they count as none. "
+    "Add `slices: NUMBER` to each (the inventory has the numbers)."
+)
 ON_A_GPU = (
     "On a GPU the gathering of tiles is not counted either, and memory is that of PyTorch's "
     "tensors: CUDA itself and what PyTorch keeps for later take more."
@@ -32,6 +36,7 @@ def plan_text(plan: Mapping[str, Any]) -> str:
         memory += f" and {gibibytes(total['peak_gpu_memory_mb'])} of a GPU"
         if plan["volumes_on_device_mb"]:
             memory += f" (volumes: {gibibytes(plan['volumes_on_device_mb'])} for each training)"
+    uncounted = ", ".join(plan["without_slices"])
     lines = [
         f"Plan of run {plan['run']}: {plan['dataset']}; {plan['budget']}; seeds: {plan['seeds']}",
         f"{plan['tiles']:,} training tiles ({plan['tiles_from']}); {plan['test_slices']:,} test "
@@ -43,6 +48,7 @@ def plan_text(plan: Mapping[str, Any]) -> str:
         *text_table("method", {k: method_row(v) for k, v in plan["methods"].items()}),
         f"All jobs one after the other {duration(total['job_hours'] * 3600)}; with {resources} "
         f"about {duration(total['clock_hours'] * 3600)}, using up to {memory}.",
+        *([NO_SLICES.format(uncounted)] if uncounted else []),
         *warnings(plan),
         *processes_note(plan),
         NOT_COUNTED,

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
 from ldct.rendering import figure_style as fs
-from ldct.rendering.dot_rows import say_nothing_measured
 from ldct.texture.summary import MethodTexture, TextureSummary
 
 COLOURS = (fs.BLUE, fs.VERMILION, fs.GREEN, fs.PURPLE, fs.ORANGE, fs.SKY)
@@ -26,6 +25,9 @@ def draw_curves(summary: TextureSummary, context: str, stem: Path) -> list[Path]
     """Radial noise power of every method, NDCT and LDCT in flat soft tissue."""
     shown = _shown(summary)
     lines = _lines(shown)
+    highest = max(np.nanmax(found.radial, initial=0) for found in shown)
+    if not highest:
+        return _say_nothing_measured(summary, context, stem)
     with fs.figure_style():
         figure = fs.new_figure(fs.DOUBLE_COLUMN_IN, HEIGHT_IN)
         axes = figure.subplots()
@@ -34,15 +36,11 @@ def draw_curves(summary: TextureSummary, context: str, stem: Path) -> list[Path]
         axes.set_xlabel("spatial frequency (1/mm)")
         axes.set_ylabel("noise power (HU² mm²)")
         axes.spines[["top", "right"]].set_visible(False)
-        highest = max(np.nanmax(found.radial, initial=0) for found in shown)
-        if highest:
-            lowest = min(np.nanmin(found.radial, initial=highest) for found in shown)
-            axes.set_yscale("log")
-            axes.set_ylim(max(lowest / 1.5, highest / 10**DECADES), highest * 1.6)
-            axes.set_xlim(0, None)
-            axes.grid(lw=0.3, color="0.88")
-        else:
-            say_nothing_measured(axes)
+        lowest = min(np.nanmin(found.radial, initial=highest) for found in shown)
+        axes.set_yscale("log")
+        axes.set_ylim(max(lowest / 1.5, highest / 10**DECADES), highest * 1.6)
+        axes.set_xlim(0, None)
+        axes.grid(lw=0.3, color="0.88")
         figure.legend(
             loc="outside right upper", frameon=False, fontsize=fs.SMALL_PT, handlelength=3
         )
@@ -53,6 +51,9 @@ def draw_curves(summary: TextureSummary, context: str, stem: Path) -> list[Path]
 def draw_spectra(summary: TextureSummary, context: str, stem: Path) -> list[Path]:
     """Two-dimensional noise power of the images, one scale for all; lattice ratio below each."""
     shown = _shown(summary)
+    highest = max(np.nanmax(found.power, initial=0) for found in shown)
+    if not highest:
+        return _say_nothing_measured(summary, context, stem)
     note = fs.wrap(
         "Noise power on one logarithmic scale; row and column frequency from −0.5 to 0.5 cycles "
         "per pixel (c/px). " + _note(summary, context).replace("\n", "  ·  "),
@@ -64,8 +65,7 @@ def draw_spectra(summary: TextureSummary, context: str, stem: Path) -> list[Path
     left, right, gap, under, head = 0.42, 0.6, 0.1, 0.42, 0.32
     cell = (fs.DOUBLE_COLUMN_IN - left - right - gap * (columns - 1)) / columns
     height = head + rows * (cell + under) + 0.12 * (note.count("\n") + 1)
-    highest = max(np.nanmax(found.power, initial=0) for found in shown)
-    top = math.ceil(2 * math.log10(highest)) / 2 if highest > 0 else 0.0
+    top = math.ceil(2 * math.log10(highest)) / 2
     with fs.figure_style():
         figure = fs.new_figure(fs.DOUBLE_COLUMN_IN, height, layout=None)
         for number, found in enumerate(shown):
@@ -83,6 +83,16 @@ def draw_spectra(summary: TextureSummary, context: str, stem: Path) -> list[Path
         bar_axes.tick_params(pad=1.5, length=2)
         bar_axes.set_title("log₁₀\nHU² mm²", fontsize=fs.SMALL_PT, pad=3)
         figure.text(0.5, 0.05 / height, note, ha="center", va="bottom", fontsize=fs.SMALL_PT)
+        return fs.save_figure(figure, stem)
+
+
+def _say_nothing_measured(summary: TextureSummary, context: str, stem: Path) -> list[Path]:
+    """A line in place of panels without content."""
+    text = "Not drawn: no test slice has enough squares of flat soft tissue to measure texture in."
+    with fs.figure_style():
+        figure = fs.new_figure(fs.DOUBLE_COLUMN_IN, 0.6, layout=None)
+        note = f"{text}\n{_note(summary, context)}"
+        figure.text(0.5, 0.5, note, ha="center", va="center", fontsize=fs.SMALL_PT)
         return fs.save_figure(figure, stem)
 
 

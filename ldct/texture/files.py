@@ -10,7 +10,7 @@ from ldct.common.files import atomic_path, write_frame, write_json
 from ldct.common.inputs import open_array, open_prediction, read_frame, read_volume_info
 from ldct.common.provenance import recorded
 from ldct.common.run_files import FIXED, REFERENCES
-from ldct.rendering.slices import different_rows
+from ldct.metrics.tissues import SOFT_TISSUE_HU
 from ldct.texture.columns import TEXTURE
 from ldct.texture.measure import (
     SIDES_PX,
@@ -36,7 +36,7 @@ def write_references(test_folders: Sequence[Path], output: Path) -> None:
     }
     squares_path, facts_path = output / "squares.parquet", output / "squares.json"
     equal = {
-        volume["patient"]: sorted({*range(len(volume["z_mm"]))} - {*different_rows(folder)})
+        volume["patient"]: _equal_rows(folder, full[volume["patient"]])
         for folder, volume in volumes.items()
     }
     inputs = [folder / name for folder in test_folders for name in REFERENCES.values()]
@@ -95,6 +95,18 @@ def write_texture(
         arrays["slice_index"] = np.array(volume["slice_index"])[arrays["row"]]
         with atomic_path(output_npz) as temporary:
             np.savez(temporary, **arrays)
+
+
+def _equal_rows(folder: Path, ndct: np.ndarray) -> list[int]:
+    """Rows in which both doses are equal, or are so in all soft tissue."""
+    ldct, _ = open_prediction(folder / "quarter.npy", folder)
+    rows = []
+    for row, image in enumerate(ndct):
+        same = ldct[row] == image
+        tissue = (image >= SOFT_TISSUE_HU[0]) & (image <= SOFT_TISSUE_HU[1])
+        if same.all() or (tissue.any() and same[tissue].all()):
+            rows.append(row)
+    return rows
 
 
 def _side_of(squares: pd.DataFrame) -> int:

@@ -115,7 +115,7 @@ class Observer:
         training.history.append(row)
         speed = (done - self.first) * self.batch / max(self.take_time(), 1e-9)
         shown = {name: f"{value:.3g}" for name, value in row.items() if name != "step"}
-        return shown | {"tiles/s": f"{speed:.0f}"}
+        return shown | {"tiles/s": f"{speed:.0f}" if speed >= 10 else f"{speed:.2g}"}
 
     def take_time(self) -> float:
         """Bring the seconds of the steps up to date; returns those on the clock since the start."""

@@ -14,6 +14,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import nn
 from training_inputs import METHODS
 
+from ldct.cli import main
 from ldct.common.files import read_json
 from ldct.configuration.registry import find_methods
 from ldct.configuration.stages import resolve_models
@@ -24,6 +25,7 @@ from ldct.lesions.panels import lesion_roi, lesion_rows, render_lesion_panels
 from ldct.lesions.places import largest_lesion
 from ldct.metrics.protocol import load_protocol
 from ldct.rendering import figure_style as fs
+from ldct.rendering.slices import score_text
 
 ROOT = Path(__file__).parents[2]
 SIZE = 96
@@ -170,6 +172,43 @@ def test_comparison(tmp_path, figures):
     footer = " ".join(figures[0].texts[0].get_text().split())
     assert "simulated quarter dose on LIDC-IDRI-0001" in footer
     assert "L109, z = −34.0 mm · window [−160, 240] HU" in footer
+
+
+NO_LESIONS = "patient,lesion,z_mm,x_mm,y_mm,diameter_mm,label,source\n"
+
+
+@pytest.mark.parametrize(
+    ("lesions", "said"),
+    [
+        (LESIONS, "largest annotated lesion"),
+        (NO_LESIONS, "no annotated lesion in the test slices: the middle of the first patient"),
+        (LESIONS.replace("L109", "L333"), "no annotated lesion in the test slices"),
+    ],
+)
+def test_fig_3_says_what_it_shows(tmp_path, figures, lesions, said):
+    folder, _ = write_case(tmp_path / "L109")
+    quarter = np.load(folder / "quarter.npy")
+    quarter[2] = np.load(folder / "full.npy")[2]  # the middle slice, and that of the lesion
+    np.save(folder / "quarter.npy", quarter)
+    (tmp_path / "lesions.csv").write_text(lesions)
+    protocol = ROOT / "config/protocols/abdomen.yaml"
+    options = ["--test-folders", folder, "--predictions", "--titles", "[]", "--protocol", protocol]
+    options += ["--note", "made up", "--lesions", tmp_path / "lesions.csv"]
+    assert main(["draw-comparison", *map(str, options), "--output", str(tmp_path / "a")]) == 0
+    footer = " ".join(figures[0].texts[0].get_text().split())
+    z_mm, score = (
+        ("−34.0", r"\d\d\.\d\d dB / 0\.\d{3}") if "no " in said else ("−32.0", "doses equal")
+    )
+    assert said in footer and f"z = {z_mm} mm" in footer
+    labels = [axes.get_xlabel() for axes in figures[0].axes if axes.get_xlabel()]
+    assert re.fullmatch(score, labels[0])
+
+
+def test_equal_doses_have_no_score_in_a_figure():
+    nothing = dict.fromkeys(("psnr", "ssim"), float("nan"))
+    assert score_text(nothing) == "doses equal"
+    assert score_text({"psnr": np.inf, "ssim": 1.0}) == "∞ dB / 1.000"
+    assert score_text(None) == ""
 
 
 def test_every_lesion_slice_of_the_test_set_has_a_panel(tmp_path, figures, protocol):

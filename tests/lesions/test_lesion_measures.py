@@ -12,6 +12,7 @@ from ldct.common.errors import InputError
 from ldct.data.lesions import LESION_COLUMNS, write_lesions
 from ldct.lesions.bench import COLUMNS, write_lesion_bench
 from ldct.lesions.measures import FURTHER, MEASURES, lesion_view, measure_lesion
+from ldct.lesions.table import lesion_notes, lesion_summary
 from ldct.metrics.pixelwise import slice_scores
 from ldct.metrics.protocol import Protocol, SsimWindow
 
@@ -204,3 +205,28 @@ def test_patient_without_lesion_has_empty_tables_of_the_same_types(tmp_path):
     write_lesion_bench([test], [prediction], table, PROTOCOL, tmp_path / "bench")
     frame = pd.read_parquet(tmp_path / "bench/some/1/P1.parquet")
     assert (len(frame), list(frame.columns), frame["cnr"].dtype) == (0, COLUMNS, float)
+
+
+@pytest.mark.parametrize(
+    ("shift_hu", "whole"), [(0, True), (-1024, True), (-900, False), (2000, False)]
+)
+def test_lesions_in_what_is_equal_in_both_doses_are_left_out_and_named(tmp_path, shift_hu, whole):
+    test, prediction, table = write_case(
+        tmp_path, [lesion_at(80, 76, 20.0, z_mm=z) for z in (0, 2)]
+    )
+    full, quarter = (np.load(test / f"{dose}.npy") for dose in ("full", "quarter"))
+    full[0] += shift_hu
+    quarter[0] = full[0] if whole else quarter[0] + shift_hu
+    np.save(test / "full.npy", full)
+    np.save(test / "quarter.npy", quarter)
+    write_lesion_bench([test], [prediction], table, PROTOCOL, tmp_path / "bench")
+    paths = list(tmp_path.glob("bench/*/*/P1.parquet"))
+    frame = pd.concat(map(pd.read_parquet, paths), ignore_index=True)
+    own = frame[frame["slice_index"] == 0]
+    assert own[["crop_psnr", "crop_ssim"]].isna().all(axis=None)
+    assert own[MEASURES].isna().all(axis=None) == whole
+    values = lesion_summary(frame, {"ndct": "NDCT", "some": "Some"})
+    psnr = values[values["measure"] == "crop_psnr"]
+    assert set(psnr["n_slices"]) == {1} and set(psnr["n_failed"]) == {0}
+    note = "Left out, both doses being equal about them: P1 lesion 1 slice 0."
+    assert note in lesion_notes(frame, values, "data")

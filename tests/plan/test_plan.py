@@ -18,9 +18,10 @@ from ldct.configuration.stages import (
 from ldct.data.tiles import VOLUME
 from ldct.devices.engine import Engine
 from ldct.plan.ahead import JOB_SECONDS, seconds_ahead
-from ldct.plan.counts import expected_slices, expected_tiles
+from ldct.plan.counts import expected_slices, expected_tiles, without_slices
 from ldct.plan.estimate import kind_of, plan_methods, plan_stages
 from ldct.plan.schedule import Job, run_on
+from ldct.plan.text import NO_SLICES
 from ldct.plan.verbs import merged_configuration
 
 REPOSITORY = METHODS.parent
@@ -81,6 +82,17 @@ def test_tiles_of_the_validation_patient_are_not_trained_on(tmp_path):
     share = 1 - slices[train[1]] / sum(slices.values())
     everything = expected_tiles(settings_of(), tmp_path / "none")[0]
     assert without_data == pytest.approx(share * everything, abs=1)
+
+
+def test_patients_without_a_number_of_slices_are_named(tmp_path):
+    settings = settings_of()
+    assert without_slices(settings, tmp_path) == []
+    for name in ("L902", "L903"):
+        del settings["dataset"]["patients"][name]["slices"]
+    assert without_slices(settings, tmp_path) == ["L902", "L903"]
+    np.save(tmp_path / "tiles.npy", np.zeros((1, 4), dtype=np.int32))
+    assert without_slices(settings, tmp_path) == ["L903"]
+    assert NO_SLICES.format("L903").startswith("Too little: the data set's file does not say")
 
 
 def test_steps_and_slices_are_timed_as_the_run_computes_them(monkeypatch):

@@ -142,6 +142,41 @@ def test_files_table_and_figures_show_the_pattern(test_set, tmp_path):
     assert len(draw_spectra(summary, "a box", tmp_path / "b")) == 2
 
 
+@pytest.mark.parametrize("kind", ["whole slice", "soft tissue only", "all slices"])
+def test_slices_equal_in_both_doses_have_no_squares_and_are_named(test_set, tmp_path, kind):
+    quarter = np.load(test_set / "quarter.npy")
+    rows = slice(None) if kind == "all slices" else slice(1, 2)
+    equal = NDCT[rows] > (-500 if kind == "soft tissue only" else -2000)
+    quarter[rows] = np.where(equal, NDCT[rows], quarter[rows])
+    np.save(test_set / "quarter.npy", quarter)
+    write_references([test_set], tmp_path / "texture")
+    facts = json.loads((tmp_path / "texture/squares.json").read_text())
+    left_out = [0, 8, 16, 24] if kind == "all slices" else [8]
+    assert facts["equal_slices"] == {"P1": left_out}
+    files = sorted(tmp_path.glob("texture/*/fixed/*.parquet"))
+    frame = pd.read_parquet(files[0])
+    assert frame.loc[frame["slice_index"].isin(left_out), "n_squares"].eq(0).all()
+    summary = summarise_texture(files, ROWS[:2], {})
+    write_texture_tables(summary, facts, "a box", "", tmp_path / "tables", files)
+    note = f"Left out, both doses being equal there: P1 slices {', '.join(map(str, left_out))}."
+    assert note in (tmp_path / "tables/texture.md").read_text()
+    drawn = [draw(summary, "a box", tmp_path / "a") for draw in (draw_curves, draw_spectra)]
+    assert len(drawn) == 2
+
+
+def test_nothing_is_drawn_where_nothing_was_measured(tmp_path, monkeypatch):
+    air = write_doses(tmp_path / "test/P1", NDCT * 0 - 1000, NDCT * 0 - 990, pixel_mm=PIXEL_MM)
+    write_references([air], tmp_path / "texture")
+    files = sorted(tmp_path.glob("texture/*/fixed/*.parquet"))
+    kept = []
+    monkeypatch.setattr("ldct.rendering.figure_style.save_figure", lambda f, _: kept.append(f))
+    summary = summarise_texture(files, ROWS[:2], {})
+    for draw in (draw_curves, draw_spectra):
+        draw(summary, "a box", tmp_path / "a")
+    for figure in kept:
+        assert not figure.axes and figure.texts[0].get_text().startswith("Not drawn: no test slice")
+
+
 def test_prediction_of_another_shape_is_refused(test_set, tmp_path):
     SQUARES.to_parquet(tmp_path / "squares.parquet")
     short, output = tmp_path / "short.npy", tmp_path / "x.parquet"

@@ -11,6 +11,7 @@ LESION_PATIENTS = {
 READER_MARKS = [
     entry["lidc_xml"] for entry in LESION_PATIENTS.values() if "lidc_xml" in entry
 ]
+LESIONS_LISTED = bool(LESION_SOURCE or READER_MARKS)
 PATIENT_FOLDERS = [f"{DATA}/volumes/{patient}" for patient in DATASET["patients"]]
 
 

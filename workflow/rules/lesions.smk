@@ -24,88 +24,89 @@ LESION_FILES = [
 LESION_PANELS = directory(f"{RUN}/lesions")
 
 
-rule measure_lesions:
-    """Contrast, edge, noise and crop scores of every lesion slice, in every image."""
-    input:
-        test=TEST_FILES,
-        predictions=predictions_of(MEASURED, TEST_PATIENTS),
-        lesions=f"{DATA}/lesions.csv",
-        protocol=SETTINGS["protocol_file"],
-        code=code_behind("lesion-bench"),
-    output:
-        LESION_FILES,
-    log:
-        f"{LOGS}/measure_lesions.log",
-    benchmark:
-        f"{RUN}/benchmarks/measure_lesions.tsv"
-    conda:
-        ENVIRONMENT
-    params:
-        test=TEST_FOLDERS,
-        folder=subpath(output[0], ancestor=3),
-    message:
-        "Measuring every annotated lesion in the images of all methods"
-    shell:
-        "python -m ldct --log {log} lesion-bench --test-folders {params.test}"
-        " --predictions {input.predictions} --lesions {input.lesions}"
-        " --protocol {input.protocol} --output {params.folder}"
+if LESIONS_LISTED:
 
+    rule measure_lesions:
+        """Contrast, edge, noise and crop scores of every lesion slice, in every image."""
+        input:
+            test=TEST_FILES,
+            predictions=predictions_of(MEASURED, TEST_PATIENTS),
+            lesions=f"{DATA}/lesions.csv",
+            protocol=SETTINGS["protocol_file"],
+            code=code_behind("lesion-bench"),
+        output:
+            LESION_FILES,
+        log:
+            f"{LOGS}/measure_lesions.log",
+        benchmark:
+            f"{RUN}/benchmarks/measure_lesions.tsv"
+        conda:
+            ENVIRONMENT
+        params:
+            test=TEST_FOLDERS,
+            folder=subpath(output[0], ancestor=3),
+        message:
+            "Measuring every annotated lesion in the images of all methods"
+        shell:
+            "python -m ldct --log {log} lesion-bench --test-folders {params.test}"
+            " --predictions {input.predictions} --lesions {input.lesions}"
+            " --protocol {input.protocol} --output {params.folder}"
 
-rule draw_lesion_bench:
-    """Lesion bench as table."""
-    input:
-        measured=LESION_FILES,
-        code=code_behind("draw-lesion-bench"),
-    output:
-        **table("lesions", "Lesions", "lesion_bench"),
-    log:
-        f"{LOGS}/draw_lesion_bench.log",
-    benchmark:
-        f"{RUN}/benchmarks/draw_lesion_bench.tsv"
-    conda:
-        ENVIRONMENT
-    params:
-        titles=BENCH_TITLES,
-        statistics=as_json(interval_options()),
-        note=BENCH_NOTE,
-        credit=CREDIT,
-        tables=subpath(output.csv, strip_suffix=".csv"),
-    message:
-        "Drawing the lesion bench"
-    shell:
-        "python -m ldct --log {log} draw-lesion-bench --measured {input.measured}"
-        " --titles {params.titles:q} --statistics {params.statistics:q} --note {params.note:q}"
-        " --credit {params.credit:q} --tables {params.tables}"
+    rule draw_lesion_bench:
+        """Lesion bench as table."""
+        input:
+            measured=LESION_FILES,
+            code=code_behind("draw-lesion-bench"),
+        output:
+            **table("lesions", "Lesions", "lesion_bench"),
+        log:
+            f"{LOGS}/draw_lesion_bench.log",
+        benchmark:
+            f"{RUN}/benchmarks/draw_lesion_bench.tsv"
+        conda:
+            ENVIRONMENT
+        params:
+            titles=BENCH_TITLES,
+            statistics=as_json(interval_options()),
+            note=BENCH_NOTE,
+            credit=CREDIT,
+            tables=subpath(output.csv, strip_suffix=".csv"),
+        message:
+            "Drawing the lesion bench"
+        shell:
+            "python -m ldct --log {log} draw-lesion-bench --measured {input.measured}"
+            " --titles {params.titles:q} --statistics {params.statistics:q} --note {params.note:q}"
+            " --credit {params.credit:q} --tables {params.tables}"
 
+    rule draw_lesion_panels:
+        """A panel for every annotated lesion slice of the test set."""
+        input:
+            test=TEST_FILES,
+            predictions=predictions_of(METHODS, TEST_PATIENTS, every_seed=False),
+            lesions=f"{DATA}/lesions.csv",
+            protocol=SETTINGS["protocol_file"],
+            code=code_behind("draw-lesion-panels"),
+        output:
+            in_report(
+                LESION_PANELS, "lesions", "Lesion panels", patterns=["{name}.png"]
+            ),
+        log:
+            f"{LOGS}/draw_lesion_panels.log",
+        benchmark:
+            f"{RUN}/benchmarks/draw_lesion_panels.tsv"
+        conda:
+            ENVIRONMENT
+        params:
+            test=TEST_FOLDERS,
+            titles=as_json(titles(SHOWN)),
+            note=BENCH_NOTE,
+            credit=CREDIT,
+        message:
+            "Drawing a panel for every lesion slice"
+        shell:
+            "python -m ldct --log {log} draw-lesion-panels --test-folders {params.test}"
+            " --predictions {input.predictions} --titles {params.titles:q} --lesions {input.lesions}"
+            " --protocol {input.protocol} --note {params.note:q} --credit {params.credit:q}"
+            " --output {output}"
 
-rule draw_lesion_panels:
-    """A panel for every annotated lesion slice of the test set."""
-    input:
-        test=TEST_FILES,
-        predictions=predictions_of(METHODS, TEST_PATIENTS, every_seed=False),
-        lesions=f"{DATA}/lesions.csv",
-        protocol=SETTINGS["protocol_file"],
-        code=code_behind("draw-lesion-panels"),
-    output:
-        in_report(LESION_PANELS, "lesions", "Lesion panels", patterns=["{name}.png"]),
-    log:
-        f"{LOGS}/draw_lesion_panels.log",
-    benchmark:
-        f"{RUN}/benchmarks/draw_lesion_panels.tsv"
-    conda:
-        ENVIRONMENT
-    params:
-        test=TEST_FOLDERS,
-        titles=as_json(titles(SHOWN)),
-        note=BENCH_NOTE,
-        credit=CREDIT,
-    message:
-        "Drawing a panel for every lesion slice"
-    shell:
-        "python -m ldct --log {log} draw-lesion-panels --test-folders {params.test}"
-        " --predictions {input.predictions} --titles {params.titles:q} --lesions {input.lesions}"
-        " --protocol {input.protocol} --note {params.note:q} --credit {params.credit:q}"
-        " --output {output}"
-
-
-RESULTS += [*rules.draw_lesion_bench.output, *rules.draw_lesion_panels.output]
+    RESULTS += [*rules.draw_lesion_bench.output, *rules.draw_lesion_panels.output]
