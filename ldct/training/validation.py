@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ldct.common.errors import InputError
 from ldct.common.scaling import Scaling
 from ldct.data.volumes import Volume
 from ldct.devices.choice import autocast
-from ldct.metrics.pixelwise import slice_scores
+from ldct.metrics.pixelwise import equal_doses, slice_scores
 from ldct.metrics.protocol import Protocol
 from ldct.networks.chain import Level, apply_levels
 from ldct.training.critics import Critic, critic_auc
@@ -45,19 +46,26 @@ def make_validation(
 ) -> Validation:
     """Validation on evenly spaced slices of one patient, denoised whole, in float32.
 
-    slices : how many; all where the patient has fewer.
+    slices : how many; all where the patient has fewer. Those equal in both doses are left out.
     upstream, target, inputs : of the stage (see `ldct.networks.chain`).
     """
     slices = min(slices, len(volume.full))
     chosen = [int((number + 0.5) * len(volume.full) / slices) for number in range(slices)]
-    low, normal = volume.quarter[chosen], volume.full[chosen]
+    pairs = [(volume.quarter[number], volume.full[number]) for number in chosen]
+    # Where both doses are equal the PSNR is infinite, whatever was learned.
+    pairs = [pair for pair in pairs if not equal_doses(*pair, protocol)]
+    if not pairs:
+        raise InputError(
+            f"validation: both doses of {volume.info['patient']} are equal within the window in "
+            "every slice chosen; expected a quarter dose that differs: see the inventory"
+        )
 
     def score(network: nn.Module) -> dict[str, float]:
         was_training = network.training
         network.eval()
         levels = [*upstream, Level(network, target, tuple(inputs))]
         rows = []
-        for low_hu, normal_hu in zip(low, normal, strict=True):
+        for low_hu, normal_hu in pairs:
             image = torch.from_numpy(low_hu.astype(np.float32))[None, None].to(device)
             with torch.no_grad(), autocast(device, False):
                 predicted = scaling.improved(image, partial(apply_levels, levels))

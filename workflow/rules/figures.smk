@@ -40,7 +40,7 @@ if CASCADE:
 
 
 rule draw_comparison:
-    """Fig. 3: the largest annotated lesion, denoised by the cascade and by its levels alone."""
+    """Fig. 3: the largest annotated lesion, else the middle slice, denoised by the cascade and its levels."""
     input:
         test=TEST_FILES,
         predictions=predictions_of(COMPARED, TEST_PATIENTS, every_seed=False),
@@ -61,7 +61,7 @@ rule draw_comparison:
         note=FIGURE_NOTE,
         stem=subpath(output.png, strip_suffix=".png"),
     message:
-        "Drawing Fig. 3 (largest lesion)"
+        "Drawing Fig. 3"
     shell:
         "python -m ldct --log {log} draw-comparison --test-folders {params.test}"
         " --predictions {input.predictions} --titles {params.titles:q} --lesions {input.lesions}"
