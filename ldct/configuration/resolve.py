@@ -48,7 +48,7 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     dataset = read_valid(named, "dataset")
     if config.get("dataset_root"):
         dataset["root"] = config["dataset_root"]
-    check_lesion_files(config, dataset)
+    check_reader_marks(dataset)
     folders = find_methods([repository / "methods", *config.get("method_paths", [])])
     for key in ("methods", "controls"):
         for name in config.get(key, []):
@@ -96,17 +96,14 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     }
 
 
-def check_lesion_files(config: Mapping[str, Any], dataset: Mapping[str, Any]) -> None:
-    """Raise InputError where a lesion list, or the reader XML of a patient, is no file."""
-    named = {"configuration: key 'lesions_csv'": config.get("lesions_csv")}
+def check_reader_marks(dataset: Mapping[str, Any]) -> None:
+    """Raise InputError where the LIDC reader XML of a patient is no file."""
     for patient, entry in dataset["patients"].items():
-        key = f"data set {dataset['name']}: key 'patients.{patient}.lidc_xml'"
-        named[key] = entry.get("lidc_xml")
-    for key, file in named.items():
+        file = entry.get("lidc_xml")
         if file is not None and not Path(file).is_file():
             raise InputError(
-                f"{key}: found no file {file}, expected one with lesions (docs/data.md); correct "
-                "the path, or leave the key out"
+                f"data set {dataset['name']}: key 'patients.{patient}.lidc_xml': found no file "
+                f"{file}, expected its LIDC reader XML; correct the path, or leave the key out"
             )
 
 

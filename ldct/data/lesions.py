@@ -106,7 +106,7 @@ def lesions_in_air(
     lines = []
     for lesion in lesions[lesions["patient"] == info["patient"]].to_dict("records"):
         image = ndct_hu[nearest_slice(info, lesion["z_mm"])]
-        column, row = to_pixels(info, lesion["x_mm"], lesion["y_mm"])
+        column, row = to_pixels(info, *(lesion[f"{axis}_mm"] for axis in "xyz"))
         offsets = np.indices(image.shape) - np.reshape([row, column], (2, 1, 1))
         radii = np.hypot(*(offsets * np.reshape(info["pixel_mm"], (2, 1, 1))))
         mean = float(image[radii <= max(lesion["diameter_mm"] / 2, radii.min())].mean())
@@ -138,11 +138,11 @@ def nearest_slice(volume_info: Mapping[str, Any], z_mm: float) -> int | None:
 
 
 def outside_image(
-    info: Mapping[str, Any], unit: str, x: float, y: float, diameter_mm: float
+    info: Mapping[str, Any], unit: str, x: float, y: float, z_mm: float, diameter_mm: float
 ) -> tuple[str, str] | None:
     """Why a lesion does not lie in the image: which column is wrong, what was expected.
 
-    info : of a patient, as for `convert_neutral_csv`. unit : of x and y.
+    info : of a patient, as for `convert_neutral_csv`. unit : of x and y. z_mm : of the slice.
     """
     if "shape" not in info:
         return None
@@ -155,7 +155,7 @@ def outside_image(
     if diameter_mm > width:
         return "diameter_mm", f"at most {width:g} mm, the width of {place}; is the unit mm?"
     if unit == "mm":
-        corners = [to_mm(info, column, row) for column in edges[0] for row in edges[1]]
+        corners = [to_mm(info, column, row, z_mm) for column in edges[0] for row in edges[1]]
         edges = tuple((min(axis), max(axis)) for axis in zip(*corners, strict=True))
         radii = (diameter_mm / 2, diameter_mm / 2)
     for name, value, (lower, upper), radius in zip("xy", (x, y), edges, radii, strict=True):
@@ -178,11 +178,11 @@ def _from_neutral(row: Row, geometry: Mapping[str, Mapping[str, Any]]) -> dict[s
     x, y = row.number("x"), row.number("y")
     diameter = row.number("diameter_mm", above=0)
     z_mm = _slice_of(row, info, x, y)
-    wrong = outside_image(info, cells["unit"], x, y, diameter)
+    wrong = outside_image(info, cells["unit"], x, y, z_mm, diameter)
     if wrong:
         raise row.bad(*wrong)
     if cells["unit"] == "px":
-        x, y = to_mm(info, x, y)
+        x, y = to_mm(info, x, y, z_mm)
     place = {"z_mm": z_mm, "x_mm": x, "y_mm": y, "diameter_mm": diameter}
     names = {"patient": cells["patient_id"], "lesion": cells["lesion_id"]}
     return names | place | {"label": cells["label"]}
@@ -228,7 +228,7 @@ def _from_luna(
         x, y, z = (row.number(f"coord{axis}") for axis in "XYZ")
         diameter = row.number("diameter_mm", above=0)
         z_mm = _position_of(row, "coordZ", info, slice_position(info, x, y, z))
-        wrong = outside_image(info, "mm", x, y, diameter)
+        wrong = outside_image(info, "mm", x, y, z_mm, diameter)
         if wrong:
             raise row.bad({"x": "coordX", "y": "coordY"}.get(wrong[0], wrong[0]), wrong[1])
         number = 1 + sum(lesion["patient"] == patient for lesion in found)

@@ -92,7 +92,7 @@ def _check_place(row: Mapping[str, Any], info: Mapping[str, Any]) -> None:
             f"({first:g} to {last:g} mm); is the XML that of another scan?"
         )
     size = row["diameter_mm"]
-    wrong = outside_image(info, "mm", row["x_mm"], row["y_mm"], size)
+    wrong = outside_image(info, "mm", row["x_mm"], row["y_mm"], z_mm, size)
     if wrong:
         raise InputError(
             f"{where}: found {row['x_mm']:g}, {row['y_mm']:g} mm and {size:g} mm across, expected "
@@ -122,14 +122,14 @@ def _outline(roi: ElementTree.Element, info: Mapping[str, Any]) -> Outline:
             for edge in roi.findall("edgeMap", NAMESPACE)
         ]
     )
-    points = np.column_stack(to_mm(info, *pixels.T))
+    z_mm = float(roi.findtext("imageZposition", None, NAMESPACE))
+    points = np.column_stack(to_mm(info, *pixels.T, z_mm))
     centre = (points.min(axis=0) + points.max(axis=0)) / 2
     if len(points) == 1:
         diameter = POINT_DIAMETER_MM
     else:
         # Pixels on the outline are outside: two pixels less, and one more for the pixels' width.
         diameter = max(float(pdist(points).max()) - np.mean(info["pixel_mm"]), POINT_DIAMETER_MM)
-    z_mm = float(roi.findtext("imageZposition", None, NAMESPACE))
     return Outline(z_mm, float(centre[0]), float(centre[1]), diameter)
 
 

@@ -46,10 +46,10 @@ def lesion_centre(lesion: Mapping[str, Any], info: Mapping[str, Any]) -> tuple[f
     """Row and column of a lesion's centre, in pixels.
 
     >>> info = {"origin_mm": [-10.0, 5.0], "pixel_mm": [0.5, 0.8]}
-    >>> lesion_centre({"x_mm": -2.0, "y_mm": 6.0}, info)
+    >>> lesion_centre({"x_mm": -2.0, "y_mm": 6.0, "z_mm": 0.0}, info)
     (2.0, 10.0)
     """
-    column, row = to_pixels(info, lesion["x_mm"], lesion["y_mm"])
+    column, row = to_pixels(info, *(lesion[f"{axis}_mm"] for axis in "xyz"))
     return row, column
 
 

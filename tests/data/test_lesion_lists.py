@@ -203,7 +203,13 @@ TILT = np.deg2rad(20)
     ],
 )
 def test_pixels_and_patient_coordinates_are_inverse_in_every_orientation(orientation):
-    info = GEOMETRY | {"orientation": orientation}
-    assert to_pixels(info, *to_mm(info, 40, 60)) == pytest.approx((40, 60))
-    z = 7 + (60 * 0.8) * orientation[5]
-    assert slice_position(info, *to_mm(info, 40, 60), z) == pytest.approx(7)
+    corners = [[-100.0, -50.0 - slice_ / 4] for slice_ in range(4)]
+    info = GEOMETRY | {"orientation": orientation, "corner_mm": corners}
+    for z_mm in info["z_mm"]:
+        x, y = to_mm(info, 40, 60, z_mm)
+        assert to_pixels(info, x, y, z_mm) == pytest.approx((40, 60))
+    rows, columns = np.reshape(orientation, (2, 3))
+    corner = np.array([-100.0, -50.0, 7.0])
+    point = corner + 40 * 0.5 * rows + 60 * 0.8 * columns
+    expected = corner[2] if orientation[5] == 0 else corner @ np.cross(rows, columns)
+    assert slice_position(info, *point) == pytest.approx(expected)

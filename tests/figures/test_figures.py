@@ -272,5 +272,5 @@ def test_figure_shows_the_middle_slice_of_the_largest_lesion(tmp_path):
 )
 def test_crop_is_64_pixels_or_three_diameters_inside_the_image(diameter, x_mm, expected):
     info = {"origin_mm": [0.0, 0.0], "pixel_mm": [1.0, 1.0]}
-    lesion = {"x_mm": x_mm, "y_mm": 100.0, "diameter_mm": diameter}
+    lesion = {"x_mm": x_mm, "y_mm": 100.0, "z_mm": 0.0, "diameter_mm": diameter}
     assert lesion_roi(lesion, info, (200, 200)) == expected
