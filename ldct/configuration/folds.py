@@ -52,3 +52,12 @@ def patients_of(
     """Patients that are for training (or test) in any fold, in the description's order."""
     used = {name for fold in folds.values() for name in fold[split]}
     return [name for name in dataset["patients"] if name in used]
+
+
+def describe_folds(folds: Mapping[str, Any]) -> str:
+    """What captions say of folds after the budget; nothing where patients are split once.
+
+    >>> describe_folds({"fold1-": {}, "fold2-": {}}), describe_folds({"": {}})
+    (', 2 folds over all patients', '')
+    """
+    return f", {len(folds)} folds over all patients" if len(folds) > 1 else ""

@@ -8,7 +8,7 @@ from typing import Any
 from ldct.common.errors import InputError
 from ldct.common.run_files import FIXED
 from ldct.common.schema import read_valid, validate
-from ldct.configuration.folds import patients_of, resolve_folds
+from ldct.configuration.folds import describe_folds, patients_of, resolve_folds
 from ldct.configuration.published import read_published
 from ldct.configuration.registry import find_methods, method_folder, read_card
 from ldct.configuration.stages import LEARNED, describe_budget, resolve_models, scaling_from
@@ -88,7 +88,7 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
         **protocols,
         "calibration_file": _calibration_file(config, repository),
         "validation_protocol_file": _validation_protocol(config, train, repository),
-        "budget_text": describe_budget(config["budget"]),
+        "budget_text": describe_budget(config["budget"]) + describe_folds(folds),
     }
 
 
