@@ -166,7 +166,7 @@ def add_foot(figure: Figure, histories: Sequence[History], note: str) -> None:
     )
     text = (
         "Unweighted loss terms, mean of ten steps (faint) and of a tenth of all steps (bold); one "
-        "curve for each training. AUC: of the critic, real against generated tiles; dotted: chance. "
-        f"{note}"
+        "curve for each training. AUC: of the critic, real against generated tiles; dotted: "
+        f"chance. {note}"
     )
     style.foot_text(figure, text, color=style.GREY)
