@@ -34,6 +34,8 @@ wildcard_constraints:
     # "discs": crops with inserted discs, a patient to all methods (detectability.smk).
     patient="|".join([*map(re.escape, DATASET["patients"]), "discs"]),
     seed=r"\d+|fixed",
+    # A training's folder: its fold, where the run has folds, and its seed.
+    fold="|".join(SETTINGS["folds"]) or "(?:)",
 
 
 def volume_files(folder):
@@ -44,8 +46,27 @@ def volume_files(folder):
 TEST_FOLDERS = [f"{RUN}/test/{patient}" for patient in TEST_PATIENTS]
 TEST_FILES = [file for folder in TEST_FOLDERS for file in volume_files(folder)]
 TEST_VOLUMES = [f"{DATA}/volumes/{patient}" for patient in TEST_PATIENTS]
-TRAIN_FOLDERS = [f"{DATA}/volumes/{patient}" for patient in TRAIN_PATIENTS]
-TRAIN_FILES = [file for folder in TRAIN_FOLDERS for file in volume_files(folder)]
+# Which tiles are for training depends on the run where it has folds.
+TILES = f"{DATA if '' in SETTINGS['folds'] else RUN}/{{fold}}tiles.npy"
+ALL_TILES = expand(TILES, fold=SETTINGS["folds"])
+
+
+def train_folders(wildcards):
+    """Volumes of the training patients of a fold."""
+    patients = SETTINGS["folds"][wildcards.fold]["train"]
+    return [f"{DATA}/volumes/{patient}" for patient in patients]
+
+
+def train_files(wildcards):
+    return [
+        file for folder in train_folders(wildcards) for file in volume_files(folder)
+    ]
+
+
+def fold_tested_on(patient):
+    """The fold whose trainings have not seen a patient."""
+    folds = SETTINGS["folds"].items()
+    return next((name for name, split in folds if patient in split["test"]), "")
 
 
 def as_json(content):

@@ -116,18 +116,18 @@ rule write_volume:
 rule list_tiles:
     """Coordinates of the training tiles that hold tissue."""
     input:
-        volumes=TRAIN_FILES,
+        volumes=train_files,
         code=code_behind("tiles"),
     output:
-        f"{DATA}/tiles.npy",
+        TILES,
     log:
-        f"logs/{DATASET['name']}/list_tiles.log",
+        f"logs/{DATASET['name']}/{{fold}}list_tiles.log",
     benchmark:
-        f"{DATA}/benchmarks/list_tiles.tsv"
+        f"{DATA}/benchmarks/{{fold}}list_tiles.tsv"
     conda:
         ENVIRONMENT
     params:
-        folders=TRAIN_FOLDERS,
+        folders=train_folders,
         size=SETTINGS["tiles"]["size"],
         stride=SETTINGS["tiles"]["stride"],
         above=SETTINGS["tiles"]["keep_above_hu"],
