@@ -30,6 +30,24 @@ def table_files(run: Path, settings: Mapping[str, Any], table: str, method: str)
     ]
 
 
+ONE_FOLD = {"": {"test": []}}  # of a run that splits its patients once
+
+
+def training_names(settings: Mapping[str, Any], seed: str) -> list[str]:
+    """Folders below a model's that its trainings of one seed lie in: one, or one for each fold.
+
+    >>> training_names({"folds": {"": {}}}, "0"), training_names({"folds": {"fold1-": {}}}, "0")
+    (['0'], ['fold1-0'])
+    """
+    return [fold + seed for fold in settings.get("folds", ONE_FOLD)]
+
+
+def training_name(settings: Mapping[str, Any], seed: str, patient: str) -> str:
+    """Folder of the training that a patient's prediction is made with, never its own patient's."""
+    folds = settings.get("folds", ONE_FOLD).items()
+    return next((name for name, split in folds if patient in split["test"]), "") + seed
+
+
 # Seed folder of methods whose output does not depend on a seed.
 FIXED = "fixed"
 

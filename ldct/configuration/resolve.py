@@ -8,6 +8,7 @@ from typing import Any
 from ldct.common.errors import InputError
 from ldct.common.run_files import FIXED
 from ldct.common.schema import read_valid, validate
+from ldct.configuration.folds import check_training, describe_folds, patients_of, resolve_folds
 from ldct.configuration.published import read_published
 from ldct.configuration.registry import find_methods, method_folder, read_card
 from ldct.configuration.stages import LEARNED, describe_budget, resolve_models, scaling_from
@@ -29,8 +30,8 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     repository : folder that holds `config/` and `methods/`.
     Returns plain data: the checked configuration with `dataset` replaced by its description, and
     `cards`, `controls`, `control_cards`, `broken`, `folders`, `models`, `chains`, `method_seeds`,
-    `train_patients`, `test_patients`, `protocol_file`, `protocol_files` (the main one first, then
-    the further ones), `protocol_names` (in the same order), `calibrated_protocol`,
+    `folds`, `train_patients`, `test_patients`, `protocol_file`, `protocol_files` (the main one
+    first, then the further ones), `protocol_names` (in the same order), `calibrated_protocol`,
     `calibration_file`, `budget_text`. A method whose folder is broken stands in `broken` (name to
     message) and nowhere else: the other rows do not need it.
     Controls have cards of their own: they are measured as methods are, and no row of Table I.
@@ -55,9 +56,8 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
         for name in config.get(key, []):
             method_folder(name, folders, f"configuration: key '{key}'")
     published = read_published(repository / "config/published.yaml")["rows"]
-    splits = {name: entry["split"] for name, entry in dataset["patients"].items()}
-    train = [name for name, split in splits.items() if split == "train"]
-    test = [name for name, split in splits.items() if split == "test"]
+    folds = resolve_folds(config, dataset)
+    train, test = (patients_of(folds, dataset, split) for split in ("train", "test"))
     cards, models, chains, broken = _resolve_methods(config, folders, published, train)
     controls = _resolve_controls(config, folders, published, train, cards, broken)
     processes = (config.get("engine") or {}).get("processes", 1)
@@ -84,12 +84,13 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
             name: seeds if card["kind"] in LEARNED else [FIXED]
             for name, card in (cards | controls).items()
         },
+        "folds": folds,
         "train_patients": train,
         "test_patients": test,
         **protocols,
         "calibration_file": _calibration_file(config, repository),
         "validation_protocol_file": _validation_protocol(config, train, repository),
-        "budget_text": describe_budget(config["budget"]),
+        "budget_text": describe_budget(config["budget"]) + describe_folds(folds),
     }
 
 
@@ -169,17 +170,6 @@ def check_place(folder: Path, card: Mapping[str, Any], key: str) -> None:
         raise InputError(
             f"configuration: key '{key}': found '{folder.name}', whose kind is {card['kind']}; "
             f"name it under '{right}'"
-        )
-
-
-def check_training(folder: Path, card: Mapping[str, Any], train: list[str]) -> None:
-    """Raise InputError where a method is trained, or tuned, and there is no training patient."""
-    code = folder / "denoise.py"
-    tuned = code.is_file() and "def tune(" in code.read_text(encoding="utf-8")
-    if not train and (card["kind"] in LEARNED or tuned):
-        raise InputError(
-            f"data set: key 'patients': found none of the split train, on which {folder.name} is "
-            f"{'tuned' if tuned else 'trained'}; expected one at least, or a run without it"
         )
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ldct.common.files import read_json
 from ldct.common.provenance import RECORD_SUFFIX, record_path
-from ldct.common.run_files import FIXED
+from ldct.common.run_files import FIXED, training_names
 
 # Mean over jobs; one missing value does not make the mean of the others wrong, none gives None.
 Number = float | None
@@ -26,7 +26,7 @@ def collect_cost(
 ) -> dict[str, Any]:
     """Cost of every stage and method of a finished run.
 
-    settings : methods, models, chains, cards, method_seeds, test_patients of the resolved
+    settings : methods, models, chains, cards, method_seeds, folds, test_patients of the resolved
         configuration.
     run : results folder of the run, with models, predictions and benchmarks.
     facts : model to parameters, critic_parameters and multiply_adds_per_slice.
@@ -57,9 +57,10 @@ def stage_users(settings: Mapping[str, Any]) -> dict[str, list[str]]:
 def stage_cost(
     run: Path, model: str, settings: Mapping[str, Any], users: Sequence[str]
 ) -> dict[str, Any]:
-    """Time and memory of a stage's trainings, mean over seeds."""
+    """Time and memory of a stage's trainings, mean over seeds and folds."""
     seeds = next(settings["method_seeds"][name] for name in users)
-    jobs = [training_job(run, model, seed) for seed in seeds]
+    names = [name for seed in seeds for name in training_names(settings, seed)]
+    jobs = [training_job(run, model, name) for name in names]
     recipe = settings["models"][model]["recipe"]
     steps = mean([job["steps"] for job in jobs])
     spent = {key: mean([job[key] for job in jobs]) for key in SPENT}
@@ -76,15 +77,15 @@ def stage_cost(
     }
 
 
-def training_job(run: Path, model: str, seed: str) -> dict[str, Any]:
+def training_job(run: Path, model: str, name: str) -> dict[str, Any]:
     """What the records and the benchmark file of one training say.
 
     `training.json` sums over the parts of a resumed training; the benchmark file, Snakemake's own,
     knows the last part.
     """
-    folder = run / "models" / model / seed
+    folder = run / "models" / model / name
     record = read_record(folder / "weights.safetensors")
-    benchmark = read_benchmark(run / "benchmarks/train" / model / f"{seed}.tsv")
+    benchmark = read_benchmark(run / "benchmarks/train" / model / f"{name}.tsv")
     spent = read_json(folder / "training.json")
     about = record.get("settings", {})
     return {
@@ -101,7 +102,7 @@ def training_job(run: Path, model: str, seed: str) -> dict[str, Any]:
 
 
 def mean_shares(found: Sequence[Shares]) -> Shares:
-    """Mean over seeds of the terms' shares of the loss at start and end; None for a single term."""
+    """Mean over trainings of the terms' shares of the loss at start and end; None for one term."""
     if None in found or len(found[0]["end"]) < 2:
         return None
     return {
@@ -122,14 +123,17 @@ def method_cost(
         for seed in settings["method_seeds"][name]
         for patient in settings["test_patients"]
     ]
-    tuned = read_record(run / "models" / name / FIXED / "parameters.json")
+    tunings = [
+        read_record(run / "models" / name / folder / "parameters.json").get("cpu_seconds")
+        for folder in training_names(settings, FIXED)
+    ]
     return {
         "title": card["title"],
         "kind": card["kind"],
         "stages": list(chain),
         **{key: total([stage[key] for stage in own]) for key in SUMMED},
         **{f"training_{key}": largest(*[stage[key] for stage in own]) for key in PEAKS},
-        "tuning_cpu_seconds": tuned.get("cpu_seconds"),
+        "tuning_cpu_seconds": mean(tunings),
         "inference_seconds_per_slice": mean([job["seconds_per_slice"] for job in jobs]),
         **{f"inference_{key}": largest(*[job[key] for job in jobs]) for key in PEAKS},
         "inference_device": jobs[0]["device"],

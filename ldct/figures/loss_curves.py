@@ -130,7 +130,7 @@ def draw_panel(figure: Figure, place: SubplotSpec, title: str, group: Sequence[H
 
 
 def draw_auc(axes: Axes, judged: Sequence[pd.DataFrame]) -> None:
-    """AUC of a critic over the steps, one curve for each seed; dotted at chance."""
+    """AUC of a critic over the steps, one curve for each training; dotted at chance."""
     axes.axhline(0.5, color=style.GREY, linestyle=":", linewidth=0.9)
     for rows in judged:
         axes.plot(
@@ -166,7 +166,7 @@ def add_foot(figure: Figure, histories: Sequence[History], note: str) -> None:
     )
     text = (
         "Unweighted loss terms, mean of ten steps (faint) and of a tenth of all steps (bold); one "
-        "curve for each seed. AUC: of the critic, real against generated tiles; dotted: chance. "
-        f"{note}"
+        "curve for each training. AUC: of the critic, real against generated tiles; dotted: "
+        f"chance. {note}"
     )
     style.foot_text(figure, text, color=style.GREY)

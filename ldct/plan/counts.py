@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -22,16 +23,21 @@ def expected_tiles(settings: Mapping[str, Any], data: Path) -> tuple[int, str]:
     """
     held_out = settings["validation"]["patient"]
     table = data / "tiles.npy"
-    if table.is_file():
+    if table.is_file() and "" in settings["folds"]:
         tiles = np.load(table, mmap_mode="r")
         if held_out is None:
             return len(tiles), str(table)
         number = settings["train_patients"].index(held_out)
         return int((tiles[:, VOLUME] != number).sum()), f"{table} without {held_out}"
     size, stride = settings["tiles"]["size"], settings["tiles"]["stride"]
-    slices = listed_slices(settings, (p for p in settings["train_patients"] if p != held_out))
+    folds = settings["folds"].values()
+    counts = [listed_slices(settings, set(fold["train"]) - {held_out}) for fold in folds]
+    slices = round(fmean(counts))
     per_slice = ((SIDE - size) // stride + 1) ** 2
-    reason = f"estimate: {slices} training slices, {KEPT_SHARE:.1%} of their tiles hold tissue"
+    each = " (mean of the folds)" if len(counts) > 1 else ""
+    reason = (
+        f"estimate: {slices} training slices{each}, {KEPT_SHARE:.1%} of their tiles hold tissue"
+    )
     return round(slices * per_slice * KEPT_SHARE), reason
 
 

@@ -15,6 +15,7 @@ import torch
 
 from ldct.common.errors import InputError
 from ldct.common.progress import track
+from ldct.common.run_files import FIXED, training_name, training_names
 from ldct.configuration.stages import requested_memory_mb
 from ldct.cost import probes
 from ldct.devices.choice import free_memory, is_gpu, total_memory_mb
@@ -65,6 +66,7 @@ def make_plan(
         "dataset": settings["dataset"]["title"],
         "budget": settings["budget_text"],
         "seeds": len(settings["seeds"]),
+        "folds": len(settings["folds"]),
         "device": str(device),
         "precision": settings["precision"],
         "engine": probes.options_on(engine_of(settings, device)),
@@ -259,9 +261,9 @@ def list_jobs(
     gpus = 1 if is_gpu(device) else 0
     jobs = [
         Job(
-            f"train/{name}/{seed}",
+            f"train/{name}/{training}",
             stage["seconds"],
-            tuple(f"train/{model}/{seed}" for model in settings["models"][name]["upstream"]),
+            tuple(f"train/{model}/{training}" for model in settings["models"][name]["upstream"]),
             min(stage["cores"], cores),
             gpus * settings["engine"]["processes"],
             stage["peak_memory_mb"],
@@ -269,20 +271,24 @@ def list_jobs(
         )
         for name, stage in stages.items()
         for seed in settings["seeds"]
+        for training in training_names(settings, str(seed))
     ]
     for name, method in methods.items():
         if method["seconds_per_slice"] is None:
             continue
         chain = settings["chains"].get(name, [])
-        tuning = (f"tune_classical/{name}",) if method["tuning_seconds"] else ()
-        jobs += [Job(job, method["tuning_seconds"]) for job in tuning]
+        if method["tuning_seconds"]:
+            for each in training_names(settings, FIXED):
+                jobs.append(Job(f"tune_classical/{name}/{each}", method["tuning_seconds"]))
         wide = 1 if chain else max(1, cores // 2)
         for seed in settings["method_seeds"][name]:
             for patient, count in slices.items():
                 seconds = method["seconds_per_slice"] * count / wide
-                after = (*tuning, *(f"train/{model}/{seed}" for model in chain))
+                training, tuned = (training_name(settings, key, patient) for key in (seed, FIXED))
+                after = [f"train/{model}/{training}" for model in chain]
+                after += [f"tune_classical/{name}/{tuned}"] if method["tuning_seconds"] else []
                 memory = (method.get("peak_memory_mb") or 0.0) * wide
                 own, on_gpu = (gpus if chain else 0), method.get("peak_gpu_memory_mb") or 0.0
                 job = f"denoise/{name}/{seed}/{patient}"
-                jobs.append(Job(job, seconds, after, wide, own, memory, on_gpu))
+                jobs.append(Job(job, seconds, tuple(after), wide, own, memory, on_gpu))
     return jobs

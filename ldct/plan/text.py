@@ -37,6 +37,7 @@ def plan_text(plan: Mapping[str, Any]) -> str:
         if plan["volumes_on_device_mb"]:
             memory += f" (volumes: {gibibytes(plan['volumes_on_device_mb'])} for each training)"
     uncounted = ", ".join(plan["without_slices"])
+    trainings = plan["seeds"] * plan["folds"]
     lines = [
         f"Plan of run {plan['run']}: {plan['dataset']}; {plan['budget']}; seeds: {plan['seeds']}",
         f"{plan['tiles']:,} training tiles ({plan['tiles_from']}); {plan['test_slices']:,} test "
@@ -44,7 +45,7 @@ def plan_text(plan: Mapping[str, Any]) -> str:
         f"Training in {', '.join([plan['precision'], *plan['engine']])}; inference in "
         f"{plan['inference_precision']}",
         "",
-        *text_table("stage", {k: stage_row(v, plan["seeds"]) for k, v in plan["stages"].items()}),
+        *text_table("stage", {k: stage_row(v, trainings) for k, v in plan["stages"].items()}),
         *text_table("method", {k: method_row(v) for k, v in plan["methods"].items()}),
         f"All jobs one after the other {duration(total['job_hours'] * 3600)}; with {resources} "
         f"about {duration(total['clock_hours'] * 3600)}, using up to {memory}.",
@@ -111,14 +112,14 @@ def processes_note(plan: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def stage_row(stage: Mapping[str, Any], seeds: int) -> dict[str, str]:
+def stage_row(stage: Mapping[str, Any], trainings: int) -> dict[str, str]:
     """Cells of a stage by head."""
     return {
         "steps": number(stage["steps"], 0),
         "batch": str(stage["batch"]),
         "s/step": f"{stage['seconds_per_step']:.3g}",
         "one seed": duration(stage["seconds"]),
-        "all seeds": duration(stage["seconds"] * seeds),
+        "all trainings": duration(stage["seconds"] * trainings),
         **peaks(stage),
     }
 

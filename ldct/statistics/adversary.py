@@ -7,21 +7,23 @@ from statistics import fmean
 from typing import Any
 
 from ldct.common.files import read_json
+from ldct.common.run_files import training_names
 
 # AUC of NDCT against generated tiles from which on an adversary counts as one; 0.5 is chance.
 ADVERSARY_AT_WORK = 0.6
 
 
 def training_records(run: Path, settings: Mapping[str, Any], *methods: str) -> list[Path]:
-    """`training.json` of every stage and seed behind some methods, each once.
+    """`training.json` of every stage, seed and fold behind some methods, each once.
 
-    run : folder results/<run>. settings : `chains` and `method_seeds` of the resolved run.
+    run : folder results/<run>. settings : `chains`, `method_seeds`, `folds` of the resolved run.
     """
     files = (
-        run / "models" / model / seed / "training.json"
+        run / "models" / model / name / "training.json"
         for method in methods
         for model in settings["chains"].get(method, [])
         for seed in settings["method_seeds"].get(method, [])
+        for name in training_names(settings, seed)
     )
     return list(dict.fromkeys(files))
 

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ldct.common.run_files import FIXED, training_name
+
 
 def finished_scores(
     settings: Mapping[str, Any], run: Path, logs: Path
 ) -> tuple[list[Path], dict[str, str]]:
     """Score files that may stand in a table, and the reason for each method that has none.
 
-    settings : resolved run: cards, chains, method_seeds, test_patients.
+    settings : resolved run: cards, chains, method_seeds, folds, test_patients.
     run, logs : folders `results/<run>` and `logs/<run>`.
     A score counts where every file it is made from exists. A method counts with all its seeds and
     patients or not at all.
@@ -36,14 +38,15 @@ def _files_behind(
     settings: Mapping[str, Any], run: Path, logs: Path, method: str, place: str
 ) -> dict[Path, Path]:
     """Files from trained weights to one score, in order, with the log of the job of each."""
-    seed = place.split("/")[0]
+    seed, patient = place.split("/")
+    name, tuned = (training_name(settings, each, patient) for each in (seed, FIXED))
     files = {
-        run / f"models/{model}/{seed}/weights.safetensors": logs / f"train/{model}/{seed}.log"
+        run / f"models/{model}/{name}/weights.safetensors": logs / f"train/{model}/{name}.log"
         for model in settings["chains"].get(method, [])
     }
     if settings["cards"][method]["kind"] in ("classical", "network_finetuned"):
-        parameters = run / f"models/{method}/fixed/parameters.json"
-        files[parameters] = logs / f"tune_classical/{method}.log"
+        parameters = run / f"models/{method}/{tuned}/parameters.json"
+        files[parameters] = logs / f"tune_classical/{method}/{tuned}.log"
     files[run / f"predictions/{method}/{place}.npy"] = logs / f"denoise/{method}/{place}.log"
     files[run / f"scores/{method}/{place}.parquet"] = logs / f"score/{method}/{place}.log"
     return files

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from statistics import fmean
 
 from ldct.common.arguments import json_mapping
 
@@ -10,7 +11,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     """Add the verb to the parser."""
     table = verbs.add_parser("table1", help="Table I beside the published values, and differences")
     table.add_argument("--scores", type=Path, nargs="+", required=True)
-    table.add_argument("--tiles", type=Path, required=True)
+    table.add_argument("--tiles", type=Path, nargs="+", required=True)
     table.add_argument("--protocols", type=Path, nargs="+", required=True, help="main one first")
     table.add_argument("--published", type=Path, required=True)
     table.add_argument("--margins", type=Path, required=True)
@@ -32,7 +33,7 @@ def run_table1(options: argparse.Namespace) -> None:
     from ldct.statistics.adversary import adversary_auc, training_records
     from ldct.table1.tables import write_score_tables
 
-    inputs = [*options.scores, options.tiles, *options.protocols]
+    inputs = [*options.scores, *options.tiles, *options.protocols]
     inputs += [options.published, options.margins]
     run, settings = options.run_folder, options.settings
     methods = settings["methods"]
@@ -47,6 +48,6 @@ def run_table1(options: argparse.Namespace) -> None:
             read_published(options.published, "source", "place", "counts"),
             read_margins(options.margins),
             settings | {"critic_auc": found},
-            len(read_tiles(options.tiles)),
+            round(fmean(len(read_tiles(path)) for path in options.tiles)),
             options.output,
         )

@@ -1,7 +1,15 @@
 """Claim ledger: each testable sentence of the paper gets a verdict."""
 
 CLAIM_SETTINGS = {"image_quality": {}} | chosen(
-    *("run", "dataset", "budget_text", "seeds", "test_patients", "method_seeds"),
+    *(
+        "run",
+        "dataset",
+        "budget_text",
+        "seeds",
+        "test_patients",
+        "method_seeds",
+        "folds",
+    ),
     *("cards", "chains", "control_cards", "broken", "protocol_file", "image_quality"),
 )
 

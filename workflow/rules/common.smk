@@ -1,8 +1,11 @@
 """Names that the rules share: paths, wildcards, and small functions of the resolved settings."""
 
 import re
+from functools import cache
 
+from ldct.common.files import read_json
 from ldct.configuration.code_behind import code_behind
+from ldct.data.dicom.listing import digests
 
 DATASET = SETTINGS["dataset"]
 DATA = f"data/{DATASET['name']}"
@@ -37,6 +40,8 @@ wildcard_constraints:
     # "discs": crops with inserted discs, a patient to all methods (detectability.smk).
     patient="|".join([*map(re.escape, DATASET["patients"]), "discs"]),
     seed=r"\d+|fixed",
+    # A training's folder: its fold, where the run has folds, and its seed.
+    fold="|".join(SETTINGS["folds"]) or "(?:)",
 
 
 def volume_files(folder):
@@ -47,14 +52,63 @@ def volume_files(folder):
 TEST_FOLDERS = [f"{RUN}/test/{patient}" for patient in TEST_PATIENTS]
 TEST_FILES = [file for folder in TEST_FOLDERS for file in volume_files(folder)]
 TEST_VOLUMES = [f"{DATA}/volumes/{patient}" for patient in TEST_PATIENTS]
-TRAIN_FOLDERS = [f"{DATA}/volumes/{patient}" for patient in TRAIN_PATIENTS]
-TRAIN_FILES = [file for folder in TRAIN_FOLDERS for file in volume_files(folder)]
+# Which tiles are for training depends on the run where it has folds.
+TILES = f"{DATA if '' in SETTINGS['folds'] else RUN}/{{fold}}tiles.npy"
+ALL_TILES = expand(TILES, fold=SETTINGS["folds"])
+
+
+def train_folders(wildcards):
+    """Volumes of the training patients of a fold."""
+    patients = SETTINGS["folds"][wildcards.fold]["train"]
+    return [f"{DATA}/volumes/{patient}" for patient in patients]
+
+
+def train_files(wildcards):
+    return [
+        file for folder in train_folders(wildcards) for file in volume_files(folder)
+    ]
+
+
+def fold_tested_on(patient):
+    """The fold whose trainings have not seen a patient."""
+    folds = SETTINGS["folds"].items()
+    return next((name for name, split in folds if patient in split["test"]), "")
 
 
 def as_json(content):
     """One line of JSON, for parameters of rules and arguments of commands."""
     # A brace within a text, as of `{patient}/NDCT`, would be a wildcard in parameters.
     return re.sub(r'\{(?=[^"}])', r"\\u007b", json.dumps(content, sort_keys=True))
+
+
+@cache
+def listing():
+    """What the DICOM folder holds, in short; where it is not there any more, as it was indexed."""
+    record = Path(f"{DATA}/index.parquet.provenance.json")
+    if Path(DATASET["root"]).is_dir():
+        return digests(DATASET["root"], DATASET["patients"])
+    return read_json(record)["settings"].get("listing", {}) if record.is_file() else {}
+
+
+def files_of(patient):
+    """The listing, or a patient's part of it; nothing for files that the workflow writes."""
+    return "" if IS_DEMO else listing().get(patient, "")
+
+
+def described(*left_out, **changes):
+    """The description of the data set but for what is only told of it."""
+    told = {key: DATASET[key] for key in DATASET.keys() - {"credit", "simulated"}}
+    told |= changes
+    return as_json({key: told[key] for key in told if key not in left_out})
+
+
+def description_of_patient(wildcards):
+    """What one patient's volume depends on in the description."""
+    entry = DATASET["patients"][wildcards.patient]
+    own = {
+        key: entry[key] for key in entry if key not in ("split", "slices", "lidc_xml")
+    }
+    return described("title", patients={wildcards.patient: own})
 
 
 def chosen(*keys):

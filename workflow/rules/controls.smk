@@ -4,7 +4,9 @@ CONTROL_FOLDERS = [SETTINGS["folders"][name] for name in CONTROLS]
 CONTROL_SETTINGS = [
     SETTINGS["control_cards"][name].get("settings", {}) for name in CONTROLS
 ]
-CONTROL_PARAMETERS = [f"{RUN}/models/{name}/fixed/parameters.json" for name in CONTROLS]
+CONTROL_PARAMETERS = [
+    f"{RUN}/models/{name}/{{fold}}fixed/parameters.json" for name in CONTROLS
+]
 # The low-dose image, to which the table compares the controls; it is a method of its own.
 LOW_DOSE = [
     name for name, card in SETTINGS["cards"].items() if card["kind"] == "identity"
@@ -22,20 +24,20 @@ if CONTROLS:
     rule tune_controls:
         """Parameters of all controls, chosen on training patients."""
         input:
-            volumes=TRAIN_FILES,
+            volumes=train_files,
             code=code_behind("tune-controls", *CONTROL_FOLDERS),
         output:
             CONTROL_PARAMETERS,
         log:
-            f"{LOGS}/tune_controls.log",
+            f"{LOGS}/{{fold}}tune_controls.log",
         benchmark:
-            f"{RUN}/benchmarks/tune_controls.tsv"
+            f"{RUN}/benchmarks/{{fold}}tune_controls.tsv"
         conda:
             ENVIRONMENT
         params:
             folders=CONTROL_FOLDERS,
             settings=as_json(CONTROL_SETTINGS),
-            volumes=TRAIN_FOLDERS,
+            volumes=train_folders,
         message:
             "Tuning the controls on the training patients"
         shell:
@@ -46,7 +48,9 @@ if CONTROLS:
         """Predictions of all controls for one patient: blur, shift, shuffle, NDCT itself."""
         input:
             test=volume_files(f"{RUN}/test/{{patient}}"),
-            parameters=CONTROL_PARAMETERS,
+            parameters=lambda wildcards: expand(
+                CONTROL_PARAMETERS, fold=fold_tested_on(wildcards.patient)
+            ),
             code=code_behind("denoise-controls", *CONTROL_FOLDERS),
         output:
             [f"{RUN}/predictions/{name}/fixed/{{patient}}.npy" for name in CONTROLS],

@@ -2,10 +2,13 @@
 
 COST_SETTINGS = chosen(
     *("run", "dataset", "budget_text", "methods", "models", "chains", "cards"),
-    *("method_seeds", "test_patients"),
+    *("method_seeds", "folds", "test_patients"),
 )
 ALL_WEIGHTS = [
-    file for seed in SETTINGS["seeds"] for file in weights_of(SETTINGS["models"], seed)
+    file
+    for seed in SETTINGS["seeds"]
+    for training in training_names(SETTINGS, str(seed))
+    for file in weights_of(SETTINGS["models"], training)
 ]
 MICRO_FILE = f"{RUN}/tables/micro_benchmark.json" if SETTINGS["micro_benchmark"] else []
 

@@ -1,9 +1,6 @@
 """From DICOM to volumes, tiles, lesions and the test set."""
 
-from functools import cache
-
-from ldct.common.files import read_json
-from ldct.data.dicom.listing import EVERYTHING, digests
+from ldct.data.dicom.listing import EVERYTHING
 
 # Where lesions come from: the user's list, else reader marks of the demo or of each patient.
 LESION_SOURCE = ["--archives", SETTINGS["demo"]["archives"]] if IS_DEMO else []
@@ -20,36 +17,6 @@ LESIONS_LISTED = bool(LESION_SOURCE or READER_MARKS)
 UNUSED = () if "simulate" in DATASET else ("_simulate_quarter",)
 PATIENT_FOLDERS = [f"{DATA}/volumes/{patient}" for patient in DATASET["patients"]]
 PATIENT_FILES = [file for folder in PATIENT_FOLDERS for file in volume_files(folder)]
-
-
-@cache
-def listing():
-    """What the DICOM folder holds, in short; where it is not there any more, as it was indexed."""
-    record = Path(f"{DATA}/index.parquet.provenance.json")
-    if Path(DATASET["root"]).is_dir():
-        return digests(DATASET["root"], DATASET["patients"])
-    return read_json(record)["settings"].get("listing", {}) if record.is_file() else {}
-
-
-def files_of(patient):
-    """The listing, or a patient's part of it; nothing for files that the workflow writes."""
-    return "" if IS_DEMO else listing().get(patient, "")
-
-
-def described(*left_out, **changes):
-    """The description of the data set but for what is only told of it."""
-    told = {key: DATASET[key] for key in DATASET.keys() - {"credit", "simulated"}}
-    told |= changes
-    return as_json({key: told[key] for key in told if key not in left_out})
-
-
-def description_of_patient(wildcards):
-    """What one patient's volume depends on in the description."""
-    entry = DATASET["patients"][wildcards.patient]
-    own = {
-        key: entry[key] for key in entry if key not in ("split", "slices", "lidc_xml")
-    }
-    return described("title", patients={wildcards.patient: own})
 
 
 if IS_DEMO:
@@ -153,18 +120,18 @@ rule write_volume:
 rule list_tiles:
     """Coordinates of the training tiles that hold tissue."""
     input:
-        volumes=TRAIN_FILES,
+        volumes=train_files,
         code=code_behind("tiles"),
     output:
-        f"{DATA}/tiles.npy",
+        TILES,
     log:
-        f"logs/{DATASET['name']}/list_tiles.log",
+        f"logs/{DATASET['name']}/{{fold}}list_tiles.log",
     benchmark:
-        f"{DATA}/benchmarks/list_tiles.tsv"
+        f"{DATA}/benchmarks/{{fold}}list_tiles.tsv"
     conda:
         ENVIRONMENT
     params:
-        folders=TRAIN_FOLDERS,
+        folders=train_folders,
         size=SETTINGS["tiles"]["size"],
         stride=SETTINGS["tiles"]["stride"],
         above=SETTINGS["tiles"]["keep_above_hu"],

@@ -58,14 +58,14 @@ rule denoise_identity:
 rule tune_classical:
     """Parameters of a classical method, chosen on training patients."""
     input:
-        volumes=TRAIN_FILES,
+        volumes=train_files,
         code=lambda wildcards: code_behind("tune-classical", folder_of(wildcards)),
     output:
-        f"{RUN}/models/{{method}}/fixed/parameters.json",
+        f"{RUN}/models/{{method}}/{{fold}}fixed/parameters.json",
     log:
-        f"{LOGS}/tune_classical/{{method}}.log",
+        f"{LOGS}/tune_classical/{{method}}/{{fold}}fixed.log",
     benchmark:
-        f"{RUN}/benchmarks/tune_classical/{{method}}.tsv"
+        f"{RUN}/benchmarks/tune_classical/{{method}}/{{fold}}fixed.tsv"
     wildcard_constraints:
         method=methods_of_kind("classical", "network_finetuned"),
     conda:
@@ -73,7 +73,7 @@ rule tune_classical:
     params:
         folder=folder_of,
         settings=settings_of_card,
-        volumes=TRAIN_FOLDERS,
+        volumes=train_folders,
     message:
         "Tuning {wildcards.method} on the training patients"
     shell:
@@ -85,7 +85,7 @@ rule denoise_classical:
     """Predictions of a classical method: slices in parallel, one thread each."""
     input:
         test=volume_files(f"{RUN}/test/{{patient}}"),
-        parameters=f"{RUN}/models/{{method}}/fixed/parameters.json",
+        parameters=parameters_of_method,
         code=lambda wildcards: code_behind("denoise-classical", folder_of(wildcards)),
     output:
         f"{RUN}/predictions/{{method}}/fixed/{{patient}}.npy",
@@ -115,7 +115,7 @@ rule denoise_finetuned:
     """Predictions of a method that starts from the trained weights of another one."""
     input:
         test=volume_files(f"{RUN}/test/{{patient}}"),
-        parameters=f"{RUN}/models/{{method}}/fixed/parameters.json",
+        parameters=parameters_of_method,
         weights=weights_of_method,
         code=lambda wildcards: code_behind("denoise-finetuned", folder_of(wildcards)),
     output:

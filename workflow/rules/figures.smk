@@ -104,11 +104,12 @@ if TEXTURES:
 
 
 CURVES = [
-    (model, seed)
+    (model, training)
     for model in SETTINGS["models"]
     for seed in map(str, SETTINGS["seeds"])
+    for training in training_names(SETTINGS, seed)
 ]
-HISTORIES = [f"{RUN}/models/{model}/{seed}/history.csv" for model, seed in CURVES]
+HISTORIES = [f"{RUN}/models/{model}/{name}/history.csv" for model, name in CURVES]
 
 
 if CURVES:

@@ -4,7 +4,7 @@ import subprocess
 
 from ldct.table1.completeness import finished_scores
 from ldct.claims.files import files_of_claims
-from ldct.common.run_files import table_files
+from ldct.common.run_files import table_files, training_names
 from ldct.statistics.adversary import training_records
 
 
@@ -90,11 +90,11 @@ def announce_time_and_place():
 def table_of_finished_methods():
     """After failed jobs: Table I of the methods that have scores, the others with the reason."""
     scores, failed = finished_scores(SETTINGS, Path(RUN), Path(LOGS))
-    if not scores or not os.path.isfile(f"{DATA}/tiles.npy"):
+    if not scores or not all(map(os.path.isfile, ALL_TILES)):
         return
     folder = Path(RUN, "tables")
     command = [sys.executable, "-m", "ldct", "--log", f"{LOGS}/table1.log", "table1"]
-    command += ["--scores", *scores, "--tiles", f"{DATA}/tiles.npy"]
+    command += ["--scores", *scores, "--tiles", *ALL_TILES]
     command += ["--run-folder", RUN]
     command += ["--protocols", *SETTINGS["protocol_files"]]
     command += ["--published", REPOSITORY / "config/published.yaml"]

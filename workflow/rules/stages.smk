@@ -54,7 +54,8 @@ def stage_of(wildcards):
 
 def upstream_of(wildcards):
     """Trained levels whose output a stage is trained on."""
-    return weights_of(SETTINGS["models"][wildcards.model]["upstream"], wildcards.seed)
+    upstream = SETTINGS["models"][wildcards.model]["upstream"]
+    return weights_of(upstream, wildcards.fold + wildcards.seed)
 
 
 def levels_upstream(wildcards):
@@ -166,12 +167,19 @@ def levels(models):
     )
 
 
-def weights_of(models, seed):
-    return [f"{RUN}/models/{model}/{seed}/weights.safetensors" for model in models]
+def weights_of(models, training):
+    return [f"{RUN}/models/{model}/{training}/weights.safetensors" for model in models]
 
 
 def weights_of_method(wildcards):
-    return weights_of(SETTINGS["chains"][wildcards.method], wildcards.seed)
+    training = fold_tested_on(wildcards.patient) + wildcards.seed
+    return weights_of(SETTINGS["chains"][wildcards.method], training)
+
+
+def parameters_of_method(wildcards):
+    """What was tuned on the patients that a method's test patient is not among."""
+    fold = fold_tested_on(wildcards.patient)
+    return f"{RUN}/models/{wildcards.method}/{fold}fixed/parameters.json"
 
 
 def folder_of(wildcards):

@@ -15,7 +15,7 @@ PLAIN_TABLES = [
 ]
 TABLE_SETTINGS = chosen(
     *("run", "dataset", "budget_text", "seeds", "test", "methods", "cards", "broken"),
-    *("statistics", "chains", "method_seeds"),
+    *("statistics", "chains", "method_seeds", "folds"),
 )
 
 
@@ -24,7 +24,7 @@ rule table1:
     input:
         scores=tables_of("scores", METHODS),
         trainings=trainings_of(METHODS),
-        tiles=f"{DATA}/tiles.npy",
+        tiles=ALL_TILES,
         protocols=SETTINGS["protocol_files"],
         published=REPOSITORY / "config/published.yaml",
         margins=REPOSITORY / "config/margins.yaml",

@@ -4,20 +4,20 @@
 rule train:
     """One stage, once per seed, however many methods use it."""
     input:
-        tiles=f"{DATA}/tiles.npy",
-        volumes=TRAIN_FILES,
+        tiles=TILES,
+        volumes=train_files,
         upstream=upstream_of,
         perceptual=lambda wildcards: perceptual_weights(wildcards.model),
         protocol=SETTINGS["validation_protocol_file"] or [],
         code=code_of_training,
     output:
-        weights=f"{RUN}/models/{{model}}/{{seed}}/weights.safetensors",
-        history=f"{RUN}/models/{{model}}/{{seed}}/history.csv",
-        record=f"{RUN}/models/{{model}}/{{seed}}/training.json",
+        weights=f"{RUN}/models/{{model}}/{{fold}}{{seed}}/weights.safetensors",
+        history=f"{RUN}/models/{{model}}/{{fold}}{{seed}}/history.csv",
+        record=f"{RUN}/models/{{model}}/{{fold}}{{seed}}/training.json",
     log:
-        f"{LOGS}/train/{{model}}/{{seed}}.log",
+        f"{LOGS}/train/{{model}}/{{fold}}{{seed}}.log",
     benchmark:
-        f"{RUN}/benchmarks/train/{{model}}/{{seed}}.tsv"
+        f"{RUN}/benchmarks/train/{{model}}/{{fold}}{{seed}}.tsv"
     # Trainings stand at the head of the longest chains: start them before BM3D.
     priority: 5
     conda:
@@ -29,13 +29,13 @@ rule train:
     params:
         stage=stage_of,
         upstream=levels_upstream,
-        volumes=TRAIN_FOLDERS,
+        volumes=train_folders,
         options=training_options,
         processes=processes_of_training(),
         perceptual=perceptual_option,
         folder=subpath(output.weights, parent=True),
     message:
-        "Training {wildcards.model}, seed {wildcards.seed}"
+        "Training {wildcards.model}, {wildcards.fold}seed {wildcards.seed}"
     shell:
         "{resources.start} --log {log} train --stage {params.stage:q} --upstream {params.upstream:q}"
         " --upstream-weights {input.upstream} {params.perceptual} --volumes {params.volumes} --tiles {input.tiles}"
