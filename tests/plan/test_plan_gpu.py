@@ -127,14 +127,9 @@ def test_text_warns_of_memory_that_will_not_do():
     stage |= {"peak_memory_mb": 4000.0, "peak_gpu_memory_mb": 9000.0, "requested_memory_mb": 2500}
     total = {"job_hours": 1.0, "clock_hours": 0.5, "peak_memory_mb": 4000.0}
     total |= {"machine_memory_mb": 64e3, "peak_gpu_memory_mb": 18e3, "gpu_memory_mb": 16e3}
-    plan = {"run": "r", "dataset": "d", "budget": "b", "seeds": 1, "folds": 1}
-    plan |= {
-        "device": "cuda:0",
-        "precision": "bf16",
-        "engine": ["cuda_graphs"],
-        "processes": 2,
-        "torchrun": ["--x"],
-    }
+    plan = {"run": "r", "dataset": "d", "budget": "b", "seeds": 1, "folds": 1, "device": "cuda:0"}
+    plan |= {"precision": "bf16", "engine": ["cuda_graphs"], "processes": 2, "torchrun": ["--x"]}
+    plan |= {"without_slices": []}
     plan |= {"volumes_on_device_mb": 5092.0, "inference_precision": "fp32", "cores": 8, "gpus": 2}
     plan |= {"jobs_per_gpu": 2, "tiles": 100, "tiles_from": "estimate", "test_slices": 9}
     plan |= {"stages": {"drl": stage}, "methods": {}, "total": total}
