@@ -42,6 +42,21 @@ def description_of_patient(wildcards):
     return described("title", patients={wildcards.patient: own})
 
 
+def index_of(wildcards):
+    """The index; ancient where it is made anew for other patients' files alone.
+
+    Snakemake does not look at a job's own reasons where an input is made anew, but at the records.
+    """
+    index = f"{DATA}/index.parquet"
+    record = Path(f"{DATA}/volumes/{wildcards.patient}/volume.json.provenance.json")
+    if IS_DEMO or not record.is_file():
+        return index
+    made = read_json(record)["settings"]
+    same = made.get("files") == files_of(wildcards.patient)
+    same &= as_json(made.get("description")) == description_of_patient(wildcards)
+    return ancient(index) if same else index
+
+
 if IS_DEMO:
 
     rule fetch_demo:
@@ -113,8 +128,7 @@ rule index_dataset:
 rule write_volume:
     """One patient's slice pairs as two memory-mapped int16 volumes; where asked for, simulated."""
     input:
-        # The index of another patient's new files makes nothing anew here: see params.
-        index=ancient(f"{DATA}/index.parquet"),
+        index=index_of,
         demo=f"{DATA}/dicom/{{patient}}" if IS_DEMO else [],
         code=code_behind("volume", without=UNUSED),
         indexing=rules.index_dataset.input.code,
@@ -137,7 +151,8 @@ rule write_volume:
         "Writing the volumes of {wildcards.patient}"
     shell:
         "python -m ldct --log {log} volume --index {input.index} --dataset {params.description:q}"
-        " --patient {wildcards.patient} --workers {threads} --output {params.folder}"
+        " --patient {wildcards.patient} --files {params.files:q} --workers {threads}"
+        " --output {params.folder}"
 
 
 rule list_tiles:
