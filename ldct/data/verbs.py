@@ -39,6 +39,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     volume.add_argument("--index", type=Path, required=True)
     volume.add_argument("--patient", required=True)
     volume.add_argument("--workers", type=positive_integer, default=1)
+    volume.add_argument("--files", default="", help="the patient's files in short, to be recorded")
     volume.add_argument("--output", type=Path, required=True)
     volume.set_defaults(run=run_volume)
 
@@ -137,6 +138,7 @@ def run_volume(options: argparse.Namespace) -> None:
 
     patient, dataset = options.patient, options.dataset
     record = {"patient": patient, "dataset": dataset["name"]}
+    record |= {"description": dataset, "files": options.files}
     with recorded([options.output / "volume.json"], [options.index], record):
         index = read_index(options.index)
         names = dataset["root"], patient, dataset["name"]

@@ -10,6 +10,10 @@ import pytest
 import yaml
 from workflow_runs import MORE, PATIENT, edit_yaml, pending, plans, snakemake
 
+from ldct.common.files import write_json
+from ldct.common.provenance import record_path
+from ldct.data.dicom.listing import digests
+
 UNSEEDED = ["low_dose", "bm3d", "bm3d_psd"]
 LEARNED = ["drl", "lsgan", "drl_drl", "proposed"]
 MODELS = ["drl", "lsgan", "drl_drl_level2", "proposed_level2"]
@@ -71,6 +75,18 @@ def touch_all(folder: Path) -> None:
     for pattern in ("ldct/**/*.py", "methods/*/*", "config/**/*.yaml", "lesions_neutral.csv"):
         for path in filter(Path.is_file, folder.glob(pattern)):
             os.utime(path)
+
+
+def record_volumes(folder: Path) -> None:
+    """Write the records that a run leaves beside volumes."""
+    description = yaml.safe_load((folder / "lookalike.yaml").read_text(encoding="utf-8"))
+    patients = description["patients"]
+    told = {key: description[key] for key in ("name", "root", "series")}
+    for patient, files in digests(folder / "dicom", patients).items():
+        if patient in patients:
+            settings = {"files": files, "description": told | {"patients": {patient: {}}}}
+            path = folder / f"data/lookalike/volumes/{patient}/volume.json"
+            write_json(record_path(path), {"settings": settings})
 
 
 ALL_LEARNED = training(*MODELS) | again(*LEARNED)
@@ -168,6 +184,52 @@ def test_change_starts_what_depends_on_it(copy_of_pretended, change):
 def test_what_changes_no_result_makes_nothing_anew(copy_of_pretended, change, expected):
     change(copy_of_pretended)
     assert pending(copy_of_pretended) == expected
+
+
+@pytest.mark.parametrize(
+    ("new", "patients"),
+    [
+        ("dicom/L901/full_1mm/new.IMA", ["L901"]),
+        ("dicom/new/l903/quarter_1mm/new.IMA", ["L903"]),
+        ("dicom/new.IMA", ["L901", "L902", "L903"]),
+        ("dicom/README.txt", []),
+    ],
+)
+def test_new_file_makes_the_index_and_its_patients_volume_anew(copy_of_pretended, new, patients):
+    record_volumes(copy_of_pretended)
+    (copy_of_pretended / new).parent.mkdir(parents=True, exist_ok=True)
+    (copy_of_pretended / new).touch()
+    found = pending(copy_of_pretended)
+    volumes = {f"data/write_volume/{patient}" for patient in patients}
+    assert {job for job in found if job.startswith("data/write_volume")} == volumes
+    assert "data/index_dataset" in found
+    assert ("table1" in found) == bool(patients) == (len(found) > 1)
+
+
+def test_what_is_only_told_of_patients_makes_no_volume_anew(copy_of_pretended):
+    record_volumes(copy_of_pretended)
+    description = yaml.safe_load((copy_of_pretended / "lookalike.yaml").read_text("utf-8"))
+    description["patients"]["L901"]["slices"] = 99
+    edit_yaml(copy_of_pretended / "lookalike.yaml", **description)
+    found = pending(copy_of_pretended)
+    assert "data/index_dataset" in found
+    assert not [job for job in found if job.startswith("data/write_volume")]
+
+
+@pytest.mark.parametrize("split", ["test", "train"])
+def test_patients_of_one_split_are_enough(copy_of_pretended, split):
+    patients = {name: {"split": split} for name in ("L902", PATIENT)}
+    edit_yaml(copy_of_pretended / "lookalike.yaml", patients=patients)
+    outcome = snakemake(copy_of_pretended, "-n", "--forceall")
+    assert outcome.returncode == 0
+    assert "Writing the volumes of L902" in outcome.stdout
+    if split == "train":
+        assert "no test patient: volumes are made, no table" in outcome.stdout
+        assert "Scoring" not in outcome.stdout
+    else:
+        assert "warning: drl is left out: data set: key 'patients': found none of" in outcome.stdout
+        assert "Scoring low_dose, seed fixed, L902" in outcome.stdout
+        assert "Training" not in outcome.stdout and "Tuning bm3d" not in outcome.stdout
 
 
 def test_each_stage_is_trained_once_and_nothing_is_pending(pretended_run):

@@ -90,8 +90,7 @@ rule index_dataset:
 rule write_volume:
     """One patient's slice pairs as two memory-mapped int16 volumes; where asked for, simulated."""
     input:
-        # The index of another patient's new files makes nothing anew here: see params.
-        index=ancient(f"{DATA}/index.parquet"),
+        index=index_of,
         demo=f"{DATA}/dicom/{{patient}}" if IS_DEMO else [],
         code=code_behind("volume", without=UNUSED),
         indexing=rules.index_dataset.input.code,
@@ -114,7 +113,8 @@ rule write_volume:
         "Writing the volumes of {wildcards.patient}"
     shell:
         "python -m ldct --log {log} volume --index {input.index} --dataset {params.description:q}"
-        " --patient {wildcards.patient} --workers {threads} --output {params.folder}"
+        " --patient {wildcards.patient} --files {params.files:q} --workers {threads}"
+        " --output {params.folder}"
 
 
 rule list_tiles:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from ldct.common.provenance import RECORD_SUFFIX
@@ -45,19 +45,26 @@ def _identity(folder: str | Path) -> tuple[int, int]:
 
 
 def digests(root: str | Path, patients: Iterable[str]) -> dict[str, str]:
-    """Hex sha256 of names, sizes and times of all files (EVERYTHING), and of each patient's.
+    """Count, and sha256 of names, sizes and times, of all files (EVERYTHING) and of a patient's.
 
     A file below a folder named after patients is theirs; another may be anybody's, but for texts.
     """
     root, codes = Path(root), {patient.casefold(): patient for patient in patients}
-    found = {name: hashlib.sha256() for name in (EVERYTHING, *codes.values())}
+    found: dict[str, list[str]] = {name: [] for name in (EVERYTHING, *codes.values())}
     for path in list_files(root)[0]:
-        file = root / path
-        status = file.stat() if file.exists() else file.lstat()  # a link may lead nowhere
-        line = f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode()
+        try:
+            status = (root / path).stat()
+        except FileNotFoundError:  # a link to nothing
+            status = os.lstat(root / path)
+        line = f"{path}\0{status.st_size}\0{status.st_mtime_ns}"
         place = PurePosixPath(path)
         text = place.suffix.lower() in NO_SLICES and place.name != METADATA_NAME
         owners = {codes[part] for part in path.casefold().split("/")[:-1] if part in codes}
         for name in (EVERYTHING, *(owners or (() if text else codes.values()))):
-            found[name].update(line)
-    return {name: digest.hexdigest() for name, digest in found.items()}
+            found[name].append(line)
+    return {name: _in_short(lines) for name, lines in found.items()}
+
+
+def _in_short(lines: Sequence[str]) -> str:
+    content = "\n".join(lines).encode(errors="surrogateescape")
+    return f"{len(lines)} files, sha256 {hashlib.sha256(content).hexdigest()}"
