@@ -45,16 +45,6 @@ def open_prediction(path: str | Path, test_folder: str | Path) -> tuple[np.ndarr
     return prediction, ndct
 
 
-def check_finite(prediction: np.ndarray, path: str | Path) -> None:
-    """Raise InputError where a prediction [slice, row, column] holds NaN or infinite values."""
-    bad = [row for row, image in enumerate(prediction) if not np.isfinite(image).all()]
-    if bad:
-        raise InputError(
-            f"{path}: found NaN or infinite values in {len(bad)} slices (first: row {bad[0]}), "
-            "expected finite HU; mend the program that makes them"
-        )
-
-
 def read_mapping(path: str | Path, *keys: str) -> dict[str, Any]:
     """A JSON file with a mapping that has at least `keys`. InputError where it is none."""
     try:
