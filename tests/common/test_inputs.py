@@ -20,7 +20,14 @@ from ldct.common.arguments import (
     seed_argument,
 )
 from ldct.common.errors import InputError
-from ldct.common.inputs import import_file, open_array, read_frame, read_frames, read_mapping, read_volume_info
+from ldct.common.inputs import (
+    import_file,
+    open_array,
+    read_frame,
+    read_frames,
+    read_mapping,
+    read_volume_info,
+)
 from ldct.configuration.published import read_published
 from ldct.metrics.scores import KEYS, METRICS
 
