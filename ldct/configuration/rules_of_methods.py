@@ -1,5 +1,6 @@
 """Rules that a method brings: whether they make its predictions, and have what they name."""
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ def check_rules(rules: Sequence[Any], outputs: Iterable[str], where: str | Path)
     for output in outputs:
         if not any(rule.is_producer(output) for rule in rules):
             made = ", ".join(str(file) for rule in rules for file in rule.output) or "nothing"
+            # Without what the suite lets a wildcard be: {patient,L109|L143}.
+            made = re.sub(r"\{(\w+),[^{}]*\}", r"{\1}", made)
             raise InputError(
                 f"{where}: no rule makes {output}, which is where predictions are expected; found "
                 f"rules that make {made} (methods/README.md, Way 3)"

@@ -1,6 +1,7 @@
 """check-method on methods with rules of their own: each fault is told in one true line."""
 
 import pytest
+from workflow_runs import REPOSITORY, snakemake, write_yaml
 
 from ldct.cli import main
 
@@ -48,3 +49,24 @@ def test_a_fault_of_rules_or_program_is_one_line(tmp_path, capsys, file, old, ne
     wrong = [line for line in capsys.readouterr().out.splitlines() if "wrong: " in line]
     assert len(wrong) == 1
     assert message in wrong[0] and "mine/rules.smk: " in wrong[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("/fixed/", "/0/", "which is where predictions are expected; found rules that make "),
+        ("environment.yml", "missing.yml", "key 'conda': found no file "),
+        ("{{patient}}", "L000", "no rule makes results/dry/predictions/mine/fixed/L903.npy"),
+    ],
+)
+def test_a_run_leaves_a_method_out_whose_rules_cannot_serve(tmp_path, old, new, message):
+    main(["new-method", "mine", "--kind", "external", "--path", str(tmp_path)])
+    rules = tmp_path / "mine/rules.smk"
+    rules.write_text(rules.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    settings = {"run": "dry", "methods": ["low_dose", "mine"], "method_paths": [str(tmp_path)]}
+    write_yaml(tmp_path / "dry.yaml", settings)
+    snakefile = ("--snakefile", str(REPOSITORY / "Snakefile"))
+    outcome = snakemake(tmp_path, "-n", "-q", *snakefile, configfiles=("dry.yaml",))
+    assert outcome.returncode == 0, outcome.stdout[-2000:]
+    told = [line for line in outcome.stdout.splitlines() if "mine is left out: " in line]
+    assert len(told) == 1 and message in told[0]
