@@ -3,12 +3,14 @@
 import argparse
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TextIO
+from typing import Any, NoReturn, TextIO
 
 from ldct import __version__
 from ldct.common.errors import InputError
@@ -101,10 +103,35 @@ def _open_log(path: Path) -> TextIO:
     return path.open("a", encoding="utf-8")
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends in one line, which says what a verb, option or choice with a typo may have meant."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self.given = list(args or [])
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            # Here, and not in the parser of all verbs, options of this verb are known.
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        # "argument VERB: invalid choice: 'x' (choose from 'a', 'b')"
+        chosen, *choices = re.findall(r"'([^']*)'", message) or [""]
+        known = [option for action in self._actions for option in action.option_strings]
+        end = self.given.index(chosen) if chosen in self.given else None
+        options = [word.split("=")[0] for word in self.given[:end] if word.startswith("--")]
+        typos = [(word, known) for word in options if not any(o.startswith(word) for o in known)]
+        for word, meant in [*typos, (chosen, choices)]:
+            if close := get_close_matches(word, meant, n=1):
+                message = f"{message}; '{word}': did you mean '{close[0]}'?"
+        if "argument VERB" in message:
+            where = " (python -m ldct --help lists the verbs)"
+            message = re.sub(r" \(choose from .*\)", where, message)
+        self.exit(2, f"error: {message}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ldct", description="Benchmark of low-dose CT denoising: single steps."
-    )
+    parser = _Parser(prog="ldct", description="Benchmark of low-dose CT denoising: single steps.")
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--log", type=Path, help="also write all messages to this file")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")

@@ -1,6 +1,9 @@
 """Files that verbs are given, opened; what is not as expected ends in one clear line."""
 
 import importlib.util
+import sys
+import traceback
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +23,7 @@ VOLUME_KEYS = ("patient", "slice_index", "z_mm")
 def open_array(path: str | Path) -> np.ndarray:
     """A .npy array as a read-only memory map. InputError where it is missing or no array."""
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        return np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
         raise InputError(f"{path}: not found; expected a .npy array: make it first") from None
     except (ValueError, EOFError, OSError) as error:
@@ -96,13 +99,39 @@ def read_frames(paths: Sequence[str | Path], columns: Sequence[str] = ()) -> "pd
 def import_file(path: str | Path) -> ModuleType:
     """Import a method's Python file by path, without it being on sys.path.
 
-    InputError where it is missing.
+    Its folder is a package of its own, in which `from . import other` finds the files beside it.
+    Raises InputError where the file is missing or fails.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: not found; expected the method's {path.name}")
-    name = f"ldct_method_{path.parent.name}_{path.stem}"
-    specification = importlib.util.spec_from_file_location(name, path)
+    folder = path.resolve().parent
+    package = f"ldct_method_{folder.name}_{zlib.crc32(bytes(folder)):08x}"
+    sys.modules[package] = ModuleType(package)
+    sys.modules[package].__path__ = [str(folder)]
+    specification = importlib.util.spec_from_file_location(f"{package}.{path.stem}", path)
     module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
+    sys.modules[module.__name__] = module
+    try:
+        specification.loader.exec_module(module)
+    except Exception as error:
+        raise InputError(f"{path}: {failure(error, folder)}{_import_hint(error, folder)}") from None
     return module
+
+
+def failure(error: Exception, folder: Path) -> str:
+    """What an exception says, in one line, with the last place in a file of `folder`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [frame for frame in frames if Path(frame.filename).resolve().parent == folder]
+    place = f" ({Path(places[-1].filename).name}, line {places[-1].lineno})" if places else ""
+    return f"fails: {type(error).__name__}: {' '.join(str(error).split())}{place}"
+
+
+def _import_hint(error: Exception, folder: Path) -> str:
+    name = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+    if name is None:
+        return ""
+    top = name.split(".")[0]
+    if (folder / f"{top}.py").is_file() or (folder / top).is_dir():
+        return f"; a file beside it is imported by `from . import {top}`, so write that"
+    return f"; install the package {top} into the environment of the workflow"

@@ -1,6 +1,7 @@
 """Validation of YAML files against the schemas in workflow/schemas, with messages for people."""
 
 import json
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,10 @@ def validate(content: Any, schema_name: str, where: str) -> None:
     Raises InputError with one line: where, key, what was found, what is allowed.
     """
     schema = read_yaml(SCHEMAS / f"{schema_name}.schema.yaml")
-    error = best_match(Draft202012Validator(schema).iter_errors(content))
+    errors = list(Draft202012Validator(schema).iter_errors(content))
+    # A key with a typo is missing under its right name, too: the typo is what helps.
+    unknown = [each for each in _with_context(errors) if each.validator == "additionalProperties"]
+    error = best_match(unknown or errors)
     if error is not None:
         raise InputError(f"{where}: {_explain(error)}")
 
@@ -59,6 +63,13 @@ def read_valid(path: str | Path, schema_name: str, what: str = "", like: str = "
     content = read_yaml(path)
     validate(content, schema_name, where)
     return content
+
+
+def _with_context(errors: Iterable[ValidationError]) -> Iterator[ValidationError]:
+    """The errors, and those of each alternative that an `anyOf` among them had."""
+    for error in errors:
+        yield error
+        yield from _with_context(error.context)
 
 
 def _explain(error: ValidationError) -> str:
@@ -82,8 +93,8 @@ def _description(error: ValidationError) -> str | None:
 
 def _explain_unknown_key(error: ValidationError, key: str) -> str:
     allowed = sorted(error.schema.get("properties", {}))
-    unknown = sorted(set(error.instance) - set(allowed))[0]
-    close = get_close_matches(str(unknown), allowed, n=1)
+    unknown = next(name for name in error.instance if name not in allowed)
+    close = get_close_matches(str(unknown).lower(), allowed, n=1)
     hint = f" (did you mean '{close[0]}'?)" if close else ""
     place = "" if key == "(top level)" else f" in '{key}'"
     return f"unknown key '{unknown}'{place}{hint}; allowed: {', '.join(allowed)}"

@@ -59,9 +59,35 @@ def code_behind(verb: str, *given: str | Path, without: tuple[str, ...] = ()) ->
     return tuple(sorted(name if name in loaded else _file_of(name) for name in reached))
 
 
-def _files(given: Iterable[str | Path]) -> Iterator[Path]:
+def _files(given: Iterable[str | Path]) -> list[Path]:
+    """Given files, those of given folders, and what they import from beside them, each once."""
+    waiting, found = [], {}
     for path in map(Path, given):
-        yield from sorted(path.glob("*.py")) if path.is_dir() else [path]
+        waiting += sorted(path.glob("*.py")) if path.is_dir() else [path]
+    while waiting:
+        path = waiting.pop(0)
+        if path not in found:
+            found[path] = None
+            waiting += _beside(path)
+    return list(found)
+
+
+def _beside(file: Path) -> Iterator[Path]:
+    """Files that the relative imports anywhere in a Python file name."""
+    try:
+        nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    except (OSError, SyntaxError, ValueError):
+        return
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            folder = Path(file.parent, *(node.level - 1) * [".."])
+            parts = (node.module or "").split(".") if node.module else []
+            names = [[*parts[:end]] for end in range(1, len(parts) + 1)]
+            names += [[*parts, alias.name] for alias in node.names]
+            for name in names:
+                target = folder.joinpath(*name)
+                either = target.with_name(f"{target.name}.py"), target / "__init__.py"
+                yield from (path for path in either if path.is_file())
 
 
 def _names_of_given(file: Path) -> Names:

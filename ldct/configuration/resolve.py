@@ -9,6 +9,7 @@ from ldct.common.errors import InputError
 from ldct.common.run_files import FIXED
 from ldct.common.schema import read_valid, validate
 from ldct.configuration.folds import check_training, describe_folds, patients_of, resolve_folds
+from ldct.configuration.paths import expand_dataset, expand_path, resolve_paths
 from ldct.configuration.published import read_published
 from ldct.configuration.registry import find_methods, method_folder, read_card
 from ldct.configuration.stages import LEARNED, describe_budget, resolve_models, scaling_from
@@ -39,17 +40,11 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     """
     validate(config, "config", "configuration")
     scaling_from(config)
-    for network, file in (config.get("perceptual_weights") or {}).items():
-        if file is not None and not Path(file).is_file():
-            raise InputError(
-                f"configuration: key 'perceptual_weights.{network}': found no file {file}, "
-                "expected a torchvision state dict, or null to fetch the published weights"
-            )
+    config = resolve_paths(config)
     named = _named_file(repository / "config/datasets", config["dataset"], "dataset")
-    dataset = read_valid(named, "dataset")
+    dataset = expand_dataset(read_valid(named, "dataset"), str(named))
     dataset.setdefault("simulated", "simulate" in dataset)
-    if config.get("dataset_root"):
-        dataset["root"] = config["dataset_root"]
+    dataset["root"] = config.get("dataset_root") or dataset["root"]
     check_reader_marks(dataset)
     folders = find_methods([repository / "methods", *config.get("method_paths", [])])
     for key in ("methods", "controls"):
@@ -280,14 +275,15 @@ def _calibration_file(config: Mapping[str, Any], repository: Path) -> str | None
 
 def _named_file(folder: Path, name: str, key: str) -> Path:
     """File `<folder>/<name>.yaml`, or `name` itself where it is a path of a YAML file."""
-    if name.endswith((".yaml", ".yml")) and Path(name).is_file():
-        return Path(name)
     known = sorted(path.stem for path in folder.glob("*.yaml"))
-    if name not in known:
-        close = get_close_matches(name, known, n=1)
-        hint = f" (did you mean '{close[0]}'?)" if close else ""
-        raise InputError(
-            f"configuration: key '{key}': found '{name}'{hint}; known: {', '.join(known)}, or the "
-            "path of a YAML file"
-        )
-    return folder / f"{name}.yaml"
+    if name in known:
+        return folder / f"{name}.yaml"
+    others = f"{', '.join(known)}, or the path of a YAML file"
+    if name.endswith((".yaml", ".yml")):
+        path = Path(expand_path(name, key))
+        if path.is_file():
+            return path
+        raise InputError(f"configuration: key '{key}': found no file {path}; known: {others}")
+    close = get_close_matches(name, known, n=1)
+    hint = f" (did you mean '{close[0]}'?)" if close else ""
+    raise InputError(f"configuration: key '{key}': found '{name}'{hint}; known: {others}")

@@ -1,5 +1,6 @@
 """From method cards and a budget to the models that must be trained, and in which order."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ BUDGETS: dict[str, dict[str, Any]] = {
 LEARNED = ("network", "cascade", "network_finetuned")
 # Memory that a training asks for: of each process, and for a tile where no card says it.
 PROCESS_MEMORY_MB, TILE_MEMORY_MB, LEAST_MEMORY_MB = 1000, 55, 2500
+# Critics halve a tile four times: `tiles.size` is a multiple of it.
+CRITIC_HALVES = 16
 # HU that networks see, where neither their card nor a run says it.
 USUAL_SCALING = {"window": [-160.0, 240.0], "clip": True}
 PERCEPTUAL_DEFAULTS = {"normalisation": "imagenet", "distance": "mse"}
@@ -116,12 +119,16 @@ def _resolve_stage(
     tile_size: int,
     upstream: list[str],
 ) -> dict[str, Any]:
-    if "adversarial" in stage["loss"] and "critic_steps" not in stage["recipe"]:
+    adversarial = "adversarial" in stage["loss"]
+    if adversarial and "critic_steps" not in stage["recipe"]:
         raise InputError(f"{where}: key 'recipe': missing critic_steps (loss has adversarial)")
     target = stage.get("target", "image")
+    network = _to_build(stage["network"], methods, where, "network", "network.py")
+    network |= sizes_of(stage) or sizes_of(read_card(Path(network["file"]).parent))
+    tile_size = _tile_size(network, tile_size, adversarial, where)
     return {
         "model": model,
-        "network": _to_build(stage["network"], methods, where, "network", "network.py"),
+        "network": network,
         "target": target,
         "inputs": list(stage.get("inputs", ["previous"])),
         "loss": _resolve_loss(stage["loss"], target, methods, budget, tile_size, where),
@@ -129,6 +136,25 @@ def _resolve_stage(
         "tile_size": tile_size,
         "upstream": list(upstream),
     }
+
+
+def sizes_of(card: Mapping[str, Any]) -> dict[str, int]:
+    """What a card says of the sizes that its network takes: `tile`, `multiple_of`, or nothing."""
+    return {key: card[key] for key in ("tile", "multiple_of") if key in card}
+
+
+def _tile_size(network: Mapping[str, Any], usual: int, adversarial: bool, where: str) -> int:
+    """Side of a stage's training tiles: the run's, as far as its network takes it."""
+    halved = CRITIC_HALVES if adversarial else 1
+    if "tile" not in network:
+        step = math.lcm(network.get("multiple_of", 1), halved)
+        return -(-usual // step) * step
+    if network["tile"] % halved:
+        raise InputError(
+            f"{where}: key 'tile': found {network['tile']} beside loss.adversarial, whose critic "
+            f"halves tiles four times; expected a multiple of {halved}"
+        )
+    return network["tile"]
 
 
 def _resolve_loss(

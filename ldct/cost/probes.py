@@ -23,6 +23,7 @@ from ldct.networks.chain import Level, apply_levels, stack_inputs
 from ldct.networks.cost import multiply_adds
 from ldct.networks.facts import count_parameters
 from ldct.networks.files import build_network
+from ldct.networks.sizes import served
 from ldct.pretrained.vgg import FeatureStack
 from ldct.training.loop import start_training, train_step
 from ldct.training.matching import wants_matching
@@ -84,7 +85,8 @@ def inference(
 
 def random_levels(levels: Sequence[Mapping[str, Any]], device: torch.device) -> list[Level]:
     """Untrained levels, ready to be applied."""
-    networks = [_on(build_network(level["network"], 0, level["model"]), device) for level in levels]
+    built = [(build_network(each["network"], 0, each["model"]), each["network"]) for each in levels]
+    networks = [_on(served(*network), device) for network in built]
     return [
         Level(network.eval().requires_grad_(False), level["target"], tuple(level["inputs"]))
         for network, level in zip(networks, levels, strict=True)
@@ -112,7 +114,9 @@ def stage_facts(models: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, 
         facts[name] = {
             "parameters": count_parameters(network),
             "critic_parameters": 0 if critic is None else count_parameters(critic),
-            "multiply_adds_per_slice": multiply_adds(network, len(stage["inputs"])),
+            "multiply_adds_per_slice": multiply_adds(
+                served(network, stage["network"]), len(stage["inputs"])
+            ),
         }
     return facts
 

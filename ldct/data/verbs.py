@@ -12,6 +12,7 @@ from ldct.common.inputs import read_volume_info
 from ldct.common.provenance import recorded
 from ldct.common.run_files import VOLUME_FILES
 from ldct.common.schema import read_valid
+from ldct.configuration.paths import expand_dataset
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
@@ -79,7 +80,7 @@ def add_dataset(parser: argparse.ArgumentParser, *keys: str) -> None:
         if not Path(text).is_file():
             raise argparse.ArgumentTypeError(f"found no file {text}, expected one, or a mapping")
         try:
-            return read_valid(text, "dataset")
+            return expand_dataset(read_valid(text, "dataset"), text)
         except InputError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -18,7 +18,7 @@ from ldct.common.progress import track
 from ldct.common.provenance import recorded
 from ldct.common.scaling import Scaling
 from ldct.data.volumes import load_volume
-from ldct.denoising.tiling import ALIGNMENT, apply_tiled, margin_of
+from ldct.denoising.tiling import alignment_of, apply_tiled, margin_of
 from ldct.devices.choice import autocast, device_record, free_memory, give_back_memory, is_gpu
 from ldct.devices.engine import Engine, engine_settings
 from ldct.networks.chain import Level, apply_levels
@@ -75,14 +75,15 @@ def plan_inference(
     if whole <= budget:
         batch = 1 if not is_gpu(device) else min(int(budget // whole), LARGEST_BATCH)
         return InferencePlan(batch, precision=precision)
-    margin = margin_of(levels, device)
+    margin, alignment = margin_of(levels, device), alignment_of(levels)
     for side in TILES:
+        side = max(side // alignment, 1) * alignment
         cut = [min(side + 2 * margin, size) for size in shape]
         if needed_bytes(levels, *cut) <= budget:
             print(f"slices do not fit into memory: tiles of {side} pixels", file=sys.stderr)
             return InferencePlan(1, side, margin, precision)
     raise InputError(
-        f"inference: tiles of {ALIGNMENT} pixels need {needed_bytes(levels, *cut) / MEBI:.0f} MiB, "
+        f"inference: tiles of {side} pixels need {needed_bytes(levels, *cut) / MEBI:.0f} MiB, "
         f"found {budget / MEBI:.0f} MiB; give the job more memory (mem_mb)"
     )
 
@@ -148,7 +149,8 @@ def tiled_levels(levels: Sequence[Level], plan: InferencePlan) -> Callable[[Tens
 
     if not plan.tile:
         return apply
-    return lambda images: apply_tiled(apply, images, plan.tile, plan.margin)
+    alignment = alignment_of(levels)
+    return lambda images: apply_tiled(apply, images, plan.tile, plan.margin, alignment)
 
 
 def _denoise_batch(

@@ -8,6 +8,7 @@ bits: libraries choose their kernels by processor and shape, and those round dif
 network units at most).
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -32,18 +33,18 @@ class Span:
     inner: slice
 
 
-def spans(size: int, tile: int, margin: int) -> Iterator[Span]:
+def spans(size: int, tile: int, margin: int, alignment: int = ALIGNMENT) -> Iterator[Span]:
     """Tiles of one axis.
 
     size : of the image; tile : kept pixels of a tile; margin : pixels added on either side.
-    Raises InputError where tile or margin is no multiple of ALIGNMENT.
+    Raises InputError where tile or margin is no multiple of `alignment`.
     """
-    if tile % ALIGNMENT or margin % ALIGNMENT or tile < ALIGNMENT:
+    if tile % alignment or margin % alignment or tile < alignment:
         raise InputError(
-            f"inference.tile: found {tile} (margin {margin}), expected a multiple of {ALIGNMENT}"
+            f"inference.tile: found {tile} (margin {margin}), expected a multiple of {alignment}"
         )
     cut = tile + 2 * margin
-    furthest = max(size - cut, 0) // ALIGNMENT * ALIGNMENT
+    furthest = max(size - cut, 0) // alignment * alignment
     for start in range(0, size, tile):
         first = min(max(start - margin, 0), furthest)
         last = size if first == furthest else first + cut
@@ -52,19 +53,28 @@ def spans(size: int, tile: int, margin: int) -> Iterator[Span]:
 
 
 def apply_tiled(
-    apply: Callable[[Tensor], Tensor], images: Tensor, tile: int, margin: int
+    apply: Callable[[Tensor], Tensor],
+    images: Tensor,
+    tile: int,
+    margin: int,
+    alignment: int = ALIGNMENT,
 ) -> Tensor:
     """What `apply` makes of images [batch, 1, row, column], tile by tile."""
     result = torch.empty_like(images)
-    for rows in spans(images.shape[2], tile, margin):
-        for columns in spans(images.shape[3], tile, margin):
+    for rows in spans(images.shape[2], tile, margin, alignment):
+        for columns in spans(images.shape[3], tile, margin, alignment):
             made = apply(images[:, :, rows.cut, columns.cut].contiguous())
             result[:, :, rows.kept, columns.kept] = made[:, :, rows.inner, columns.inner]
     return result
 
 
+def alignment_of(levels: Sequence[Level]) -> int:
+    """What cuts must lie on multiples of: ALIGNMENT, and what the levels' cards ask for."""
+    return math.lcm(ALIGNMENT, *(getattr(level.network, "alignment", 1) for level in levels))
+
+
 def margin_of(levels: Sequence[Level], device: torch.device) -> int:
-    """Pixels that a tile needs on every side: the levels' reach, up to a multiple of ALIGNMENT.
+    """Pixels that a tile needs on every side: their reach, up to a multiple of `alignment_of`.
 
     Raises InputError where that is more than 256 pixels, as with global pooling: such a network
     cannot be tiled.
@@ -75,15 +85,18 @@ def margin_of(levels: Sequence[Level], device: torch.device) -> int:
             f"inference.tile: a pixel depends on others more than {FURTHEST} pixels away, so the "
             "slice cannot be cut into tiles; give the job more memory (mem_mb)"
         )
-    return -(-reach // ALIGNMENT) * ALIGNMENT
+    alignment = alignment_of(levels)
+    return -(-reach // alignment) * alignment
 
 
 def reach_of(levels: Sequence[Level], device: torch.device) -> int | None:
     """How far away the pixels are that an output pixel depends on; None for more than 256.
 
     NaN in one aligned block of the input reaches every output pixel that depends on the block,
-    whatever the weights are.
+    whatever the weights are. Where a card says `tile`, blocks of other places may reach further, by
+    a tile at most.
     """
+    further = sum(getattr(level.network, "tile", 0) for level in levels)
     for blocks in BLOCKS:
         side, middle = blocks * ALIGNMENT, blocks // 2 * ALIGNMENT
         image = torch.zeros(1, 1, side, side, device=device)
@@ -94,7 +107,7 @@ def reach_of(levels: Sequence[Level], device: torch.device) -> int | None:
             return 0
         first, last = reached.min().item(), reached.max().item()
         if first > 0 and last < side - 1:
-            return max(middle - first, last - (middle + ALIGNMENT - 1))
+            return max(middle - first, last - (middle + ALIGNMENT - 1)) + further
     return None
 
 

@@ -1,7 +1,8 @@
 """Fig. 1: a network drawn from its definition."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -11,6 +12,7 @@ from torch import nn
 from ldct.common.provenance import recorded
 from ldct.networks.cost import seen_pixels
 from ldct.networks.facts import Block, count_parameters, network_blocks
+from ldct.networks.sizes import served
 from ldct.rendering import figure_style as fs
 
 PITCH_IN = 0.53  # from one block to the next
@@ -28,17 +30,20 @@ JOIN_COLOUR = {"concat": fs.BLUE, "add": fs.VERMILION, "subtract": fs.VERMILION}
 Edge = tuple[int, int]  # positions of the block that is read and of the block that reads
 
 
-def draw_network(network: nn.Module, title: str, output_stem: str | Path) -> None:
+def draw_network(
+    network: nn.Module, title: str, output_stem: str | Path, sizes: Mapping[str, Any] | None = None
+) -> None:
     """Draw a network's graph to `<output_stem>.png` and `.pdf`, with a provenance record.
 
     Every convolution shows kernel, channels and dilation; bands stand for batch norm and
     activation; connections that skip layers run above (into a concatenation) or below. The
     parameter count and the measured receptive field are printed beneath. The figure has double
     column width, and more where the network has over 13 blocks.
+    sizes : `tile` or `multiple_of` of the network, if it has one.
     """
     blocks = network_blocks(network)
     first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
-    side = seen_pixels(network, first.in_channels)
+    side = seen_pixels(served(network, sizes or {}), first.in_channels)
     parameters, field = count_parameters(network), f"{side} × {side}" if side else "over 128 × 128"
     lanes = [_lanes(edges) for edges in _skip_edges(blocks)]
     above, below = (GAP_IN + LANE_IN * (max(found.values(), default=-1) + 1) for found in lanes)

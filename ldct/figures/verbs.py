@@ -53,7 +53,8 @@ def run_draw_cascade(options: argparse.Namespace) -> None:
     from ldct.networks.files import build_network
 
     network = options.models[-1]["network"]
-    draw_network(build_network(network, 0, "figure"), network["name"].upper(), options.output[0])
+    built, name = build_network(network, 0, "figure"), network["name"].upper()
+    draw_network(built, name, options.output[0], network)
     draw_cascade(options.title, options.models, options.output[1])
 
 

@@ -10,7 +10,7 @@ from ldct.configuration.resolve import check_folder
 from ldct.configuration.stages import resolve_models
 from ldct.method_check.classical import check_classical, check_control
 from ldct.method_check.external import check_external
-from ldct.method_check.pair import TILE, Verdict, write_pair
+from ldct.method_check.pair import SIDE, TILE, Verdict, write_pair
 
 
 def check_method(
@@ -31,7 +31,8 @@ def check_method(
         verdict.problems.append(str(error))
         return verdict
     verdict.facts["kind"] = card["kind"]
-    volume = write_pair(work / "L000", slices=3)
+    side = max([SIDE, *(stage["tile_size"] for stage in models.values())])
+    volume = write_pair(work / "L000", slices=3, shape=(side, side))
     try:
         if card["kind"] == "classical":
             check_classical(folder, card, volume, work, verdict)

@@ -16,11 +16,13 @@ from ldct.denoising.classical import load_denoiser
 from ldct.denoising.network import denoise_slices
 from ldct.devices.choice import limit_threads
 from ldct.method_check.classical import quick_parameters
-from ldct.method_check.pair import SIDE, TILE, Verdict, check_denoiser, time_of
+from ldct.method_check.pair import ODD_SHAPES, SIDE, TILE, Verdict, check_denoiser, time_of
 from ldct.networks.chain import Level, load_levels
 from ldct.networks.cost import chain_of_fields, multiply_adds, seen_pixels
 from ldct.networks.facts import count_parameters
 from ldct.networks.files import build_network
+from ldct.networks.sizes import served
+from ldct.networks.trial import try_stage
 from ldct.training.loop import batch_reader, train_stage
 
 CPU = torch.device("cpu")
@@ -40,6 +42,8 @@ def check_networks(
     """Train every stage for two steps, denoise, and report what the method costs."""
     limit_threads(1)
     stages = [models[name] for name in chain]
+    for stage in stages:
+        try_stage(stage, [(SIDE, SIDE), *ODD_SHAPES])
     weights: list[Path] = []
     for number, stage in enumerate(stages):
         upstream = load_levels(stages[:number], weights, CPU)
@@ -146,7 +150,12 @@ def untrained_facts(
     models: Mapping[str, Mapping[str, Any]], chain: Sequence[str]
 ) -> dict[str, Any]:
     """Parameters and receptive field of a chain of untrained networks (None: large)."""
-    built = [(build_network(models[n]["network"], 0, n), len(models[n]["inputs"])) for n in chain]
+    stages = [models[name] for name in chain]
+    plain = [build_network(stage["network"], 0, stage["model"]) for stage in stages]
+    built = [
+        (served(network, stage["network"]), len(stage["inputs"]))
+        for network, stage in zip(plain, stages, strict=True)
+    ]
     return {
         "parameters": sum(count_parameters(network) for network, _ in built),
         "field": chain_of_fields([seen_pixels(network, inputs) for network, inputs in built]),

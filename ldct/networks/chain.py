@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ldct.common.errors import InputError
 from ldct.networks.files import build_network, load_weights
+from ldct.networks.sizes import served
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def load_levels(
     loaded = []
     for level, path in zip(levels, weights, strict=True):
         network = load_weights(path, build_network(level["network"], 0, level["model"]))
+        network = served(network, level["network"])
         network = network.to(device, memory_format=torch.channels_last).eval()
         inputs = tuple(level.get("inputs", ("previous",)))
         loaded.append(Level(network.requires_grad_(False), level["target"], inputs))

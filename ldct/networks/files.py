@@ -13,7 +13,7 @@ from torch import nn
 
 from ldct.common.errors import InputError
 from ldct.common.files import atomic_path, write_durably
-from ldct.common.inputs import import_file
+from ldct.common.inputs import failure, import_file
 
 
 def build_network(network: Mapping[str, Any], seed: int, purpose: str) -> nn.Module:
@@ -22,13 +22,24 @@ def build_network(network: Mapping[str, Any], seed: int, purpose: str) -> nn.Mod
     network : {"file": path of a network.py, "options": keyword arguments of its `build`}.
     purpose : distinguishes networks of one seed (the model's name), so that the two levels of a
         cascade do not start from the same weights.
+    Raises InputError where the file has no `build`, or that fails or returns no network.
     """
-    module = import_file(network["file"])
+    file, options = network["file"], network.get("options", {})
+    module = import_file(file)
     if not hasattr(module, "build"):
-        raise InputError(f"{network['file']}: no function 'build'; expected build(**options)")
+        raise InputError(f"{file}: no function 'build'; expected build(**options)")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(zlib.crc32(f"{seed}/{purpose}".encode()))
-        return module.build(**network.get("options", {}))
+        try:
+            built = module.build(**options)
+        except Exception as error:
+            problem = failure(error, Path(file).resolve().parent)
+            raise InputError(f"{file}: build with options {options} {problem}") from None
+    if not isinstance(built, nn.Module):
+        raise InputError(
+            f"{file}: build() returns a {type(built).__name__}, expected a torch.nn.Module"
+        )
+    return built
 
 
 def save_weights(path: Path, network: nn.Module, description: Mapping[str, Any]) -> None:

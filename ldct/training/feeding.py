@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ldct.common.errors import InputError
 from ldct.common.scaling import Scaling
 from ldct.data.tiles import COLUMN, ROW, SLICE, VOLUME, gather_tiles, release_pages
 from ldct.data.volumes import Volume
-from ldct.denoising.tiling import ALIGNMENT, has_strides, reach_of
+from ldct.denoising.tiling import alignment_of, has_strides, reach_of
 from ldct.devices.choice import autocast, free_memory, pinned, to_device
 from ldct.devices.parallel import ALONE, Group, part_of
 from ldct.networks.chain import Level, apply_levels, stack_inputs
@@ -76,7 +77,7 @@ def batch_reader(
 
     def rows_of(stream: str, number: int) -> np.ndarray:
         rows = table[stream][samplers[stream].rows(number)]
-        return np.asarray(tiles[rows[part_of(group, len(rows)).rows]])
+        return place.inside(np.asarray(tiles[rows[part_of(group, len(rows)).rows]]))
 
     def cut_both(rows: np.ndarray) -> tuple[np.ndarray, tuple[Tensor, Tensor]]:
         corners = place.corners(rows)
@@ -118,6 +119,13 @@ class Surroundings:
     alignment: int
     limits: np.ndarray
 
+    def inside(self, rows: np.ndarray) -> np.ndarray:
+        """Rows of the tile table, moved so that tiles larger than those listed fit into slices."""
+        moved = np.array(rows)
+        room = self.limits[rows[:, VOLUME]] + self.size - self.tile
+        moved[:, ROW:] = np.minimum(rows[:, ROW:], room)
+        return moved
+
     def corners(self, rows: np.ndarray) -> np.ndarray:
         """Rows of the tile table [batch, 4], moved to the corners of the squares."""
         moved = np.array(rows)
@@ -135,15 +143,20 @@ def surroundings(
     have sides that 32 divides; else tiles near an edge are only near it.
     """
     shapes = np.array([volume.quarter.shape[1:] for volume in volumes])
+    if tile > shapes.min():
+        raise InputError(
+            f"training tiles: a side of {tile} pixels, but a training slice has only "
+            f"{shapes.min()}; take a smaller tile (of the network's card, or tiles.size)"
+        )
     size, alignment = tile, 1
     if upstream:
         reach = reach_of(upstream, device)
         if reach is None:
             size = int(shapes.max())
         elif has_strides(upstream, reach, device):
-            alignment = ALIGNMENT
+            alignment = alignment_of(upstream)
             # Two more, since corners are moved by up to one.
-            size = (-(-(tile + 2 * reach) // ALIGNMENT) + 2) * ALIGNMENT
+            size = (-(-(tile + 2 * reach) // alignment) + 2) * alignment
         else:
             size = tile + 2 * reach
     size = min(size, int(shapes.min()))

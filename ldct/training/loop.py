@@ -37,6 +37,7 @@ from ldct.devices.parallel import (
 )
 from ldct.networks.chain import Level
 from ldct.networks.files import build_network, save_weights
+from ldct.networks.trial import try_stage
 from ldct.pretrained.perceptual import load_features
 from ldct.training.checkpoint import (
     PREVIOUS,
@@ -105,6 +106,7 @@ def train_stage(
     recipe, model = stage["recipe"], stage["model"]
     total = total_steps(recipe, len(tiles))
     check_batch(recipe["batch"], group.size, model)
+    try_stage(stage, {volume.quarter.shape[1:] for volume in volumes}, seed)
     with ExitStack() as stack:
         stack.enter_context(engine_settings(engine, device))
         stack.enter_context(random_state(seed, model, device))

@@ -1,6 +1,6 @@
 """Scores of a half-trained stage on images that it does not train on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +15,7 @@ from ldct.devices.choice import autocast
 from ldct.metrics.pixelwise import equal_doses, slice_scores
 from ldct.metrics.protocol import Protocol
 from ldct.networks.chain import Level, apply_levels
+from ldct.networks.sizes import served
 from ldct.training.critics import Critic, critic_auc
 
 # Measurements of a critic in a training.
@@ -43,11 +44,13 @@ def make_validation(
     target: str,
     inputs: Sequence[str],
     device: torch.device,
+    sizes: Mapping[str, int] | None = None,
 ) -> Validation:
     """Validation on evenly spaced slices of one patient, denoised whole, in float32.
 
     slices : how many; all where the patient has fewer. Those equal in both doses are left out.
     upstream, target, inputs : of the stage (see `ldct.networks.chain`).
+    sizes : `tile` or `multiple_of` of its network, if it has one.
     """
     slices = min(slices, len(volume.full))
     chosen = [int((number + 0.5) * len(volume.full) / slices) for number in range(slices)]
@@ -63,7 +66,7 @@ def make_validation(
     def score(network: nn.Module) -> dict[str, float]:
         was_training = network.training
         network.eval()
-        levels = [*upstream, Level(network, target, tuple(inputs))]
+        levels = [*upstream, Level(served(network, sizes or {}), target, tuple(inputs))]
         rows = []
         for low_hu, normal_hu in pairs:
             image = torch.from_numpy(low_hu.astype(np.float32))[None, None].to(device)

@@ -182,4 +182,5 @@ def _validation(options: argparse.Namespace, volumes: Any, levels: Any, device: 
         options.stage["target"],
         options.stage["inputs"],
         device,
+        options.stage["network"],
     )

@@ -100,3 +100,25 @@ def test_log_holds_what_was_shown(tmp_path, capsys):
     assert "none" in shown
     assert log.read_text(encoding="utf-8") == shown
     assert sys.stderr is stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("chek-method", "check-method"),
+        ("tabel1", "table1"),
+        ("check_method drl", "check-method"),
+        ("metods --fast", "methods"),
+        ("check-method --pth x", "--path"),
+        ("denoise-network --ouput=x", "--output"),
+        ("new-method mine --kind netwrok", "network"),
+        ("--lgo file index", "--log"),
+    ],
+)
+def test_a_typo_ends_in_one_line_with_what_was_meant(words, meant, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(words.split())
+    assert caught.value.code == 2
+    printed = capsys.readouterr().err
+    assert f"did you mean '{meant}'?" in printed
+    assert printed.startswith("error: ") and printed.count("\n") == 1

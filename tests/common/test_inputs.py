@@ -20,7 +20,14 @@ from ldct.common.arguments import (
     seed_argument,
 )
 from ldct.common.errors import InputError
-from ldct.common.inputs import open_array, read_frame, read_frames, read_mapping, read_volume_info
+from ldct.common.inputs import (
+    import_file,
+    open_array,
+    read_frame,
+    read_frames,
+    read_mapping,
+    read_volume_info,
+)
 from ldct.configuration.published import read_published
 from ldct.metrics.scores import KEYS, METRICS
 
@@ -272,3 +279,21 @@ def filled(arguments: list[str], folder: Path) -> list[str]:
     for name in names:
         arguments = [text.replace(f"{{{name}}}", str(folder / name)) for text in arguments]
     return [{"{{}}": "{}", "{{": "{"}.get(text, text) for text in arguments]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import blocks\n", r"line 1\); a file beside it is imported by `from . import blocks`"),
+        ("x = 1\nfrom blocks import y\n", r"line 2\); a file beside it"),
+        ("import no_such_package.part\n", "install the package no_such_package"),
+        ("def build(:\n", "SyntaxError"),
+        ("x = 1 / 0\n", r"ZeroDivisionError: division by zero \(network.py, line 1\)"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_says_why(tmp_path, text, message):
+    (tmp_path / "blocks.py").write_text("y = 1\n")
+    (tmp_path / "network.py").write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        import_file(tmp_path / "network.py")
+    assert "\n" not in str(caught.value)

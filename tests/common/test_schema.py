@@ -93,7 +93,7 @@ def test_paper_overlay_is_valid_over_the_default():
         ("config", engine(torchrun=["--nnodes 2"]), "its value and no spaces, e.g. --nnodes=2"),
         ("config", engine(torchrun=["nnodes=2"]), "expected an option of torchrun with its value"),
         ("config", inference(tile=33), r"found 33, expected auto, or a multiple of 32 from 32"),
-        ("config", DEFAULT | {"budget": {"step": 1}}, r'found {"step": 1}, expected quick, paper'),
+        ("config", DEFAULT | {"budget": {"step": 1}}, r"unknown key 'step' in 'budget' .*'steps'"),
         ("config", DEFAULT | {"seeds": [0, -1]}, "key 'seeds.1': found -1, expected at least 0"),
         ("config", DEFAULT | {"seeds": ["a"]}, "key 'seeds.0': found 'a', expected a whole number"),
     ],
@@ -103,3 +103,45 @@ def test_messages_name_place_key_found_and_expected(schema, content, message):
         validate(content, schema, "here")
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("here: ")
+
+
+CARD = {
+    **dict.fromkeys(["title", "source"], "a test"),
+    "kind": "network",
+    "in_paper": False,
+    "departures": [],
+    "network": "drl",
+    "loss": {"mse": 1.0},
+    "recipe": {"learning_rate": 1e-3, "betas": [0.9, 0.999], "batch": 2, "epochs": 1},
+}
+
+
+def renamed(content, key, typo):
+    """`content` with a key under another name."""
+    return {typo if name == key else name: value for name, value in content.items()}
+
+
+STAGE = {name: CARD[name] for name in ("network", "loss", "recipe")} | {"target": "image"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "content", "typo", "meant"),
+    [
+        ("method", renamed(CARD, "recipe", "recepie"), "recepie", "recipe"),
+        ("method", renamed(CARD, "kind", "Knd"), "Knd", "kind"),
+        ("method", CARD | {"network": {"nam": "drl"}}, "nam", "name"),
+        ("method", CARD | {"loss": {"mae": {"match_gradiant": 1}}}, "match_gradiant", None),
+        ("method", CARD | {"stages": [renamed(STAGE, "loss", "los")]}, "los", "loss"),
+        ("config", renamed(DEFAULT, "methods", "METHOD"), "METHOD", "methods"),
+        ("dataset", renamed(DATASET, "root", "rot"), "rot", "root"),
+        ("protocol", renamed(PROTOCOL, "window", "windw"), "windw", "window"),
+    ],
+)
+def test_a_typo_is_told_rather_than_the_missing_key(schema, content, typo, meant):
+    with pytest.raises(InputError, match=f"unknown key '{typo}'.*did you mean '{meant or ''}"):
+        validate(content, schema, "here")
+
+
+def test_a_key_that_is_no_text_is_told():
+    with pytest.raises(InputError, match="unknown key 'True'; allowed"):
+        validate(CARD | {True: 1, "x": 2}, "method", "here")

@@ -120,35 +120,85 @@ def test_mistakes_are_one_line_that_names_key_and_remedy(changes, message):
     assert "\n" not in str(caught.value)
 
 
+NO_FILE = "key '{}': found no file "
+
+
 @pytest.mark.parametrize(
-    ("splits", "left"),
+    ("changes", "message"),
     [
-        (["train"], DEFAULT["methods"]),
-        (["test"], ["low_dose"]),
-        (["test", "test"], ["low_dose"]),
-        (["train", "test"], DEFAULT["methods"]),
+        ({"lesions_csv": "nowhere.csv"}, NO_FILE.format("lesions_csv")),
+        ({"lesions_csv": "$HOME"}, NO_FILE.format("lesions_csv") + "{home}, expected a CSV"),
+        ({"lesions_csv": "~/{x}.csv"}, "key 'lesions_csv': found '~/{x}.csv', but Snakemake takes"),
+        ({"dataset_root": "$NOWHERE/x"}, "key 'dataset_root': .* variable $NOWHERE is not set"),
+        ({"method_paths": ["~nobody_here/x"]}, "key 'method_paths.0': .* there is no such user"),
+        ({"method_paths": ["~/none"]}, "no folder {home}/none"),
+        ({"demo": {"archives": "a}"}}, "key 'demo.archives': found 'a}', but"),
+        ({"perceptual_weights": {"vgg16": "~/n.pth"}}, "vgg16': found no file {home}/n.pth"),
+        ({"protocol": "~/none.yaml"}, "key 'protocol': found no file {home}/none.yaml"),
+        ({"further_protocols": ["$HOME/{a}.yml"]}, "key 'further_protocols': .* braces"),
+        ({"dataset": "~/set.yaml"}, "key 'root': .* braces"),
     ],
 )
-def test_rows_that_train_or_tune_need_a_training_patient(tmp_path, splits, left):
+def test_a_path_that_cannot_be_read_names_its_key(tmp_path, monkeypatch, changes, message):
+    monkeypatch.setenv("HOME", str(tmp_path))
     description = yaml.safe_load((REPOSITORY / "config/datasets/demo.yaml").read_text())
-    patients = {f"P{number}": {"split": split} for number, split in enumerate(splits)}
-    path = write_yaml(tmp_path / "few.yaml", description | {"patients": patients})
-    run = resolve(dataset=str(path), controls=["control_shuffled", "control_blur"])
-    assert list(run["cards"]) == left
-    assert run["controls"] == ["control_shuffled", "control_blur"][: 2 if "train" in splits else 1]
-    for method in set(DEFAULT["methods"]) - set(left):
-        assert (
-            f"'patients': found none of the split train, on which {method} is "
-            in (run["broken"][method])
-        )
+    write_yaml(tmp_path / "set.yaml", description | {"root": "a/{patient}"})
+    changes = {key: with_defaults(key, value) for key, value in changes.items()}
+    pattern = re.escape(message.replace("{home}", str(tmp_path))).replace(r"\.\*", ".*")
+    with pytest.raises(InputError, match=pattern) as caught:
+        resolve(**changes)
+    assert "\n" not in str(caught.value)
 
 
-def test_run_of_nothing_but_trained_rows_needs_a_training_patient(tmp_path):
+def with_defaults(key: str, value: object) -> object:
+    return DEFAULT[key] | value if isinstance(value, dict) else value
+
+
+def test_home_and_variables_are_written_out_in_every_path(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SCANS", "/scans")
+    for name in ("lesions.csv", "vgg.pth"):
+        (tmp_path / name).touch()
     description = yaml.safe_load((REPOSITORY / "config/datasets/demo.yaml").read_text())
-    patients = {"P1": {"split": "test"}}
-    path = write_yaml(tmp_path / "few.yaml", description | {"patients": patients})
-    with pytest.raises(InputError, match="found none of the split train, on which drl is trained"):
-        resolve(dataset=str(path), methods=["drl"])
+    write_yaml(tmp_path / "set.yaml", description | {"root": "$SCANS/dicom"})
+    protocol = yaml.safe_load((REPOSITORY / "config/protocols/abdomen.yaml").read_text())
+    write_yaml(tmp_path / "own.yaml", protocol)
+    run = resolve(
+        dataset="~/set.yaml",
+        lesions_csv="${HOME}/lesions.csv",
+        method_paths=["~"],
+        perceptual_weights={"vgg16": "$HOME/vgg.pth", "vgg19": None},
+        demo=DEFAULT["demo"] | {"archives": "~/archives"},
+        protocol="$HOME/own.yaml",
+    )
+    assert run["dataset"]["root"] == "/scans/dicom"
+    assert run["lesions_csv"] == f"{tmp_path}/lesions.csv"
+    assert run["method_paths"] == [str(tmp_path)]
+    assert run["perceptual_weights"] == {"vgg16": f"{tmp_path}/vgg.pth", "vgg19": None}
+    assert run["demo"]["archives"] == f"{tmp_path}/archives"
+    assert run["protocol_file"] == f"{tmp_path}/own.yaml"
+    assert resolve(dataset_root="~/ct")["dataset"]["root"] == f"{tmp_path}/ct"
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (["--configfile", "{mine}", "all"], "all"),
+        (["--configfile", "{mine}", "results/tiny/tables/table1.csv"], "table1.csv"),
+        (["--configfile", "{mine}", "results/tiny/config.yaml", "-n"], "config.yaml"),
+        (["--config", "run=x", "table1"], "table1"),
+    ],
+)
+def test_a_target_behind_the_configuration_is_told(tmp_path, words, wrong):
+    mine = write_yaml(tmp_path / "mine.yaml", {"run": "tiny"})
+    words = [word.format(mine=mine) for word in words]
+    snakefile = ("--snakefile", str(REPOSITORY / "Snakefile"))
+    outcome = snakemake(tmp_path, *snakefile, *words, configfiles=())
+    last = outcome.stdout.rstrip().splitlines()[-1]
+    assert outcome.returncode == 1 and "Traceback" not in outcome.stdout
+    option = words[0]
+    assert last.startswith(f"error: {option}: found no configuration ") and wrong in last
+    assert f"put the target before {option}: snakemake" in last
 
 
 def test_missing_dicom_folder_is_named_unless_it_was_read_already(tmp_path):

@@ -4,11 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from workflow_runs import REPOSITORY, snakemake, write_yaml
 
 from ldct.common.errors import InputError
 from ldct.configuration.folds import patients_of, resolve_folds
+from ldct.configuration.resolve import resolve_run
 
+DEFAULT = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text(encoding="utf-8"))
 DATASET = {
     "name": "five",
     "patients": {f"P{number}": {"split": "train"} for number in range(5)},
@@ -63,3 +66,38 @@ def test_no_job_of_a_training_reads_the_patients_it_is_tested_on(tmp_path):
         patient = Path(re.search(r"--test-folder (\S+)", call)[1]).name
         (fold,) = set(re.findall(r"fold\d-", call))
         assert patient not in learnt[fold], call
+
+
+@pytest.mark.parametrize(
+    ("splits", "left"),
+    [
+        (["train"], DEFAULT["methods"]),
+        (["test"], ["low_dose"]),
+        (["test", "test"], ["low_dose"]),
+        (["train", "test"], DEFAULT["methods"]),
+    ],
+)
+def test_rows_that_train_or_tune_need_a_training_patient(tmp_path, splits, left):
+    description = yaml.safe_load((REPOSITORY / "config/datasets/demo.yaml").read_text())
+    patients = {f"P{number}": {"split": split} for number, split in enumerate(splits)}
+    path = write_yaml(tmp_path / "few.yaml", description | {"patients": patients})
+    run = resolve(dataset=str(path), controls=["control_shuffled", "control_blur"])
+    assert list(run["cards"]) == left
+    assert run["controls"] == ["control_shuffled", "control_blur"][: 2 if "train" in splits else 1]
+    for method in set(DEFAULT["methods"]) - set(left):
+        assert (
+            f"'patients': found none of the split train, on which {method} is "
+            in (run["broken"][method])
+        )
+
+
+def resolve(**changes):
+    return resolve_run(DEFAULT | changes, REPOSITORY)
+
+
+def test_run_of_nothing_but_trained_rows_needs_a_training_patient(tmp_path):
+    description = yaml.safe_load((REPOSITORY / "config/datasets/demo.yaml").read_text())
+    patients = {"P1": {"split": "test"}}
+    path = write_yaml(tmp_path / "few.yaml", description | {"patients": patients})
+    with pytest.raises(InputError, match="found none of the split train, on which drl is trained"):
+        resolve(dataset=str(path), methods=["drl"])

@@ -150,3 +150,48 @@ def test_budget_in_words_for_captions():
     assert "paper" in describe_budget("paper")
     assert "quick budget" in describe_budget("quick")
     assert describe_budget({"steps": 12}) == "12 steps per stage"
+
+
+@pytest.mark.parametrize(
+    ("card", "network", "side"),
+    [
+        ({"tile": 128}, {"tile": 128}, 128),
+        ({"multiple_of": 16}, {"multiple_of": 16}, 64),
+        ({"multiple_of": 7}, {"multiple_of": 7}, 70),
+        ({"multiple_of": 40, "loss": CRITIC}, {"multiple_of": 40}, 80),
+        ({}, {}, 64),
+    ],
+)
+def test_training_tiles_are_of_a_size_that_the_network_takes(tmp_path, card, network, side):
+    recipe = RECIPE | {"critic_steps": 1}
+    base = {"kind": "network", "network": "mine", "loss": {"mse": 1.0}, "recipe": recipe}
+    write_card(tmp_path, "mine", **(base | card))
+    (tmp_path / "mine/network.py").touch()
+    write_card(tmp_path, "variant", **(base | {"loss": card.get("loss", {"mae": 1.0})}))
+    write_card(tmp_path, "cascade", kind="cascade", stages=["drl", {**STAGE, "network": "mine"}])
+    models, _ = resolve(["mine", "variant", "cascade"], tmp_path)
+    for name in ("mine", "variant", "cascade_level2"):
+        own = models[name]["network"]
+        assert {key: own[key] for key in own if key in ("tile", "multiple_of")} == network
+    assert models["mine"]["tile_size"] == models["variant"]["tile_size"] == side
+    assert models["drl"]["tile_size"] == 64
+    assert not {"tile", "multiple_of"} & set(models["drl"]["network"])
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ({"tile": 50, "loss": CRITIC}, "key 'tile': found 50 beside loss.adversarial"),
+        ({"tile": 64, "multiple_of": 8}, "expected tile or multiple_of, not both"),
+        ({"tile": "64"}, "key 'tile': found '64'"),
+        ({"multiple_of": 1}, "key 'multiple_of': found 1"),
+        ({"kind": "classical", "tile": 64}, "expected network or cascade"),
+    ],
+)
+def test_sizes_that_cannot_be_served_are_told(tmp_path, card, message):
+    recipe = RECIPE | {"critic_steps": 1}
+    base = {"kind": "network", "network": "mine", "loss": {"mse": 1.0}, "recipe": recipe}
+    write_card(tmp_path, "mine", **(base | card))
+    (tmp_path / "mine/network.py").touch()
+    with pytest.raises(InputError, match=message):
+        resolve(["mine"], tmp_path)

@@ -14,6 +14,7 @@ from training_inputs import stage_of, train_arguments, write_cards, write_traini
 
 import ldct
 from ldct import cli
+from ldct.common.inputs import import_file
 from ldct.configuration import code_behind as module
 from ldct.configuration.code_behind import LEFT_OUT, code_behind
 from ldct.data.demo import scans as demo
@@ -144,3 +145,21 @@ def test_functions_that_run_stand_in_files_that_are_named(tmp_path):
     assert file_of(losses) in ran
     left_out = {file_of(importlib.import_module(name)) for name in LEFT_OUT}
     assert ran - left_out - files("train", without=("_validation",)) == set()
+
+
+def test_files_beside_a_network_count_as_its_code(tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder / "parts").mkdir(parents=True)
+        beside = "from . import blocks\nfrom .parts.last import x\n"
+        (tmp_path / folder / "network.py").write_text(beside)
+        (tmp_path / folder / "blocks.py").write_text(f"from .more import name\nhome = '{folder}'\n")
+        (tmp_path / folder / "more.py").write_text("name = 1\n")
+        (tmp_path / folder / "unused.py").write_text("")
+        (tmp_path / folder / "parts/last.py").write_text("x = 1\n")
+    used = {"network.py", "blocks.py", "more.py", "parts/last.py"}
+    found = files("train", tmp_path / "one/network.py")
+    assert {file for file in found if tmp_path in file.parents} == {
+        tmp_path / "one" / name for name in used
+    }
+    loaded = [import_file(tmp_path / folder / "network.py") for folder in ("one", "two")]
+    assert [module.blocks.home for module in loaded] == ["one", "two"]

@@ -93,3 +93,21 @@ def test_shell_scripts_are_executable_and_parse(name):
     path = REPOSITORY / name
     assert path.stat().st_mode & 0o100
     assert subprocess.run(["bash", "-n", str(path)], check=False).returncode == 0
+
+
+def test_a_clone_by_git_for_windows_keeps_unix_line_ends(tmp_path):
+    """bash, Snakemake and the checksums read bytes; pictures and arrays stay what they are."""
+    where = ["git", "-c", "safe.directory=*", "-c", "core.autocrlf=true"]
+    made = subprocess.run(
+        [*where, "clone", "--quiet", "--depth=1", REPOSITORY.as_uri(), str(tmp_path / "clone")],
+        capture_output=True,
+        check=False,
+    )
+    if made.returncode:
+        pytest.skip("needs the history of the repository")
+    listing = ["git", "-C", str(tmp_path / "clone"), "ls-files", "--eol"]
+    lines = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(lines) > 300
+    assert [line for line in lines if "w/crlf" in line or "w/mixed" in line] == []
+    binary = {line.rsplit(".", 1)[1] for line in lines if "w/-text" in line}
+    assert binary == {"png", "npz"}

@@ -36,7 +36,7 @@ if SETTINGS["calibration_file"]:
             "Scoring the raw low dose under every listed protocol"
         shell:
             "python -m ldct --log {log} calibrate --test-folders {params.test}"
-            " --published {input.published} --grid {input.grid} --title {params.title:q}"
+            " --published {input.published} --grid {input.grid:q} --title {params.title:q}"
             " {params.simulated} --workers {threads} --output {params.folder}"
 
     RESULTS += rules.calibrate.output

@@ -76,9 +76,12 @@ def fold_tested_on(patient):
 
 
 def as_json(content):
-    """One line of JSON, for parameters of rules and arguments of commands."""
-    # A brace within a text, as of `{patient}/NDCT`, would be a wildcard in parameters.
-    return re.sub(r'\{(?=[^"}])', r"\\u007b", json.dumps(content, sort_keys=True))
+    """One line of JSON, for parameters of rules and arguments of commands.
+
+    Braces within texts are escaped: Snakemake would take them for wildcards.
+    """
+    text = json.dumps(content, sort_keys=True)
+    return re.sub(r'\{(?!["}])', r"\\u007b", text)
 
 
 @cache

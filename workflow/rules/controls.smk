@@ -99,6 +99,6 @@ if CONTROLS and LOW_DOSE:
             "python -m ldct --log {log} controls-table --scores {input.scores}"
             " --image-quality {input.image_quality} --texture {input.texture}"
             " --lesion-bench {input.lesion_bench} --detectability {input.detectability}"
-            " --protocol {input.protocol} --settings {params.settings:q} --output {params.folder}"
+            " --protocol {input.protocol:q} --settings {params.settings:q} --output {params.folder}"
 
     RESULTS += rules.controls_table.output

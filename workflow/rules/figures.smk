@@ -65,7 +65,7 @@ rule draw_comparison:
     shell:
         "python -m ldct --log {log} draw-comparison --test-folders {params.test}"
         " --predictions {input.predictions} --titles {params.titles:q} --lesions {input.lesions}"
-        " --protocol {input.protocol} --note {params.note:q} --output {params.stem}"
+        " --protocol {input.protocol:q} --note {params.note:q} --output {params.stem}"
 
 
 RESULTS += rules.draw_comparison.output
@@ -98,7 +98,7 @@ if TEXTURES:
         shell:
             "python -m ldct --log {log} draw-texture --test-folders {params.test}"
             " --predictions {input.predictions} --titles {params.titles:q}"
-            " --protocol {input.protocol} --note {params.note:q} --output {params.stem}"
+            " --protocol {input.protocol:q} --note {params.note:q} --output {params.stem}"
 
     RESULTS += rules.draw_texture.output
 

@@ -50,7 +50,7 @@ if LESIONS_LISTED:
         shell:
             "python -m ldct --log {log} lesion-bench --test-folders {params.test}"
             " --predictions {input.predictions} --lesions {input.lesions}"
-            " --protocol {input.protocol} --output {params.folder}"
+            " --protocol {input.protocol:q} --output {params.folder}"
 
     rule draw_lesion_bench:
         """Lesion bench as table."""
@@ -106,7 +106,7 @@ if LESIONS_LISTED:
         shell:
             "python -m ldct --log {log} draw-lesion-panels --test-folders {params.test}"
             " --predictions {input.predictions} --titles {params.titles:q} --lesions {input.lesions}"
-            " --protocol {input.protocol} --note {params.note:q} --credit {params.credit:q}"
+            " --protocol {input.protocol:q} --note {params.note:q} --credit {params.credit:q}"
             " --output {output}"
 
     RESULTS += [*rules.draw_lesion_bench.output, *rules.draw_lesion_panels.output]

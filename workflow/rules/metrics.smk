@@ -31,7 +31,7 @@ rule score:
         "Scoring {wildcards.method}, seed {wildcards.seed}, {wildcards.patient}"
     shell:
         "python -m ldct --log {log} score --test-folder {params.test}"
-        " --prediction {input.prediction} --protocols {input.protocols} --method {wildcards.method}"
+        " --prediction {input.prediction} --protocols {input.protocols:q} --method {wildcards.method}"
         " --seed {wildcards.seed} --workers {threads} --output {output}"
 
 
@@ -58,7 +58,7 @@ rule image_quality:
         "Image quality of {wildcards.method}, seed {wildcards.seed}, {wildcards.patient}"
     shell:
         "python -m ldct --log {log} measure-image-quality --test-folder {params.test}"
-        " --prediction {input.prediction} --protocol {input.protocol} --method {wildcards.method}"
+        " --prediction {input.prediction} --protocol {input.protocol:q} --method {wildcards.method}"
         " --seed {wildcards.seed} {params.lpips}"
         " --output {output}"
 
@@ -85,7 +85,7 @@ rule metrics_table:
         "Rendering the table of metrics"
     shell:
         "python -m ldct --log {log} metrics-table --scores {input.scores}"
-        " --image-quality {input.image_quality} --protocol {input.protocol}"
+        " --image-quality {input.image_quality} --protocol {input.protocol:q}"
         " --settings {params.settings:q} --output {params.folder}"
 
 

@@ -3,7 +3,9 @@
 import shlex
 
 from ldct.common.files import read_yaml
+from ldct.common.errors import InputError
 from ldct.configuration.registry import find_methods
+from ldct.configuration.rules_of_methods import check_rules
 from ldct.configuration.stages import (
     network_files,
     perceptual_network,
@@ -20,13 +22,18 @@ def include_rules_of_methods():
         if SETTINGS["cards"][method]["kind"] != "external":
             continue
         rules = Path(SETTINGS["folders"][method], "rules.smk")
-        depth = len(workflow.included_stack)
+        depth, before = len(workflow.included_stack), list(workflow.rules)
         try:
             # What the keyword does, which cannot stand in a try block.
             workflow.include(str(rules.resolve()))
+            own = [rule for rule in workflow.rules if rule not in before]
+            check_rules(own, predictions_of([method], TEST_PATIENTS), rules)
         except Exception as error:
             del workflow.included_stack[depth:]
-            problem = f"{rules}: {type(error).__name__}: {error}"
+            told = isinstance(error, InputError)
+            problem = (
+                str(error) if told else f"{rules}: {type(error).__name__}: {error}"
+            )
             METHODS.remove(method)
             MEASURED.remove(method)
             del SETTINGS["cards"][method]

@@ -48,7 +48,7 @@ rule table1:
     shell:
         "python -m ldct --log {log} table1 --scores {input.scores} --tiles {input.tiles}"
         " --run-folder {params.run_folder}"
-        " --protocols {input.protocols} --published {input.published}"
+        " --protocols {input.protocols:q} --published {input.published}"
         " --margins {input.margins} --settings {params.settings:q} --output {params.folder}"
 
 

@@ -1,0 +1,87 @@
+"""Paths that a user writes into a configuration: `~` and `$NAME` expanded, braces refused."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ldct.common.errors import InputError
+
+
+def resolve_paths(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration whose paths are written out; those of files that a run needs are looked at.
+
+    Raises InputError with one line naming the key, where a path cannot be read as one, or where
+    the file of `lesions_csv` or `perceptual_weights` is missing.
+    """
+    resolved = dict(config)
+    for key in ("dataset_root", "lesions_csv"):
+        if config.get(key):
+            resolved[key] = expand_path(config[key], key)
+    if "method_paths" in config:
+        given = enumerate(config["method_paths"])
+        resolved["method_paths"] = [expand_path(path, f"method_paths.{n}") for n, path in given]
+    if "demo" in config:
+        archives = expand_path(config["demo"]["archives"], "demo.archives")
+        resolved["demo"] = {**config["demo"], "archives": archives}
+    weights = {
+        name: path and _existing(path, f"perceptual_weights.{name}", "a torchvision state dict")
+        for name, path in (config.get("perceptual_weights") or {}).items()
+    }
+    if weights:
+        resolved["perceptual_weights"] = weights
+    if resolved.get("lesions_csv"):
+        _existing(resolved["lesions_csv"], "lesions_csv", "a CSV file (docs/data.md)")
+    return resolved
+
+
+def expand_dataset(dataset: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The description of a data set with its paths written out. where : its file, for messages.
+
+    Raises InputError as `expand_path`.
+    """
+    patients = {name: dict(entry) for name, entry in dataset["patients"].items()}
+    for name, entry in patients.items():
+        if "lidc_xml" in entry:
+            key = f"patients.{name}.lidc_xml"
+            entry["lidc_xml"] = expand_path(entry["lidc_xml"], key, where)
+    root = expand_path(dataset["root"], "root", where)
+    return {**dataset, "root": root, "patients": patients}
+
+
+def _existing(text: str, key: str, expected: str) -> str:
+    path = expand_path(text, key)
+    if not Path(path).is_file():
+        raise InputError(
+            f"configuration: key '{key}': found no file {path}, expected {expected}, or null"
+        )
+    return path
+
+
+def expand_path(text: str, key: str, where: str = "configuration") -> str:
+    """A path with `~` and environment variables replaced.
+
+    key, where : what messages name.
+    Raises InputError where a home or variable is unknown, or where braces are left.
+    """
+    found = f"{where}: key '{key}': found '{text}'"
+    try:
+        home = str(Path(text).expanduser()) if text.startswith("~") else text
+    except RuntimeError:
+        raise InputError(
+            f"{found}, but there is no such user; write ~/ for your own home, ./~ for a name "
+            "with ~, or the path out"
+        ) from None
+    path = os.path.expandvars(home)
+    unset = re.search(r"\$\{?\w+\}?", path)
+    if unset and not Path(path).exists():
+        raise InputError(
+            f"{found}, but the environment variable {unset[0]} is not set; write the path out"
+        )
+    if set(path) & set("{}"):
+        raise InputError(
+            f"{found}, but Snakemake takes braces in paths for wildcards; rename the folder or "
+            "file, or name a link to it that has none"
+        )
+    return path
