@@ -14,12 +14,14 @@ from ldct.common.files import atomic_folder, write_json
 from ldct.common.inputs import open_array, read_frame, read_volume_info
 from ldct.common.progress import track
 from ldct.data.dicom.naming import DOSES, FULL, QUARTER
+from ldct.data.orientation import orientation_keys
 
 if TYPE_CHECKING:
     import pandas as pd
 
 INDEX_COLUMNS = ("patient", "slice", "full_path")
-PER_SLICE = ("slice_index", "z_mm", "instance")  # keys of volume.json with one entry a slice
+# Keys of volume.json with one entry a slice.
+PER_SLICE = ("slice_index", "z_mm", "instance", "corner_mm")
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def write_volume(
         "pixel_mm": [float(first["pixel_mm_row"]), float(first["pixel_mm_column"])],
         "thickness_mm": float(first["thickness_mm"]),
         "kernel": str(first["kernel"]),
-    }
+    } | orientation_keys(rows)
     with atomic_folder(folder) as temporary:
         full = _write_dose(rows, root, FULL, temporary)
         if simulate:
@@ -91,7 +93,7 @@ def _write_dose(rows: "pd.DataFrame", root: str | Path, dose: str, folder: Path)
     sources = zip(rows[f"{dose}_path"], rows[f"{dose}_sha256"], strict=True)
     progress = track(sources, f"{first['patient']} {dose} dose", len(rows))
     for number, (path, sha256) in enumerate(progress):
-        volume[number] = _read_slice(Path(root, path), sha256)
+        volume[number] = _read_slice(Path(root), path, sha256)
     volume.flush()
     return volume
 
@@ -164,19 +166,19 @@ def select_slices(volume_folder: str | Path, rows: Sequence[int], folder: str | 
         write_json(temporary / "volume.json", info)
 
 
-def _read_slice(path: Path, sha256: str) -> np.ndarray:
-    import pydicom
-
-    from ldct.data.dicom.hounsfield import stored_to_hu
-    from ldct.data.dicom.reading import pixel_digest
+def _read_slice(root: Path, path: str, sha256: str) -> np.ndarray:
+    from ldct.data.dicom.pixels import pixel_digest, read_slice, slice_hu
 
     try:
-        dataset = pydicom.dcmread(path)
-        unchanged = pixel_digest(dataset) == sha256
+        dataset, frame = read_slice(root, path)
+        unchanged = pixel_digest(dataset, frame) == sha256
+        hu = slice_hu(dataset, frame) if unchanged else None
     except Exception as error:
-        raise InputError(f"{path}: cannot be read any more ({error}); index again") from error
-    if not unchanged:
         raise InputError(
-            f"{path}: its pixels changed since the index was made; index the data set again"
+            f"{root / path}: cannot be read any more ({error}); index again"
+        ) from error
+    if hu is None:
+        raise InputError(
+            f"{root / path}: its pixels changed since the index was made; index the data set again"
         )
-    return stored_to_hu(dataset)
+    return hu

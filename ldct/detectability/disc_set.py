@@ -16,10 +16,9 @@ from ldct.data.dose.simulate import (
     DoseSettings,
     calibrate_photons,
     calibration_slices,
-    soft_tissue,
-    soft_tissue_noise,
 )
 from ldct.data.lesions import lesion_slices
+from ldct.data.noise import soft_tissue, soft_tissue_noise
 from ldct.data.volumes import Volume, load_volume
 from ldct.detectability.discs import Site, choose_sites, simulate_crops
 

@@ -33,7 +33,7 @@ def simulated(**changes):
     return {k: v for k, v in DATASET.items() if k != "simulated"} | {"simulate": simulate}
 
 
-@pytest.mark.parametrize("patient", ["R01-001", "113_HM10395", "1.3.6.1.4.1.9328.50.1.0117", "_1"])
+@pytest.mark.parametrize("patient", ["R01-001", "113_HM10395", "1.3.6.1.4.1.9328.50.1.0117"])
 def test_codes_of_patients_are_free(patient):
     validate(coded(patient), "dataset", "here")
 
@@ -66,9 +66,13 @@ def test_paper_overlay_is_valid_over_the_default():
         ("config", {k: v for k, v in DEFAULT.items() if k != "seeds"}, "missing seeds"),
         ("config", DEFAULT | {"methods": "drl"}, "from the command line use --configfile"),
         ("dataset", DATASET | {"patients": {}}, "found {}, expected one patient's code and split"),
-        ("dataset", coded(1), "key 'patients': found 1, expected a code in quotes"),
-        ("dataset", coded("a b"), "key 'patients': found 'a b', expected a code in quotes"),
-        ("dataset", coded("discs"), "key 'patients': found 'discs', .* not the word discs"),
+        ("dataset", coded(1), "key 'patients': found 1, expected a patient code of letters"),
+        (
+            "dataset",
+            coded("a b"),
+            "key 'patients': found 'a b', expected a patient code",
+        ),
+        ("dataset", coded("discs"), "key 'patients': found 'discs', expected a patient code"),
         ("dataset", simulated(seed=-1), "key 'simulate.seed': found -1, expected a whole number"),
         ("dataset", simulated(dose_fraction=1), "found 1, expected a number between 0 and 1"),
         ("dataset", simulated(noise=2), "unknown key 'noise' in 'simulate'"),

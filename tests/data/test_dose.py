@@ -17,9 +17,8 @@ from ldct.data.dose.simulate import (
     noise_std,
     simulate_quarter_dose,
     slice_generator,
-    soft_tissue,
-    soft_tissue_noise,
 )
+from ldct.data.noise import soft_tissue, soft_tissue_noise
 
 SIZE, PIXEL_MM, RADIUS_MM = 96, 1.4, 55.0
 GEOMETRY = FanBeamGeometry(cells=368, cell_mm=2 * 1.2858, views=576).narrowed(SIZE / 2 * PIXEL_MM)

@@ -13,14 +13,15 @@ import numpy as np
 
 from ldct.common.errors import InputError
 from ldct.common.files import write_frame, write_text
-from ldct.data.dicom import pairing
+from ldct.data.dicom import naming, pairing
 from ldct.data.dicom.naming import DOSES, FULL, QUARTER
 from ldct.data.dicom.pairing import PatientPairs
+from ldct.data.dicom.pairs.absent import absent_problem, refused_files, unmatched_files
+from ldct.data.dicom.pairs.checks import compare_doses
+from ldct.data.dicom.pixels import pixel_sha256
 from ldct.data.dicom.reading import (
     NOT_DICOM,
-    SliceHeader,
     Survey,
-    pixel_sha256,
     run_parallel,
     survey_folder,
 )
@@ -40,8 +41,9 @@ def index_dataset(
     """Index the slice pairs of a data set and write its inventory.
 
     root : folder of DICOM files in any layout of docs/data.md; only read.
-    description : content of config/datasets/<name>.yaml: `series`, `patients` and `simulate` are
-        used. With `simulate`, full-dose slices are indexed alone, and what no source tells is one.
+    description : content of config/datasets/<name>.yaml: `series`, `patients`, `files`,
+        `z_tolerance_mm` and `simulate` are used. With `simulate`, full-dose slices are indexed
+        alone, and what no source tells is full dose.
     index_path, inventory_path : `index.parquet` and `inventory.md`, written atomically; the
         inventory also when the data have problems, the index only when they have none.
     workers : processes.
@@ -50,30 +52,31 @@ def index_dataset(
     Raises InputError when a patient of the description is not under `root`, when thicknesses or
     kernels are mixed within what is selected for a patient, or when a pair does not match.
     """
-    survey = survey_folder(root, workers)
-    survey = replace(survey, headers=[_as_described(each, description) for each in survey.headers])
-    doses = DOSES[:1] if "simulate" in description else DOSES
+    described = naming.Described(
+        codes=tuple(description["patients"]),
+        files=description.get("files", {}),
+        dose=FULL if "simulate" in description else None,
+    )
+    any_thickness = description["series"]["thickness_mm"] is None
+    survey = survey_folder(root, workers, any_thickness, described)
     absent, patients, digests = [], [], {}
     for patient in description["patients"]:
-        own = [header for header in survey.headers if header.patient == patient]
-        if not own:
-            absent.append(patient)
-            patients.append(PatientPairs(patient))
+        there = any(header.patient == patient for header in survey.headers)
+        refused = refused_files(survey, described, patient, there)
+        if not there:
+            absent += [] if refused else [patient]
+            patients.append(PatientPairs(patient, problems=refused))
             continue
-        found = _pair_patient(root, patient, own, description["series"], doses, digests, workers)
+        found = _pair_patient(root, patient, survey, description, described, digests, workers)
+        found = replace(found, problems=(*refused, *found.problems))
         patients.append(found)
         for note in _notes(found, description["patients"][patient].get("slices")):
             log.warning("%s: %s", patient, note)
-    write_text(inventory_path, render_inventory(description, root, survey, patients))
     problems = [problem for found in patients for problem in found.problems]
     if absent:
-        archives = survey.suffixes[".zip"]
-        unpack = f" ({archives} zip files lie there: unpack them)" if archives else ""
-        problems.insert(
-            0,
-            f"{root}: no CT slices of {', '.join(absent)}; put the files of these patients there "
-            f"or take the patients out of the description{unpack}",
-        )
+        problems.append(absent_problem(root, survey, described, absent))
+    report = render_inventory(description, root, survey, patients, problems)
+    write_text(inventory_path, report)
     if problems:
         more = len(problems) - NAMED_PROBLEMS
         raise InputError(
@@ -87,6 +90,7 @@ def render_inventory(
     root: str | Path,
     survey: Survey,
     patients: Sequence[PatientPairs],
+    problems: Sequence[str],
 ) -> str:
     """The inventory as Markdown; never a person's name or another identifying tag."""
     expected = {name: entry.get("slices") for name, entry in description["patients"].items()}
@@ -94,6 +98,7 @@ def render_inventory(
     total = sum(len(found.pairs) for found in patients)
     known = [count for count in expected.values() if count is not None]
     simulated = "simulate" in description
+    what = "Slices" if simulated else "Slice pairs"
     lines = [
         f"# Inventory: {description['title']}",
         "",
@@ -101,7 +106,7 @@ def render_inventory(
         f"- Series asked for: {'any thickness' if thickness is None else f'{thickness:g} mm'}, "
         f"{kernel or 'any'} kernel",
         f"- CT slices found: {len(survey.headers)}",
-        f"- {'Slices' if simulated else 'Slice pairs'} indexed: {total}, "
+        f"- {what} {'found, none indexed' if problems else 'indexed'}: {total}, "
         f"expected {sum(known) if known else 'unknown'}, "
         f"{sum(bool(found.pairs) for found in patients)} of {len(expected)} patients",
         "",
@@ -110,14 +115,10 @@ def render_inventory(
         "|---|---|---:|---:|---:|---:|---:|---|---:|---:|---|",
     ]
     lines += [_row(found, description["patients"][found.patient], simulated) for found in patients]
+    lines += _section("Problems: nothing is indexed until these are solved", problems)
     for found in patients:
         notes = _notes(found, expected[found.patient])
         lines += _section(f"{found.patient}: left out or different from what was expected", notes)
-    lines += _section(
-        "Problems: nothing is indexed until these are solved",
-        [f"{each.patient}: no file" for each in patients if not each.chosen and not each.problems]
-        + [problem for each in patients for problem in each.problems],
-    )
     selected = {header.path for found in patients for pair in found.pairs for header in pair}
     lines += _section("Odd values among the indexed slices", _odd_values(survey, selected))
     lines += _section("Series not used", _unused(survey, selected, patients))
@@ -125,40 +126,42 @@ def render_inventory(
     return "\n".join(lines) + "\n"
 
 
-def _as_described(header: SliceHeader, description: Mapping[str, Any]) -> SliceHeader:
-    """What only the description tells: codes that are folders, and the dose of a lone series."""
-    folders = PurePosixPath(header.path).parent.parts
-    codes = [folder for folder in folders if folder in description["patients"]]
-    return replace(
-        header,
-        patient=header.patient or next(iter(codes), None),
-        dose=header.dose or (FULL if "simulate" in description else None),
-    )
-
-
 def _pair_patient(
     root: str | Path,
     patient: str,
-    own: Sequence[SliceHeader],
-    series: Mapping[str, Any],
-    doses: Sequence[str],
+    survey: Survey,
+    description: Mapping[str, Any],
+    described: naming.Described,
     digests: dict[str, str | None],
     workers: int,
 ) -> PatientPairs:
     """Pairs of one patient; adds the pixel digests of its slices to `digests`."""
-    chosen, problems = pairing.select_series(patient, own, series, doses)
+    doses = DOSES[:1] if "simulate" in description else DOSES
+    chosen, problems = pairing.select_series(
+        patient,
+        survey.headers,
+        description["series"],
+        doses,
+        description["patients"][patient],
+        unmatched_files(survey, described, patient),
+    )
     if problems:
         return PatientPairs(patient, chosen, problems=problems)
     paths = [header.path for header in chosen]
     title = f"{patient}: reading pixels"
     hashes = run_parallel(partial(pixel_sha256, Path(root)), paths, workers, title)
     digests.update(zip(paths, hashes, strict=True))
-    return pairing.pair_slices(patient, chosen, digests, doses)
+    tolerance = description.get("z_tolerance_mm", pairing.SAME_MM)
+    found = pairing.pair_slices(patient, chosen, digests, doses, tolerance)
+    if found.problems or doses != DOSES:
+        return found
+    problems, notes = compare_doses(root, patient, found.pairs, workers)
+    return replace(found, problems=tuple(problems), notes=(*notes, *found.notes))
 
 
 def _notes(found: PatientPairs, expected: int | None) -> list[str]:
     """Warnings about one patient, one line each."""
-    notes = []
+    notes = list(found.notes)
     if expected is not None and found.pairs and len(found.pairs) != expected:
         notes.append(f"{len(found.pairs)} slice pairs, {expected} expected")
     if found.missing_z_mm:
@@ -194,10 +197,10 @@ def _row(found: PatientPairs, entry: Mapping[str, Any], simulated: bool) -> str:
     ]
     if found.pairs:
         first = found.pairs[0][0]
-        z = [pair[0].z_mm for pair in found.pairs]
+        z = [full.z_mm for full, *_ in found.pairs]
         spacing = f"{np.median(np.diff(z)):.4g}" if len(z) > 1 else ""
         cells += [
-            f"{first.thickness_mm:g}",
+            f"{first.thickness_mm or 0:g}",
             first.kernel,
             spacing,
             " x ".join(f"{value:.4g}" for value in first.pixel_mm),
@@ -210,7 +213,12 @@ def _row(found: PatientPairs, entry: Mapping[str, Any], simulated: bool) -> str:
 
 def _odd_values(survey: Survey, selected: set[str]) -> list[str]:
     """Slope, intercept and padding that differ from 1, -1024 and none of the AAPM files."""
-    odd: Counter[tuple[str | None, str]] = Counter()
+    odd: Counter[tuple[str | None, str]] = Counter(
+        {
+            (patient, "no SliceThickness, so their spacing"): n
+            for patient, n in survey.filled.items()
+        }
+    )
     for header in survey.headers:
         if header.path not in selected:
             continue

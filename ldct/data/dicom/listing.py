@@ -17,11 +17,16 @@ EVERYTHING = ""
 def list_files(root: Path) -> tuple[list[str], int]:
     """Relative paths of the files under `root`, sorted; and how many projections were passed.
 
-    Hidden files and this suite's own provenance records are no part of a data set.
+    Links to folders are followed, but not into a folder that they lie in. Hidden files and this
+    suite's own provenance records are no part of a data set.
     """
     paths, projections = [], 0
-    for folder, subfolders, files in os.walk(root):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+    inside = {str(root): {_identity(root)}}  # the folders that a folder lies in, itself among them
+    for folder, subfolders, files in os.walk(root, followlinks=True):
+        above = inside.pop(folder)
+        places = {name: str(Path(folder, name)) for name in subfolders if name[0] != "."}
+        subfolders[:] = [name for name in places if _identity(places[name]) not in above]
+        inside |= {places[name]: above | {_identity(places[name])} for name in subfolders}
         place = Path(folder).relative_to(root)
         if any(word in part.lower() for part in place.parts for word in PROJECTION_FOLDERS):
             projections += len(files)
@@ -58,3 +63,8 @@ def digests(root: str | Path, patients: Iterable[str]) -> dict[str, str]:
 def _in_short(lines: Sequence[str]) -> str:
     content = "\n".join(lines).encode(errors="surrogateescape")
     return f"{len(lines)} files, sha256 {hashlib.sha256(content).hexdigest()}"
+
+
+def _identity(folder: str | Path) -> tuple[int, int]:
+    status = Path(folder).stat()
+    return status.st_dev, status.st_ino

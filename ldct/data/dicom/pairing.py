@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ldct.data.dicom.header import SliceHeader
 from ldct.data.dicom.naming import DOSES, FULL, QUARTER
-from ldct.data.dicom.reading import SliceHeader
+from ldct.data.dicom.pairs import acquisitions
+from ldct.data.dicom.pairs.checks import by_series, geometry_problems, not_axial
+from ldct.data.dicom.pairs.matching import SAME_MM, apart, match, missing
+from ldct.data.orientation import AXIAL, COSINE_TOLERANCE, plane
 
-Z_TOLERANCE_MM = 0.01  # the two doses of the AAPM data have exactly equal positions
-LENGTH_TOLERANCE_MM = 1e-3
 THICKNESS_TOLERANCE_MM = 0.01
-AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+LITTLE = 0.5  # share of the slices below which pairing is told to have failed
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,9 @@ class PatientPairs:
 
     chosen : slices of the series asked for. pairs : (full, quarter) by ascending z; (full,) where
     the quarter dose is simulated.
-    missing_z_mm : gaps in the even spacing where neither dose has a slice. unpaired, duplicates,
-    damaged : slices left out. problems : one-line errors; the patient cannot be used with any.
+    missing_z_mm : slices that neither dose has. unpaired, duplicates, damaged, not_axial : slices
+    left out. notes : further warnings. problems : one-line errors; the patient cannot be used with
+    any.
     """
 
     patient: str
@@ -34,6 +37,7 @@ class PatientPairs:
     unpaired: tuple[SliceHeader, ...] = ()
     duplicates: tuple[SliceHeader, ...] = ()
     damaged: tuple[SliceHeader, ...] = ()
+    notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -42,38 +46,52 @@ def select_series(
     headers: Iterable[SliceHeader],
     series: Mapping[str, Any],
     doses: Sequence[str] = DOSES,
+    entry: Mapping[str, Any] | None = None,
+    unmatched: Mapping[str, str] | None = None,
 ) -> tuple[tuple[SliceHeader, ...], tuple[str, ...]]:
     """Slices of one patient that belong to the asked-for series, and what is wrong with them.
 
     series : `thickness_mm` and `kernel` of the description; null asks nothing, but thickness and
         kernel must then be one of each. `B30` matches `B30f`. doses : that are looked for.
+    entry : of the patient in the description; `acquisition` and `series_uid` choose among several.
+    unmatched : dose -> what its pattern in `files` lacks, for messages.
     """
-    own = [header for header in headers if header.patient == patient and header.dose in doses]
+    of_patient = [header for header in headers if header.patient == patient]
+    own = [header for header in of_patient if header.dose in doses]
+    if not own:
+        return (), (
+            f"{patient}: {len(of_patient)} slices (first: {of_patient[0].path}), but nothing "
+            f"tells their dose; say with `files` in the description where each dose lies",
+        )
     thickness, kernel = series["thickness_mm"], series["kernel"]
-    chosen = tuple(
+    chosen: Sequence[SliceHeader] = [
         header
         for header in own
         if (kernel is None or header.kernel.casefold().startswith(kernel.casefold()))
-        and (thickness is None or abs(header.thickness_mm - thickness) <= THICKNESS_TOLERANCE_MM)
-    )
+        and (
+            thickness is None
+            or abs((header.thickness_mm or 0) - thickness) <= THICKNESS_TOLERANCE_MM
+        )
+    ]
     if not chosen:
         wanted = f"{'any' if thickness is None else f'{thickness:g}'} mm, kernel {kernel or 'any'}"
         return (), (
-            f"{patient}: no slices of {wanted}; on disk: {describe_series(own) or 'none'}; "
+            f"{patient}: no slices of {wanted}; on disk: {describe_series(own)}; "
             f"check `series` in the description",
         )
-    problems = [
-        f"{header.path}: {header.conflicts[0]}; rename the file or remove it"
-        for header in chosen
-        if header.conflicts
-    ]
+    # Reformatted planes are often exported along with the scan.
+    chosen = [header for header in chosen if plane(header.orientation) == "axial"] or chosen
+    chosen, problems = acquisitions.choose(patient, chosen, entry or {}, doses)
+    problems += by_series(patient, chosen, not_axial)
+    problems += by_series(patient, chosen, lambda header: (header.conflicts or ("",))[:1] * 2)
     problems += _mixture(patient, chosen)
     problems += [
         f"{patient}: {len(chosen)} slices, none of {dose} dose; a pair needs both"
+        + (f"; {unmatched[dose]}" if unmatched else "")
         for dose in doses
         if not any(header.dose == dose for header in chosen)
     ]
-    return chosen, tuple(problems)
+    return tuple(chosen), tuple(problems)
 
 
 def pair_slices(
@@ -81,8 +99,9 @@ def pair_slices(
     chosen: Sequence[SliceHeader],
     digests: Mapping[str, str | None],
     doses: Sequence[str] = DOSES,
+    tolerance_mm: float = SAME_MM,
 ) -> PatientPairs:
-    """Pair the chosen slices of one patient by z (within 0.01 mm).
+    """Pair the chosen slices of one patient by position (within `tolerance_mm`).
 
     digests : path -> sha256 of the pixels, None for damaged ones, which are left out. Equal
         slices at one position are duplicates, of which the first path is kept; slices that
@@ -94,38 +113,49 @@ def pair_slices(
     duplicates: list[SliceHeader] = []
     problems: list[str] = []
     for dose in doses:
-        kept = by_dose[dose] = []
         own = [header for header in sound if header.dose == dose]
-        for header in sorted(own, key=lambda header: (header.z_mm, header.path)):
-            if not kept or abs(header.z_mm - kept[-1].z_mm) > Z_TOLERANCE_MM:
-                kept.append(header)
-            elif digests[header.path] == digests[kept[-1].path]:
-                duplicates.append(header)
-            else:
-                problems.append(
-                    f"{header.path}: other pixels than {kept[-1].path} at the same position "
-                    f"(z = {header.z_mm:g} mm, {dose} dose); remove one of them"
-                )
-    pairs: Sequence[tuple[SliceHeader, ...]] = [(header,) for header in by_dose[FULL]]
-    unpaired: Sequence[SliceHeader] = ()
+        by_dose[dose], equal, different = _one_per_position(own, digests)
+        duplicates += equal
+        several = acquisitions.overlap(patient, [*by_dose[dose], *dict(different)], dose)
+        if several:
+            problems.append(several)
+        elif different:
+            header, other = different[0]
+            problems.append(
+                f"{patient}: {len(different)} {dose}-dose slices have other pixels than another "
+                f"slice at their position (first: {header.path} and {other.path}, z = "
+                f"{header.z_mm:g} mm); remove one of each two"
+            )
+        broken = [header.path for header in damaged if header.dose == dose]
+        if broken and not by_dose[dose]:
+            problems.append(
+                f"{patient}: the pixels of all {len(broken)} {dose}-dose slices are damaged, or "
+                f"not those of one slice (first: {broken[0]}); replace the files"
+            )
+    pairs: list[tuple[SliceHeader, ...]] = [(header,) for header in by_dose[FULL]]
+    unpaired: list[SliceHeader] = []
     if QUARTER in doses:
-        pairs, unpaired = _match(by_dose[FULL], by_dose[QUARTER])
-    problems += _geometry_problems(pairs)
-    if not pairs and not problems:
-        problems.append(
-            f"{patient}: no full-dose slice has a quarter-dose slice at its z "
-            f"({by_dose[FULL][0].path} and others)"
-            if by_dose[FULL]
-            else f"{patient}: no sound full-dose slice"
-        )
+        pairs, unpaired = match(by_dose[FULL], by_dose[QUARTER], tolerance_mm)
+    problems += geometry_problems(patient, pairs, max(tolerance_mm, SAME_MM))
+    gaps, note = missing(by_dose)
+    notes = [acquisitions.several(chosen, dose) for dose in doses] + [note]
+    if len(pairs) < LITTLE * min(map(len, by_dose.values())) or not pairs:
+        told = apart(by_dose, tolerance_mm)
+        if not pairs and not problems:
+            problems.append(
+                f"{patient}: no full-dose slice has a quarter-dose slice at its z{told}"
+            )
+        elif pairs:
+            notes.insert(0, f"few slices pair{told}")
     return PatientPairs(
         patient=patient,
         pairs=tuple(pairs),
         chosen=tuple(chosen),
-        missing_z_mm=missing_positions([header.z_mm for header in sound]),
+        missing_z_mm=gaps,
         unpaired=tuple(unpaired),
         duplicates=tuple(duplicates),
         damaged=damaged,
+        notes=tuple(filter(None, notes)),
         problems=tuple(problems),
     )
 
@@ -135,7 +165,8 @@ def index_frame(
 ) -> pd.DataFrame:
     """`index.parquet` as a table: one row per slice pair, `slice` counted by ascending z.
 
-    Slices whose quarter dose is simulated have no quarter file.
+    Slices whose quarter dose is simulated have no quarter file. `orientation` is a column where a
+    patient has another than the axial identity.
     """
     rows = [
         {
@@ -159,34 +190,22 @@ def index_frame(
         for found in patients
         for number, (full, *quarter) in enumerate(found.pairs)
     ]
-    return pd.DataFrame(rows)
-
-
-def missing_positions(z_mm: Iterable[float]) -> tuple[float, ...]:
-    """Positions (mm) that an even spacing, the median one, would have between those given.
-
-    >>> missing_positions([0.0, 0.8, 1.6, 3.2, 4.0])
-    (2.4,)
-    """
-    z = np.unique(np.round(np.asarray(list(z_mm), dtype=float), 2))
-    if len(z) < 3:
-        return ()
-    steps = np.diff(z)
-    spacing = float(np.median(steps))
-    missing = []
-    for start, step in zip(z[:-1], steps, strict=True):
-        count = round(step / spacing)
-        missing += [round(float(start + step * part / count), 2) for part in range(1, count)]
-    return tuple(missing)
+    turned = [full.orientation for found in patients for full, *_ in found.pairs]
+    frame = pd.DataFrame(rows)
+    if not np.allclose(turned, AXIAL, rtol=0, atol=COSINE_TOLERANCE):
+        frame["orientation"] = [list(orientation) for orientation in turned]
+    return frame
 
 
 def describe_series(headers: Iterable[SliceHeader]) -> str:
-    """Thickness, kernel, dose and count of the series among some slices, in words."""
-    counts = Counter(
-        (header.thickness_mm, header.kernel, header.dose or "unknown") for header in headers
-    )
+    """Thickness, kernel, dose, plane and count of the series among some slices, in words."""
+    counts: Counter[tuple[float, str, str]] = Counter()
+    for header in headers:
+        kind = plane(header.orientation)
+        dose = f"{header.dose or 'unknown'} dose" + (f", {kind}" if kind != "axial" else "")
+        counts[header.thickness_mm or 0.0, header.kernel, dose] += 1
     return ", ".join(
-        f"{thickness:g} mm {kernel or '(no kernel)'} {dose} dose ({count} slices)"
+        f"{thickness:g} mm {kernel or '(no kernel)'} {dose} ({count} slices)"
         for (thickness, kernel, dose), count in sorted(counts.items())
     )
 
@@ -195,8 +214,9 @@ def _mixture(patient: str, chosen: Sequence[SliceHeader]) -> list[str]:
     """A problem when the chosen slices have more than one thickness or kernel."""
     examples: dict[tuple[float, str], str] = {}
     for header in chosen:
-        examples.setdefault((round(header.thickness_mm, 2), header.kernel), header.path)
-    if len(examples) == 1:
+        key = round(header.thickness_mm or 0, 2), header.kernel
+        examples.setdefault(key, header.path)
+    if len(examples) <= 1:
         return []
     listed = "; ".join(
         f"{thickness:g} mm {kernel}: {path}" for (thickness, kernel), path in examples.items()
@@ -207,47 +227,17 @@ def _mixture(patient: str, chosen: Sequence[SliceHeader]) -> list[str]:
     ]
 
 
-def _match(
-    full: Sequence[SliceHeader], quarter: Sequence[SliceHeader]
-) -> tuple[list[tuple[SliceHeader, SliceHeader]], list[SliceHeader]]:
-    """Pairs at equal z of two lists by ascending z, and the slices that have no partner."""
-    pairs, unpaired = [], []
-    waiting_full, waiting_quarter = list(full), list(quarter)
-    while waiting_full and waiting_quarter:
-        distance = waiting_full[0].z_mm - waiting_quarter[0].z_mm
-        if abs(distance) <= Z_TOLERANCE_MM:
-            pairs.append((waiting_full.pop(0), waiting_quarter.pop(0)))
+def _one_per_position(
+    slices: Iterable[SliceHeader], digests: Mapping[str, str | None]
+) -> tuple[list[SliceHeader], list[SliceHeader], list[tuple[SliceHeader, SliceHeader]]]:
+    """Slices of one dose by position; those equal to one of them there; (different, the kept)."""
+    kept: list[SliceHeader] = []
+    equal, different = [], []
+    for header in sorted(slices, key=lambda header: (header.along_mm, header.path)):
+        if not kept or abs(header.along_mm - kept[-1].along_mm) > SAME_MM:
+            kept.append(header)
+        elif digests[header.path] == digests[kept[-1].path]:
+            equal.append(header)
         else:
-            unpaired.append((waiting_full if distance < 0 else waiting_quarter).pop(0))
-    return pairs, unpaired + waiting_full + waiting_quarter
-
-
-def _geometry_problems(pairs: Sequence[tuple[SliceHeader, ...]]) -> list[str]:
-    """Every slice must be axial and have the size, spacing and corner of the first one."""
-    if not pairs:
-        return []
-    reference = pairs[0][0]
-    problems = []
-    for header in (header for pair in pairs for header in pair):
-        if not np.allclose(header.orientation, AXIAL, atol=1e-3):
-            problems.append(
-                f"{header.path}: ImageOrientationPatient is {list(header.orientation)}, expected "
-                f"the axial identity {list(AXIAL)}"
-            )
-        elif difference := _difference(reference, header):
-            problems.append(f"{header.path} does not match {reference.path}: {difference}")
-    return problems
-
-
-def _difference(reference: SliceHeader, header: SliceHeader) -> str | None:
-    if (header.rows, header.columns) != (reference.rows, reference.columns):
-        return (
-            f"{header.rows} x {header.columns} pixels instead of "
-            f"{reference.rows} x {reference.columns}"
-        )
-    if not np.allclose(header.pixel_mm, reference.pixel_mm, rtol=0, atol=LENGTH_TOLERANCE_MM):
-        return f"pixel spacing {header.pixel_mm} mm instead of {reference.pixel_mm} mm"
-    corner, expected = header.position_mm[:2], reference.position_mm[:2]
-    if not np.allclose(corner, expected, rtol=0, atol=Z_TOLERANCE_MM):
-        return f"corner at {corner} mm instead of {expected} mm"
-    return None
+            different.append((header, kept[-1]))
+    return kept, equal, different

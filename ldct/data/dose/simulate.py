@@ -21,20 +21,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from scipy import ndimage, optimize
+from scipy import optimize
 
 from ldct.common.errors import InputError
 from ldct.common.progress import track
 from ldct.data.dicom.hounsfield import HIGHEST_HU, LOWEST_HU, clip_hu
 from ldct.data.dose.fan_beam import FanBeamGeometry
 from ldct.data.dose.projector import filtered_backproject, forward_project
+from ldct.data.noise import NOISE_PERCENTILE, local_covariance, soft_tissue, soft_tissue_noise
 
 AIR_HU = -1000.0
 WATER_PER_MM = 0.0192  # attenuation of water near 70 keV
-NOISE_WINDOW = 7  # pixels
-NOISE_PERCENTILE = 25
-# Narrower than where organs with contrast medium lie: it picks the level of the noise alone.
-NOISE_TISSUE_HU = (0.0, 100.0)
 CALIBRATION_SLICES = 5
 CALIBRATION_KEY = 20  # any number; the calibration draws the same noise every time
 FIRST_PHOTONS = 1e6
@@ -66,28 +63,6 @@ class DoseSettings:
             raise InputError(f"dose_fraction: {self.dose_fraction}; expected between 0 and 1")
         if self.noise_ratio <= 1:
             raise InputError(f"noise_ratio: {self.noise_ratio}; expected a number above 1")
-
-
-def soft_tissue(hu: np.ndarray) -> np.ndarray:
-    """Where the mean of the 7x7 neighbourhood is soft tissue, 0 to 100 HU; bool, shape of `hu`."""
-    mean = _local_mean(hu)
-    return (mean > NOISE_TISSUE_HU[0]) & (mean < NOISE_TISSUE_HU[1])
-
-
-def soft_tissue_noise(hu: np.ndarray, where: np.ndarray) -> float:
-    """Noise of slices in HU: the 25th percentile of the std of 7x7 neighbourhoods in soft tissue.
-
-    The low percentile picks neighbourhoods without edges (docs/data.md, Noise).
-    hu : (..., rows, columns). where : `soft_tissue` of the full dose, bool, of the same shape.
-    Raises `InputError` when there is no soft tissue.
-    """
-    if not where.any():
-        raise InputError(
-            f"no soft tissue in slices of shape {np.shape(hu)}: expected regions of "
-            f"{NOISE_TISSUE_HU[0]:g} to {NOISE_TISSUE_HU[1]:g} HU; check rescale slope, intercept"
-        )
-    local_std = np.sqrt(np.maximum(_local_covariance(hu, hu), 0))
-    return float(np.percentile(local_std[where], NOISE_PERCENTILE))
 
 
 def added_noise(
@@ -274,9 +249,9 @@ def _fitted(settings: DoseSettings, volume_hu: np.ndarray, pixel_mm: float) -> D
 
 def _factor(full: np.ndarray, noise: np.ndarray, tissue: np.ndarray, target: float) -> float:
     """Factor of the noise at which the noisy slices measure `target` HU in soft tissue."""
-    square = _local_covariance(full, full)[tissue]
-    mixed = _local_covariance(full, noise)[tissue]
-    added = _local_covariance(noise, noise)[tissue]
+    square = local_covariance(full, full)[tissue]
+    mixed = local_covariance(full, noise)[tissue]
+    added = local_covariance(noise, noise)[tissue]
 
     def excess(factor: float) -> float:
         variance = np.maximum(square + 2 * factor * mixed + factor**2 * added, 0)
@@ -284,14 +259,3 @@ def _factor(full: np.ndarray, noise: np.ndarray, tissue: np.ndarray, target: flo
 
     highest = 2 * target / np.sqrt(np.percentile(added, NOISE_PERCENTILE))
     return optimize.brentq(excess, 0.0, highest, rtol=1e-4)
-
-
-def _local_covariance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    first, second = np.asarray(first, np.float32), np.asarray(second, np.float32)
-    return _local_mean(first * second) - _local_mean(first) * _local_mean(second)
-
-
-def _local_mean(values: np.ndarray) -> np.ndarray:
-    values = np.asarray(values, np.float32)
-    size = (1,) * (values.ndim - 2) + (NOISE_WINDOW, NOISE_WINDOW)
-    return ndimage.uniform_filter(values, size)
