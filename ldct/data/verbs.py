@@ -120,10 +120,11 @@ def run_index(options: argparse.Namespace) -> None:
     from ldct.data.dicom.listing import digests
 
     dataset, root = options.dataset, options.dataset["root"]
-    record = {"dataset": dataset, "listing": digests(root, dataset["patients"])}
+    record = {"dataset": dataset}
     try:
         with recorded([options.index], [root], record):
             index_dataset(root, dataset, options.index, options.inventory, options.workers)
+            record["listing"] = digests(root, dataset["patients"])
     except InputError as error:
         # Snakemake removes the outputs of a failed job, and the report is needed most then.
         if options.log is None or not options.inventory.is_file():
