@@ -119,7 +119,7 @@ CHANGES = {
     "training code": (partial(note, "ldct/training/loop.py"), ALL_LEARNED, {"table1"}),
     "classical method": (
         partial(note, "methods/bm3d/denoise.py"),
-        {"tune_classical/bm3d"} | again("bm3d"),
+        {"tune_classical/bm3d/fixed"} | again("bm3d"),
         {"table1", "draw_lesion_panels"},
     ),
     "protocol": (
