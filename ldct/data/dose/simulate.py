@@ -8,16 +8,17 @@ f N0 photons adds zero-mean noise to them with the variance
 (quantum and electronic noise of the log transform at first order: Yu et al., J Comput Assist Tomogr
 36 (2012) 477; Zabic et al., Med Phys 40 (2013) 031102). That noise alone is reconstructed and
 added: no structure of the image passes through the projector. N0 is fitted to each scan, so that
-the noise in soft tissue grows by a chosen factor.
+the noise in soft tissue grows by a chosen factor, or follows from mAs and voltage. Kernel, bow-tie,
+tube current and parallel rays are terms that are off unless asked for (`settings`).
 
-Not modelled: the bow-tie filter and tube current modulation (one N0 for the whole scan), scatter,
-the spectrum, helical interpolation (slices are independent of each other), and the part of the
-patient that lies outside the image.
+Not modelled: scatter, the spectrum, helical interpolation (slices are independent of each other),
+any filter of the scanner that adapts to the noise (real low dose keeps less of the full dose's
+grain), and the part of the patient that lies outside the image.
 """
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage, optimize
@@ -25,46 +26,27 @@ from scipy import ndimage, optimize
 from ldct.common.errors import InputError
 from ldct.common.progress import track
 from ldct.data.dicom.hounsfield import HIGHEST_HU, LOWEST_HU, clip_hu
-from ldct.data.dose.fan_beam import FanBeamGeometry
+from ldct.data.dose.fan_beam import rebinned
+from ldct.data.dose.modulation import (
+    WATER_PER_MM,
+    Exposure,
+    of_scan,
+    photon_loss,
+    physical_photons,
+)
 from ldct.data.dose.projector import filtered_backproject, forward_project
+from ldct.data.dose.settings import DoseSettings
 
 AIR_HU = -1000.0
-WATER_PER_MM = 0.0192  # attenuation of water near 70 keV
 NOISE_WINDOW = 7  # pixels
 NOISE_PERCENTILE = 25
 # Narrower than where organs with contrast medium lie: it picks the level of the noise alone.
 NOISE_TISSUE_HU = (0.0, 100.0)
 CALIBRATION_SLICES = 5
+DIFFERENCE_SLICES = 9
 CALIBRATION_KEY = 20  # any number; the calibration draws the same noise every time
 FIRST_PHOTONS = 1e6
-
-
-@dataclass(frozen=True)
-class DoseSettings:
-    """How the low dose is simulated.
-
-    dose_fraction : photons of the low dose over those of the scan, between 0 and 1.
-    noise_ratio : std of the noise in soft tissue, low dose over scan, above 1 (AAPM data: 1.7-2.1).
-    electronic_noise : std of a reading without any X-rays, in photons.
-    view_step : line integrals are computed for every view_step-th view (four times this divides the
-        number of views) and interpolated between;
-        it changes the noise by less than 1 % (tested), since the noise level varies slowly.
-    geometry : the scanner.
-
-    Raises `InputError` when the first or the second is out of range.
-    """
-
-    dose_fraction: float = 0.25
-    noise_ratio: float = 2.0
-    electronic_noise: float = 3.0
-    view_step: int = 4
-    geometry: FanBeamGeometry = field(default_factory=FanBeamGeometry)
-
-    def __post_init__(self) -> None:
-        if not 0 < self.dose_fraction < 1:
-            raise InputError(f"dose_fraction: {self.dose_fraction}; expected between 0 and 1")
-        if self.noise_ratio <= 1:
-            raise InputError(f"noise_ratio: {self.noise_ratio}; expected a number above 1")
+NO_EXPOSURE = Exposure()
 
 
 def soft_tissue(hu: np.ndarray) -> np.ndarray:
@@ -99,13 +81,16 @@ def added_noise(
     """Noise that the lower dose adds to one slice, in HU.
 
     full_hu : (n, n) in HU, any lowest value.
-    photons : N0, photons of an unattenuated ray to one cell in one view of the scan.
+    photons : N0, photons of an unattenuated ray to one cell in one view of the scan: the central
+        ray where there is a bow-tie, a view of mean current where it is modulated.
     Returns float32 (n, n), zero outside the scanner's field of view.
     """
-    geometry = settings.geometry
-    std = noise_std(line_integrals(full_hu, pixel_mm, settings), photons, settings)
+    integrals = line_integrals(full_hu, pixel_mm, settings)
+    std = noise_std(integrals + photon_loss(integrals, settings), photons, settings)
     noise = rng.standard_normal(std.shape, dtype=np.float32) * std
-    per_mm = filtered_backproject(noise, pixel_mm, full_hu.shape, geometry)
+    per_mm = filtered_backproject(
+        noise, pixel_mm, full_hu.shape, settings.geometry, settings.kernel
+    )
     return per_mm * np.float32(1000 / WATER_PER_MM)
 
 
@@ -116,6 +101,8 @@ def line_integrals(full_hu: np.ndarray, pixel_mm: float, settings: DoseSettings)
     per_mm = (clipped - AIR_HU) * np.float32(WATER_PER_MM / 1000)
     sparse = replace(settings.geometry, views=settings.geometry.views // step)
     integrals = forward_project(per_mm, pixel_mm, sparse)
+    if settings.geometry.parallel:
+        return rebinned(integrals, settings.geometry)
     ahead = np.roll(integrals, -1, axis=0) - integrals
     between = (np.arange(step, dtype=np.float32) / step)[:, None]
     dense = integrals[:, None] + between * ahead[:, None]
@@ -146,29 +133,53 @@ def calibration_slices(count: int) -> np.ndarray:
     return chosen[1:-1] if len(chosen) > 2 else chosen
 
 
-def calibrate_photons(volume_hu: np.ndarray, pixel_mm: float, settings: DoseSettings) -> float:
-    """N0 of a scan at which its noise in soft tissue grows by `settings.noise_ratio`.
+def calibrate_photons(
+    volume_hu: np.ndarray, pixel_mm: float, settings: DoseSettings, exposure: Exposure = NO_EXPOSURE
+) -> float:
+    """N0 of a scan that `settings.fit` asks for.
 
-    Noise is drawn at a first N0 on five slices spread over the volume; the factor that gives the
-    wanted ratio is found on those images, and N0 follows, as noise goes with 1 / sqrt(N0). A second
-    pass corrects for the electronic noise. Deterministic.
-    volume_hu : (slices, n, n) in HU. Raises `InputError` when these slices hold no soft tissue.
+    Noise is drawn at a first N0 on slices spread over the volume (five without the ends for a
+    ratio, nine for a difference); the factor that gives the wanted noise is found on those images,
+    and N0 follows, as noise goes with 1 / sqrt(N0). A second pass corrects for the electronic
+    noise. Deterministic.
+    volume_hu : (slices, n, n) in HU. exposure : what headers say. Raises `InputError` when these
+    slices hold no soft tissue, or headers lack what the settings want of them.
     """
-    chosen = calibration_slices(len(volume_hu))
+    narrow, currents = of_scan(_fitted(settings, volume_hu, pixel_mm), exposure, len(volume_hu))
+    if settings.fit == "photons_per_mas":
+        return physical_photons(settings, exposure)
+    by_ratio = settings.fit == "ratio"
+    chosen = calibration_slices(len(volume_hu)) if by_ratio else _spread(len(volume_hu))
     full = np.clip(volume_hu[chosen], LOWEST_HU, HIGHEST_HU).astype(np.float32)
     tissue = soft_tissue(full)
-    target = settings.noise_ratio * soft_tissue_noise(full, tissue)
-    narrow = _fitted(settings, volume_hu, pixel_mm)
+    target = _wanted_noise(full, tissue, settings)
     photons = FIRST_PHOTONS
     for _ in range(2):
+        draws = [(photons * currents[i], slice_generator(CALIBRATION_KEY, i)) for i in chosen]
         noise = np.stack(
             [
-                added_noise(hu, pixel_mm, photons, narrow, slice_generator(CALIBRATION_KEY, index))
-                for hu, index in zip(full, chosen, strict=True)
+                added_noise(hu, pixel_mm, own, narrow, rng)
+                for hu, (own, rng) in zip(full, draws, strict=True)
             ]
         )
-        photons /= _factor(full, noise, tissue, target) ** 2
+        if by_ratio:
+            factor = _factor(full, noise, tissue, target)
+        else:
+            factor = target / difference_noise(noise, tissue)
+        photons /= factor**2
     return float(photons)
+
+
+def difference_noise(difference_hu: np.ndarray, tissue: np.ndarray) -> float:
+    """Std of low dose minus scan in soft tissue, in HU: mean over the slices that have any.
+
+    difference_hu : (slices, n, n). tissue : `soft_tissue` of the scan. Raises `InputError` where
+    there is none.
+    """
+    stds = [hu[where].std() for hu, where in zip(difference_hu, tissue, strict=True) if where.any()]
+    if not stds:
+        raise InputError(f"no soft tissue in slices of shape {np.shape(difference_hu)}")
+    return float(np.mean(stds))
 
 
 def simulate_quarter_dose(
@@ -178,20 +189,23 @@ def simulate_quarter_dose(
     settings: DoseSettings,
     seed: int,
     workers: int = 1,
+    exposure: Exposure = NO_EXPOSURE,
 ) -> np.ndarray:
     """Low-dose volume: int16 HU in [-1024, 3071], shape of `volume_hu`.
 
     Every slice draws from its own generator keyed on (seed, slice), so the result does not depend
     on the number of threads. Padding (at or below -1024 HU in every slice) and pixels outside the
     scanner's field of view get no noise.
-    volume_hu : (slices, n, n) in HU. photons : see `calibrate_photons`.
+    volume_hu : (slices, n, n) in HU. photons : see `calibrate_photons`. exposure : what headers
+    say.
     """
     padding = _padding(volume_hu)
-    narrow = _fitted(settings, volume_hu, pixel_mm)
+    narrow, currents = of_scan(_fitted(settings, volume_hu, pixel_mm), exposure, len(volume_hu))
 
     def simulate(index: int) -> np.ndarray:
         full = np.clip(volume_hu[index], LOWEST_HU, HIGHEST_HU)
-        noise = added_noise(full, pixel_mm, photons, narrow, slice_generator(seed, index))
+        own = photons * currents[index]
+        noise = added_noise(full, pixel_mm, own, narrow, slice_generator(seed, index))
         noise[padding] = 0
         return clip_hu(full + noise)
 
@@ -221,6 +235,20 @@ def _fitted(settings: DoseSettings, volume_hu: np.ndarray, pixel_mm: float) -> D
     farthest = np.hypot(rows - centre, columns - centre).max(initial=size / 2)
     geometry = settings.geometry.narrowed(farthest * pixel_mm)
     return replace(settings, geometry=geometry)
+
+
+def _spread(count: int) -> np.ndarray:
+    """At most nine rows of a volume, spread evenly, with the ends."""
+    return np.unique(np.linspace(0, count - 1, DIFFERENCE_SLICES).round().astype(int))
+
+
+def _wanted_noise(full: np.ndarray, tissue: np.ndarray, settings: DoseSettings) -> float:
+    """Noise in soft tissue that N0 is fitted to, in HU: low dose, or low dose minus scan."""
+    if settings.fit == "ratio":
+        return settings.noise_ratio * soft_tissue_noise(full, tissue)
+    if settings.difference_hu is not None:
+        return settings.difference_hu
+    return np.sqrt(settings.noise_ratio**2 - 1) * soft_tissue_noise(full, tissue)
 
 
 def _factor(full: np.ndarray, noise: np.ndarray, tissue: np.ndarray, target: float) -> float:
