@@ -12,12 +12,11 @@ from ldct.common.errors import InputError
 from ldct.common.files import atomic_folder, write_json
 from ldct.common.provenance import recorded
 from ldct.common.run_files import PATIENT, VOLUME_FILES
+from ldct.data.dose.noise_level import soft_tissue, soft_tissue_noise
 from ldct.data.dose.settings import DoseSettings
 from ldct.data.dose.simulate import (
     calibrate_photons,
     calibration_slices,
-    soft_tissue,
-    soft_tissue_noise,
 )
 from ldct.data.lesions import lesion_slices
 from ldct.data.volumes import Volume, load_volume

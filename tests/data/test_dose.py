@@ -10,6 +10,7 @@ from scipy import ndimage
 from ldct.common.errors import InputError
 from ldct.data.dose.fan_beam import FanBeamGeometry
 from ldct.data.dose.kernels import kernel_response
+from ldct.data.dose.noise_level import soft_tissue, soft_tissue_noise
 from ldct.data.dose.settings import DoseSettings
 from ldct.data.dose.simulate import (
     added_noise,
@@ -18,8 +19,6 @@ from ldct.data.dose.simulate import (
     noise_std,
     simulate_quarter_dose,
     slice_generator,
-    soft_tissue,
-    soft_tissue_noise,
 )
 
 SIZE, PIXEL_MM, RADIUS_MM = 96, 1.4, 55.0

@@ -1,5 +1,6 @@
 """What the simulation of a low dose is told: one setting for each term of its model."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,7 +80,7 @@ class DoseSettings:
     def __post_init__(self) -> None:
         if not 0 < self.dose_fraction < 1:
             raise InputError(f"dose_fraction: {self.dose_fraction}; expected between 0 and 1")
-        if not self.noise_ratio > 1:
+        if not 1 < self.noise_ratio < math.inf:
             raise InputError(f"noise_ratio: {self.noise_ratio}; expected a number above 1")
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)

@@ -21,9 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
-from scipy import ndimage, optimize
 
-from ldct.common.errors import InputError
 from ldct.common.progress import track
 from ldct.data.dicom.hounsfield import HIGHEST_HU, LOWEST_HU, clip_hu
 from ldct.data.dose.fan_beam import rebinned
@@ -34,41 +32,16 @@ from ldct.data.dose.modulation import (
     photon_loss,
     physical_photons,
 )
+from ldct.data.dose.noise_level import noise_factor, soft_tissue, wanted_noise
 from ldct.data.dose.projector import filtered_backproject, forward_project
 from ldct.data.dose.settings import DoseSettings
 
 AIR_HU = -1000.0
-NOISE_WINDOW = 7  # pixels
-NOISE_PERCENTILE = 25
-# Narrower than where organs with contrast medium lie: it picks the level of the noise alone.
-NOISE_TISSUE_HU = (0.0, 100.0)
 CALIBRATION_SLICES = 5
 DIFFERENCE_SLICES = 9
 CALIBRATION_KEY = 20  # any number; the calibration draws the same noise every time
 FIRST_PHOTONS = 1e6
 NO_EXPOSURE = Exposure()
-
-
-def soft_tissue(hu: np.ndarray) -> np.ndarray:
-    """Where the mean of the 7x7 neighbourhood is soft tissue, 0 to 100 HU; bool, shape of `hu`."""
-    mean = _local_mean(hu)
-    return (mean > NOISE_TISSUE_HU[0]) & (mean < NOISE_TISSUE_HU[1])
-
-
-def soft_tissue_noise(hu: np.ndarray, where: np.ndarray) -> float:
-    """Noise of slices in HU: the 25th percentile of the std of 7x7 neighbourhoods in soft tissue.
-
-    The low percentile picks neighbourhoods without edges (docs/data.md, Noise).
-    hu : (..., rows, columns). where : `soft_tissue` of the full dose, bool, of the same shape.
-    Raises `InputError` when there is no soft tissue.
-    """
-    if not where.any():
-        raise InputError(
-            f"no soft tissue in slices of shape {np.shape(hu)}: expected regions of "
-            f"{NOISE_TISSUE_HU[0]:g} to {NOISE_TISSUE_HU[1]:g} HU; check rescale slope, intercept"
-        )
-    local_std = np.sqrt(np.maximum(_local_covariance(hu, hu), 0))
-    return float(np.percentile(local_std[where], NOISE_PERCENTILE))
 
 
 def added_noise(
@@ -143,43 +116,27 @@ def calibrate_photons(
     and N0 follows, as noise goes with 1 / sqrt(N0). A second pass corrects for the electronic
     noise. Deterministic.
     volume_hu : (slices, n, n) in HU. exposure : what headers say. Raises `InputError` when these
-    slices hold no soft tissue, or headers lack what the settings want of them.
+    slices hold no soft tissue, or no noise in it, or headers lack what the settings want.
     """
     narrow, currents = of_scan(_fitted(settings, volume_hu, pixel_mm), exposure, len(volume_hu))
     if settings.fit == "photons_per_mas":
         return physical_photons(settings, exposure)
-    by_ratio = settings.fit == "ratio"
-    chosen = calibration_slices(len(volume_hu)) if by_ratio else _spread(len(volume_hu))
+    count = len(volume_hu)
+    chosen = calibration_slices(count) if settings.fit == "ratio" else _spread(count)
     full = np.clip(volume_hu[chosen], LOWEST_HU, HIGHEST_HU).astype(np.float32)
     tissue = soft_tissue(full)
-    target = _wanted_noise(full, tissue, settings)
+    wanted = wanted_noise(full, tissue, settings)
     photons = FIRST_PHOTONS
     for _ in range(2):
-        draws = [(photons * currents[i], slice_generator(CALIBRATION_KEY, i)) for i in chosen]
-        noise = np.stack(
-            [
-                added_noise(hu, pixel_mm, own, narrow, rng)
-                for hu, (own, rng) in zip(full, draws, strict=True)
-            ]
-        )
-        if by_ratio:
-            factor = _factor(full, noise, tissue, target)
-        else:
-            factor = target / difference_noise(noise, tissue)
-        photons /= factor**2
+        draws = [
+            added_noise(
+                hu, pixel_mm, photons * currents[i], narrow, slice_generator(CALIBRATION_KEY, i)
+            )
+            for hu, i in zip(full, chosen, strict=True)
+        ]
+        noise = np.stack(draws)
+        photons /= noise_factor(full, noise, tissue, settings, wanted) ** 2
     return float(photons)
-
-
-def difference_noise(difference_hu: np.ndarray, tissue: np.ndarray) -> float:
-    """Std of low dose minus scan in soft tissue, in HU: mean over the slices that have any.
-
-    difference_hu : (slices, n, n). tissue : `soft_tissue` of the scan. Raises `InputError` where
-    there is none.
-    """
-    stds = [hu[where].std() for hu, where in zip(difference_hu, tissue, strict=True) if where.any()]
-    if not stds:
-        raise InputError(f"no soft tissue in slices of shape {np.shape(difference_hu)}")
-    return float(np.mean(stds))
 
 
 def simulate_quarter_dose(
@@ -240,37 +197,3 @@ def _fitted(settings: DoseSettings, volume_hu: np.ndarray, pixel_mm: float) -> D
 def _spread(count: int) -> np.ndarray:
     """At most nine rows of a volume, spread evenly, with the ends."""
     return np.unique(np.linspace(0, count - 1, DIFFERENCE_SLICES).round().astype(int))
-
-
-def _wanted_noise(full: np.ndarray, tissue: np.ndarray, settings: DoseSettings) -> float:
-    """Noise in soft tissue that N0 is fitted to, in HU: low dose, or low dose minus scan."""
-    if settings.fit == "ratio":
-        return settings.noise_ratio * soft_tissue_noise(full, tissue)
-    if settings.difference_hu is not None:
-        return settings.difference_hu
-    return np.sqrt(settings.noise_ratio**2 - 1) * soft_tissue_noise(full, tissue)
-
-
-def _factor(full: np.ndarray, noise: np.ndarray, tissue: np.ndarray, target: float) -> float:
-    """Factor of the noise at which the noisy slices measure `target` HU in soft tissue."""
-    square = _local_covariance(full, full)[tissue]
-    mixed = _local_covariance(full, noise)[tissue]
-    added = _local_covariance(noise, noise)[tissue]
-
-    def excess(factor: float) -> float:
-        variance = np.maximum(square + 2 * factor * mixed + factor**2 * added, 0)
-        return float(np.sqrt(np.percentile(variance, NOISE_PERCENTILE))) - target
-
-    highest = 2 * target / np.sqrt(np.percentile(added, NOISE_PERCENTILE))
-    return optimize.brentq(excess, 0.0, highest, rtol=1e-4)
-
-
-def _local_covariance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    first, second = np.asarray(first, np.float32), np.asarray(second, np.float32)
-    return _local_mean(first * second) - _local_mean(first) * _local_mean(second)
-
-
-def _local_mean(values: np.ndarray) -> np.ndarray:
-    values = np.asarray(values, np.float32)
-    size = (1,) * (values.ndim - 2) + (NOISE_WINDOW, NOISE_WINDOW)
-    return ndimage.uniform_filter(values, size)

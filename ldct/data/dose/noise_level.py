@@ -1,0 +1,104 @@
+"""How noisy slices are, and what brings added noise to a wanted level."""
+
+import numpy as np
+from scipy import ndimage, optimize
+
+from ldct.common.errors import InputError
+from ldct.data.dose.settings import DoseSettings
+
+NOISE_WINDOW = 7  # pixels
+NOISE_PERCENTILE = 25
+# Narrower than where organs with contrast medium lie: it picks the level of the noise alone.
+NOISE_TISSUE_HU = (0.0, 100.0)
+
+
+def soft_tissue(hu: np.ndarray) -> np.ndarray:
+    """Where the mean of the 7x7 neighbourhood is soft tissue, 0 to 100 HU; bool, shape of `hu`."""
+    mean = _local_mean(hu)
+    return (mean > NOISE_TISSUE_HU[0]) & (mean < NOISE_TISSUE_HU[1])
+
+
+def soft_tissue_noise(hu: np.ndarray, where: np.ndarray) -> float:
+    """Noise of slices in HU: the 25th percentile of the std of 7x7 neighbourhoods in soft tissue.
+
+    The low percentile picks neighbourhoods without edges (docs/data.md, Noise).
+    hu : (..., rows, columns). where : `soft_tissue` of the full dose, bool, of the same shape.
+    Raises `InputError` when there is no soft tissue.
+    """
+    if not where.any():
+        raise InputError(
+            f"no soft tissue in slices of shape {np.shape(hu)}: expected regions of "
+            f"{NOISE_TISSUE_HU[0]:g} to {NOISE_TISSUE_HU[1]:g} HU; check rescale slope, intercept"
+        )
+    local_std = np.sqrt(np.maximum(_local_covariance(hu, hu), 0))
+    return float(np.percentile(local_std[where], NOISE_PERCENTILE))
+
+
+def difference_noise(difference_hu: np.ndarray, tissue: np.ndarray) -> float:
+    """Std of low dose minus scan in soft tissue, in HU: mean over the slices that have any.
+
+    difference_hu : (slices, n, n). tissue : `soft_tissue` of the scan.
+    """
+    pairs = zip(difference_hu, tissue, strict=True)
+    return float(np.mean([hu[where].std() for hu, where in pairs if where.any()]))
+
+
+def wanted_noise(full: np.ndarray, tissue: np.ndarray, settings: DoseSettings) -> float:
+    """Noise in soft tissue that a fit is to reach, in HU: of low dose, or of low dose minus scan.
+
+    full : (slices, n, n) in HU. tissue : its `soft_tissue`. Raises `InputError` where there is no
+    tissue, or no noise in it that could grow.
+    """
+    scan_noise = soft_tissue_noise(full, tissue)
+    if settings.difference_hu is not None:
+        return settings.difference_hu
+    if scan_noise <= 0:
+        raise InputError("no noise in soft tissue: expected that of a scan, which is to grow")
+    if settings.fit == "ratio":
+        return settings.noise_ratio * scan_noise
+    return float(np.sqrt(settings.noise_ratio**2 - 1) * _mean_level(full, tissue))
+
+
+def noise_factor(
+    full: np.ndarray, noise: np.ndarray, tissue: np.ndarray, settings: DoseSettings, wanted: float
+) -> float:
+    """Factor of added noise at which the `wanted_noise` is reached.
+
+    full, noise : (slices, n, n) in HU, the scan and what the low dose adds. tissue : `soft_tissue`
+    of the scan.
+    """
+    if settings.fit == "ratio":
+        return _ratio_factor(full, noise, tissue, wanted)
+    measure = _mean_level if settings.difference_hu is None else difference_noise
+    return wanted / measure(noise, tissue)
+
+
+def _mean_level(hu: np.ndarray, tissue: np.ndarray) -> float:
+    """Mean over slices of their noise: the level of all slices at once is that of the quiet."""
+    pairs = zip(hu, tissue, strict=True)
+    return float(np.mean([soft_tissue_noise(one, where) for one, where in pairs if where.any()]))
+
+
+def _ratio_factor(full: np.ndarray, noise: np.ndarray, tissue: np.ndarray, target: float) -> float:
+    """Factor of the noise at which the noisy slices measure `target` HU in soft tissue."""
+    square = _local_covariance(full, full)[tissue]
+    mixed = _local_covariance(full, noise)[tissue]
+    added = _local_covariance(noise, noise)[tissue]
+
+    def excess(factor: float) -> float:
+        variance = np.maximum(square + 2 * factor * mixed + factor**2 * added, 0)
+        return float(np.sqrt(np.percentile(variance, NOISE_PERCENTILE))) - target
+
+    highest = 2 * target / np.sqrt(np.percentile(added, NOISE_PERCENTILE))
+    return optimize.brentq(excess, 0.0, highest, rtol=1e-4)
+
+
+def _local_covariance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    first, second = np.asarray(first, np.float32), np.asarray(second, np.float32)
+    return _local_mean(first * second) - _local_mean(first) * _local_mean(second)
+
+
+def _local_mean(values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values, np.float32)
+    size = (1,) * (values.ndim - 2) + (NOISE_WINDOW, NOISE_WINDOW)
+    return ndimage.uniform_filter(values, size)
