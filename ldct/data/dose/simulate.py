@@ -128,11 +128,10 @@ def calibrate_photons(
     wanted = wanted_noise(full, tissue, settings)
     photons = FIRST_PHOTONS
     for _ in range(2):
+        rngs = [slice_generator(CALIBRATION_KEY, index) for index in chosen]
         draws = [
-            added_noise(
-                hu, pixel_mm, photons * currents[i], narrow, slice_generator(CALIBRATION_KEY, i)
-            )
-            for hu, i in zip(full, chosen, strict=True)
+            added_noise(hu, pixel_mm, photons * current, narrow, rng)
+            for hu, current, rng in zip(full, currents[chosen], rngs, strict=True)
         ]
         noise = np.stack(draws)
         photons /= noise_factor(full, noise, tissue, settings, wanted) ** 2
