@@ -54,9 +54,8 @@ def wanted_noise(full: np.ndarray, tissue: np.ndarray, settings: DoseSettings) -
         return settings.difference_hu
     if scan_noise <= 0:
         raise InputError("no noise in soft tissue: expected that of a scan, which is to grow")
-    if settings.fit == "ratio":
-        return settings.noise_ratio * scan_noise
-    return float(np.sqrt(settings.noise_ratio**2 - 1) * _mean_level(full, tissue))
+    ratio = settings.noise_ratio
+    return scan_noise * (ratio if settings.fit == "ratio" else float(np.sqrt(ratio**2 - 1)))
 
 
 def noise_factor(
@@ -69,14 +68,8 @@ def noise_factor(
     """
     if settings.fit == "ratio":
         return _ratio_factor(full, noise, tissue, wanted)
-    measure = _mean_level if settings.difference_hu is None else difference_noise
+    measure = soft_tissue_noise if settings.difference_hu is None else difference_noise
     return wanted / measure(noise, tissue)
-
-
-def _mean_level(hu: np.ndarray, tissue: np.ndarray) -> float:
-    """Mean over slices of their noise: the level of all slices at once is that of the quiet."""
-    pairs = zip(hu, tissue, strict=True)
-    return float(np.mean([soft_tissue_noise(one, where) for one, where in pairs if where.any()]))
 
 
 def _ratio_factor(full: np.ndarray, noise: np.ndarray, tissue: np.ndarray, target: float) -> float:
