@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ldct.data.dose.fan_beam import FanBeamGeometry
 from ldct.data.dose.projector import filtered_backproject, forward_project
-from ldct.data.dose.simulate import DoseSettings, simulate_quarter_dose
+from ldct.data.dose.settings import DoseSettings
+from ldct.data.dose.simulate import simulate_quarter_dose
 
 SIZE = 512
 PIXEL_MM = 0.7

@@ -8,6 +8,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
+from referencing import Registry, Resource
 
 from ldct.common.errors import InputError
 from ldct.common.files import REPOSITORY, read_yaml
@@ -43,7 +44,8 @@ def validate(content: Any, schema_name: str, where: str) -> None:
     Raises InputError with one line: where, key, what was found, what is allowed.
     """
     schema = read_yaml(SCHEMAS / f"{schema_name}.schema.yaml")
-    errors = list(Draft202012Validator(schema).iter_errors(content))
+    others = Registry(retrieve=lambda name: Resource.from_contents(read_yaml(SCHEMAS / name)))
+    errors = list(Draft202012Validator(schema, registry=others).iter_errors(content))
     # A key with a typo is missing under its right name, too: the typo is what helps.
     unknown = [each for each in _with_context(errors) if each.validator == "additionalProperties"]
     error = best_match(unknown or errors)

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from ldct.data.orientation import orientation_keys
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ldct.data.dose.modulation import Exposure
 
 INDEX_COLUMNS = ("patient", "slice", "full_path")
 # Keys of volume.json with one entry a slice.
@@ -77,7 +79,8 @@ def write_volume(
     with atomic_folder(folder) as temporary:
         full = _write_dose(rows, root, FULL, temporary)
         if simulate:
-            info["simulate"] = _simulate_quarter(full, info, simulate, temporary, workers)
+            exposure = _exposure(rows, root, info["thickness_mm"])
+            info["simulate"] = _simulate_quarter(full, info, simulate, temporary, workers, exposure)
         else:
             _write_dose(rows, root, QUARTER, temporary)
         write_json(temporary / "volume.json", info)
@@ -105,12 +108,13 @@ def _simulate_quarter(
     simulate: Mapping[str, Any],
     folder: Path,
     workers: int,
+    exposure: "Exposure",
 ) -> dict[str, Any]:
     """Write the simulated quarter dose of a patient; how it was made."""
     from ldct.data.dose.simulate import simulate_patient
 
     try:
-        quarter, photons = simulate_patient(full, info["pixel_mm"], simulate, workers)
+        quarter, photons = simulate_patient(full, info["pixel_mm"], simulate, workers, exposure)
     except InputError as error:
         raise InputError(
             f"data set {info['dataset']}: no quarter dose of {info['patient']} can be simulated: "
@@ -118,6 +122,18 @@ def _simulate_quarter(
         ) from None
     np.save(folder / f"{QUARTER}.npy", quarter)
     return {**simulate, "photons": photons}
+
+
+def _exposure(rows: "pd.DataFrame", root: str | Path, thickness_mm: float) -> "Exposure":
+    """What the headers of a patient's full-dose slices say of tube current, mAs and voltage."""
+    from ldct.data.dicom.pixels import read_slice
+    from ldct.data.dose.modulation import EXPOSURE_TAGS, exposure_of
+
+    headers = [
+        {tag: dataset.get(tag) for tag in EXPOSURE_TAGS}
+        for dataset, _ in (read_slice(Path(root), path) for path in rows[f"{FULL}_path"])
+    ]
+    return replace(exposure_of(headers), thickness_mm=thickness_mm)
 
 
 def load_volume(folder: str | Path) -> Volume:

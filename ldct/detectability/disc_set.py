@@ -12,8 +12,8 @@ from ldct.common.errors import InputError
 from ldct.common.files import atomic_folder, write_json
 from ldct.common.provenance import recorded
 from ldct.common.run_files import PATIENT, VOLUME_FILES
+from ldct.data.dose.settings import DoseSettings
 from ldct.data.dose.simulate import (
-    DoseSettings,
     calibrate_photons,
     calibration_slices,
 )

@@ -19,10 +19,10 @@ from scipy import ndimage
 from ldct.common.progress import track
 from ldct.data.dicom.hounsfield import HIGHEST_HU, LOWEST_HU, clip_hu
 from ldct.data.dose.fan_beam import FanBeamGeometry
+from ldct.data.dose.modulation import WATER_PER_MM
 from ldct.data.dose.projector import filtered_backproject
+from ldct.data.dose.settings import DoseSettings
 from ldct.data.dose.simulate import (
-    WATER_PER_MM,
-    DoseSettings,
     line_integrals,
     noise_std,
     slice_generator,

@@ -8,9 +8,10 @@ import pytest
 from scipy import ndimage
 
 from ldct.common.errors import InputError
-from ldct.data.dose.fan_beam import FanBeamGeometry, kernel_response
+from ldct.data.dose.fan_beam import FanBeamGeometry
+from ldct.data.dose.kernels import kernel_response
+from ldct.data.dose.settings import DoseSettings
 from ldct.data.dose.simulate import (
-    DoseSettings,
     added_noise,
     calibrate_photons,
     line_integrals,

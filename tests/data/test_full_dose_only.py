@@ -39,8 +39,8 @@ def indexed(place, description):
 
 def simulated(place, description, patient="R01-001"):
     """The patient's volume."""
-    index = indexed(place, description)
-    write_volume(index, place / "dicom", patient, "open", place / patient, SIMULATE, workers=2)
+    index, how = indexed(place, description), description["simulate"]
+    write_volume(index, place / "dicom", patient, "open", place / patient, how, workers=2)
     return load_volume(place / patient)
 
 
@@ -82,6 +82,18 @@ def test_scans_of_any_maker_are_read(tmp_path, vendor, tags):
     assert volume.full.min() == -1024 + above
     noise = volume.quarter.astype(float) - volume.full
     assert 5 < noise[:, 24:40, 24:40].std() < 100
+
+
+@pytest.mark.parametrize("wish", ["header", "header_or_constant", "constant"])
+def test_tube_current_of_each_slice_is_taken_from_its_header(tmp_path, wish):
+    _, description = full_dose_tree(tmp_path)
+    for path in (tmp_path / "dicom").rglob("*.dcm"):
+        edit_file(path, XRayTubeCurrent=800 if path.stem == "0001" else 200)
+    description["simulate"] = SIMULATE | {"tube_current": wish}
+    volume = simulated(tmp_path, description)
+    noise = (volume.quarter.astype(float) - volume.full)[:, 24:40, 24:40].std(axis=(1, 2))
+    ratio = noise[[0, 2]].mean() / noise[1]
+    assert ratio == pytest.approx(1.0 if wish == "constant" else 2.0, rel=0.2)
 
 
 def test_quarter_dose_that_lies_there_too_is_left_out(tmp_path):

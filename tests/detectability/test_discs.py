@@ -8,7 +8,7 @@ from made_up_volumes import volume_info, write_doses
 from ldct.common.files import read_json
 from ldct.data.dose.fan_beam import FanBeamGeometry
 from ldct.data.dose.projector import filtered_backproject, forward_project
-from ldct.data.dose.simulate import DoseSettings
+from ldct.data.dose.settings import DoseSettings
 from ldct.data.lesions import LESION_COLUMNS
 from ldct.data.volumes import load_volume
 from ldct.detectability.disc_set import write_disc_set

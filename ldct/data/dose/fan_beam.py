@@ -9,13 +9,13 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import fft
+from scipy import fft, ndimage
 
 from ldct.common.errors import InputError
+from ldct.data.dose.kernels import kernel_response
 
 QUARTER_TURNS = 4
 LARGEST_HALF_FAN = math.atan(0.5)
-BODY_HALF_VALUE = 0.40  # 1/mm
 MARGIN_CELLS = 8
 
 
@@ -27,6 +27,9 @@ class FanBeamGeometry:
     cells : detector cells in the fan.
     cell_mm : pitch of the cells along the detector arc.
     views : readings per turn, equally spaced; a multiple of four.
+    parallel : readings are rebinned to parallel rays before they are filtered, as in the scanners'
+        own reconstruction. View and cell then count parallel views and rays `spacing_mm` apart: the
+        source of view b stands at infinity in direction b, and D sin g is the ray's distance.
 
     The defaults are those of the scanner of the AAPM data (736 cells, 500 mm field of view).
     Raises `InputError` when the fan is wider than 53 degrees or `views` is no multiple of four.
@@ -37,6 +40,7 @@ class FanBeamGeometry:
     cells: int = 736
     cell_mm: float = 1.2858
     views: int = 1152
+    parallel: bool = False
 
     def __post_init__(self) -> None:
         if self.views <= 0 or self.views % QUARTER_TURNS:
@@ -90,31 +94,38 @@ def checked_size(shape: tuple[int, ...], pixel_mm: float, geometry: FanBeamGeome
     return shape[0]
 
 
-def filter_response(geometry: FanBeamGeometry) -> np.ndarray:
-    """Frequency response of the equi-angular ramp times the kernel, for zero-padded views.
+def filter_response(geometry: FanBeamGeometry, kernel: str = "body") -> np.ndarray:
+    """Frequency response of the ramp times the kernel, for zero-padded views.
 
     float64, (length / 2 + 1,) for an even FFT length of at least twice the cells. The ramp is built
-    in the domain of the cells, so that constant objects keep their value.
+    in the domain of the cells, so that constant objects keep their value: equi-angular for a fan,
+    equidistant (in mm) for parallel rays. kernel : see `kernel_response`.
     """
     length = 2 * fft.next_fast_len(geometry.cells, real=True)
     offsets = np.minimum(np.arange(length), length - np.arange(length))
-    ramp = np.zeros(length)
-    ramp[0] = 1 / (8 * geometry.pitch**2)
     odd = (offsets % 2 == 1) & (offsets < geometry.cells)
-    ramp[odd] = -1 / (2 * math.pi**2 * np.sin(offsets[odd] * geometry.pitch) ** 2)
+    step = geometry.spacing_mm if geometry.parallel else geometry.pitch
+    reach = offsets[odd] * step if geometry.parallel else np.sin(offsets[odd] * step)
+    ramp = np.zeros(length)
+    ramp[0] = 1 / (8 * step**2)
+    ramp[odd] = -1 / (2 * math.pi**2 * reach**2)
     frequencies = fft.rfftfreq(length, geometry.spacing_mm)
-    return geometry.pitch * fft.rfft(ramp).real * kernel_response(frequencies)
+    return step * fft.rfft(ramp).real * kernel_response(frequencies, kernel)
 
 
-def kernel_response(frequencies: np.ndarray) -> np.ndarray:
-    """Apodisation of the ramp by the reconstruction kernel; any shape, without unit.
+def rebinned(readings: np.ndarray, geometry: FanBeamGeometry) -> np.ndarray:
+    """Fan readings of a turn, read out along the parallel rays of a geometry.
 
-    frequencies : in 1/mm at the isocentre. A Gaussian of half value 0.40/mm, comparable to a
-    standard body kernel: the noise spectrum of LIDC-IDRI-0001 (GE STANDARD) between 0.35/mm and
-    0.7/mm is a ramp times the square of a Gaussian of half value about 0.45/mm, and Siemens B30 is
-    softer.
-
-    >>> kernel_response(np.array([0.0, 0.4, 0.8]))
-    array([1.    , 0.5   , 0.0625])
+    readings : (views, cells), as many cells as the geometry has; fewer views will do where they
+        change slowly. Linear in view and cell; rays outside the fan are those at its edge.
+    Returns float32 (geometry.views, geometry.cells).
     """
-    return 0.5 ** ((frequencies / BODY_HALF_VALUE) ** 2)
+    views, middle = len(readings), (geometry.cells - 1) / 2
+    fan = np.arcsin((np.arange(geometry.cells) - middle) * geometry.pitch)
+    fan = np.clip(fan, -geometry.half_fan, geometry.half_fan)
+    cell = np.clip(fan / geometry.pitch + middle, 0, geometry.cells - 1)
+    turn = np.arange(geometry.views) / geometry.views
+    view = ((turn[:, None] - fan / (2 * math.pi)) % 1 * views).astype(np.float32)
+    around = np.concatenate([readings, readings[:1]])  # a turn ends where it began
+    places = np.stack([view, np.broadcast_to(cell.astype(np.float32), view.shape)])
+    return ndimage.map_coordinates(around, places, np.float32, order=1)

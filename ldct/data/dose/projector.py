@@ -1,4 +1,4 @@
-"""Fan-beam forward projection and filtered back-projection of one slice, on the CPU.
+"""Forward projection of one slice and filtered back-projection, on the CPU.
 
 Why it is fast: a turn of the tube by 90 degrees is a turn of the image, so four views share one
 computation of positions and weights; positions are computed in loops without gathers, which the
@@ -25,7 +25,7 @@ ARCTAN = (0.9999996, -0.33329752, 0.19911133, -0.13372003, 0.06785254)
 
 
 def forward_project(image: np.ndarray, pixel_mm: float, geometry: FanBeamGeometry) -> np.ndarray:
-    """Line integrals of a slice along every ray (Joseph's method, 1982).
+    """Line integrals of a slice along every ray of the fan (Joseph's method, 1982).
 
     image : (n, n), attenuation in 1/mm, zero outside.
     pixel_mm : pixel pitch in mm, the same along rows and columns.
@@ -46,11 +46,12 @@ def filtered_backproject(
     pixel_mm: float,
     shape: tuple[int, int],
     geometry: FanBeamGeometry,
+    kernel: str = "body",
 ) -> np.ndarray:
-    """Fan-beam filtered back-projection (Kak and Slaney, 1988, section 3.4.1).
+    """Filtered back-projection of fan or parallel rays (Kak and Slaney, 1988, 3.4.1 and 3.3).
 
-    sinogram : (views, cells) line integrals.
-    shape : (n, n) of the image; pixel_mm : its pixel pitch in mm.
+    sinogram : (views, cells) line integrals, rebinned where the geometry is parallel.
+    shape : (n, n) of the image; pixel_mm : its pixel pitch in mm. kernel : see `kernels`.
     Returns float32 (n, n) in 1/mm; zero outside the field of view. Raises `InputError` when the
     shapes do not fit the geometry or the image is not square.
     """
@@ -61,31 +62,30 @@ def filtered_backproject(
             f"{(geometry.views, geometry.cells)}"
         )
     # The views a quarter turn apart side by side: (views / 4, samples, 4).
-    views = _filtered_views(sinogram, geometry)
+    views = _filtered_views(sinogram, geometry, kernel)
     quarters = views.reshape(QUARTER_TURNS, len(views) // QUARTER_TURNS, -1)
-    turned = _smear(
-        np.ascontiguousarray(quarters.transpose(1, 2, 0)),
-        size,
-        pixel_mm,
-        geometry.source_centre_mm,
-        geometry.field_radius_mm,
-        geometry.pitch,
-        (geometry.cells - 1) / 2,
-    )
+    views = np.ascontiguousarray(quarters.transpose(1, 2, 0))
+    radius, middle = geometry.field_radius_mm, (geometry.cells - 1) / 2
+    if geometry.parallel:
+        turned = _smear_parallel(views, size, pixel_mm, radius, geometry.spacing_mm, middle)
+    else:
+        source = geometry.source_centre_mm
+        turned = _smear(views, size, pixel_mm, source, radius, geometry.pitch, middle)
     return sum(np.rot90(turned[..., turn], -turn) for turn in range(QUARTER_TURNS))
 
 
-def _filtered_views(sinogram: np.ndarray, geometry: FanBeamGeometry) -> np.ndarray:
+def _filtered_views(sinogram: np.ndarray, geometry: FanBeamGeometry, kernel: str) -> np.ndarray:
     """Every view weighted, convolved with ramp and kernel, and scaled for the back-projection.
 
     Returns float32 (views, OVERSAMPLING x cells); sample `OVERSAMPLING * c` lies on the centre of
-    cell c. Multiplied by 1 / L^2 (L: distance of pixel and source in mm) and summed over the
-    views it gives the image in 1/mm.
+    cell c. Summed over the views it gives the image in 1/mm; those of a fan are multiplied by
+    1 / L^2 (L: distance of pixel and source in mm) before.
     """
-    response = filter_response(geometry)
+    response = filter_response(geometry, kernel)
     length = 2 * (response.size - 1)
     angles = (np.arange(geometry.cells) - (geometry.cells - 1) / 2) * geometry.pitch
-    weights = np.cos(angles) * geometry.source_centre_mm * (2 * math.pi / geometry.views)
+    fan = 1.0 if geometry.parallel else np.cos(angles) * geometry.source_centre_mm
+    weights = fan * (2 * math.pi / geometry.views)
     spectrum = fft.rfft((sinogram * weights).astype(np.float32), length, axis=1)
     spectrum *= (OVERSAMPLING * response).astype(np.float32)
     return fft.irfft(spectrum, OVERSAMPLING * length, axis=1)[:, : OVERSAMPLING * geometry.cells]
@@ -216,6 +216,36 @@ def _locate_pixels(side, side_step, depth, depth_step, per_rad, middle, left, pa
         left[column] = np.int32(sample)
         part[column] = sample - np.float32(left[column])
         weight[column] = b * inverse
+
+
+@_compiled
+def _smear_parallel(views, size, pixel_mm, radius_mm, spacing_mm, middle):
+    """As `_smear`, for parallel rays: a pixel's sample is linear in its column, its weight one."""
+    quarter = views.shape[0]
+    centre = (size - 1) / 2
+    image = np.zeros((size, size, 4), np.float32)
+    left = np.empty(size, np.int32)
+    part = np.empty(size, np.float32)
+    weight = np.ones(size, np.float32)
+    for row in range(size):
+        y = (row - centre) * pixel_mm
+        reach = math.sqrt(max(radius_mm**2 - y**2, 0.0)) / pixel_mm
+        first = max(math.ceil(centre - reach), 0)
+        count = min(math.floor(centre + reach), size - 1) + 1 - first
+        if count <= 0:
+            continue
+        x = (first - centre) * pixel_mm
+        for view in range(quarter):
+            angle = math.pi / 2 * view / quarter
+            per_mm = OVERSAMPLING / spacing_mm
+            begin = (math.sin(angle) * x - math.cos(angle) * y) * per_mm + OVERSAMPLING * middle
+            step = np.float32(math.sin(angle) * pixel_mm * per_mm)
+            for column in range(count):
+                sample = max(np.float32(begin) + step * np.float32(column), np.float32(0))
+                left[column] = np.int32(sample)
+                part[column] = sample - np.float32(left[column])
+            _sum_pixels(views[view], left[:count], part[:count], weight[:count], image[row, first:])
+    return image
 
 
 @_compiled

@@ -8,61 +8,43 @@ f N0 photons adds zero-mean noise to them with the variance
 (quantum and electronic noise of the log transform at first order: Yu et al., J Comput Assist Tomogr
 36 (2012) 477; Zabic et al., Med Phys 40 (2013) 031102). That noise alone is reconstructed and
 added: no structure of the image passes through the projector. N0 is fitted to each scan, so that
-the noise in soft tissue grows by a chosen factor.
+the noise in soft tissue grows by a chosen factor, or follows from mAs and voltage. Kernel, bow-tie,
+tube current and parallel rays are terms that are off unless asked for (`settings`).
 
-Not modelled: the bow-tie filter and tube current modulation (one N0 for the whole scan), scatter,
-the spectrum, helical interpolation (slices are independent of each other), and the part of the
-patient that lies outside the image.
+Not modelled: scatter, the spectrum, helical interpolation (slices are independent of each other),
+any filter of the scanner that adapts to the noise (real low dose keeps less of the full dose's
+grain), and the part of the patient that lies outside the image.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy import optimize
 
 from ldct.common.errors import InputError
 from ldct.common.progress import track
 from ldct.data.dicom.hounsfield import HIGHEST_HU, LOWEST_HU, clip_hu
-from ldct.data.dose.fan_beam import FanBeamGeometry
+from ldct.data.dose.fan_beam import rebinned
+from ldct.data.dose.modulation import (
+    WATER_PER_MM,
+    Exposure,
+    of_scan,
+    photon_loss,
+    physical_photons,
+)
+from ldct.data.dose.noise_level import noise_factor, wanted_noise
 from ldct.data.dose.projector import filtered_backproject, forward_project
-from ldct.data.noise import NOISE_PERCENTILE, local_covariance, soft_tissue, soft_tissue_noise
+from ldct.data.dose.settings import DoseSettings, dose_settings
+from ldct.data.noise import soft_tissue
 
 AIR_HU = -1000.0
-WATER_PER_MM = 0.0192  # attenuation of water near 70 keV
 CALIBRATION_SLICES = 5
+DIFFERENCE_SLICES = 9
 CALIBRATION_KEY = 20  # any number; the calibration draws the same noise every time
 FIRST_PHOTONS = 1e6
-
-
-@dataclass(frozen=True)
-class DoseSettings:
-    """How the low dose is simulated.
-
-    dose_fraction : photons of the low dose over those of the scan, between 0 and 1.
-    noise_ratio : std of the noise in soft tissue, low dose over scan, above 1 (AAPM data: 1.7-2.1).
-    electronic_noise : std of a reading without any X-rays, in photons.
-    view_step : line integrals are computed for every view_step-th view (four times this divides the
-        number of views) and interpolated between;
-        it changes the noise by less than 1 % (tested), since the noise level varies slowly.
-    geometry : the scanner.
-
-    Raises `InputError` when the first or the second is out of range.
-    """
-
-    dose_fraction: float = 0.25
-    noise_ratio: float = 2.0
-    electronic_noise: float = 3.0
-    view_step: int = 4
-    geometry: FanBeamGeometry = field(default_factory=FanBeamGeometry)
-
-    def __post_init__(self) -> None:
-        if not 0 < self.dose_fraction < 1:
-            raise InputError(f"dose_fraction: {self.dose_fraction}; expected between 0 and 1")
-        if self.noise_ratio <= 1:
-            raise InputError(f"noise_ratio: {self.noise_ratio}; expected a number above 1")
+NO_EXPOSURE = Exposure()
 
 
 def added_noise(
@@ -75,13 +57,16 @@ def added_noise(
     """Noise that the lower dose adds to one slice, in HU.
 
     full_hu : (n, n) in HU, any lowest value.
-    photons : N0, photons of an unattenuated ray to one cell in one view of the scan.
+    photons : N0, photons of an unattenuated ray to one cell in one view of the scan: the central
+        ray where there is a bow-tie, a view of mean current where it is modulated.
     Returns float32 (n, n), zero outside the scanner's field of view.
     """
-    geometry = settings.geometry
-    std = noise_std(line_integrals(full_hu, pixel_mm, settings), photons, settings)
+    integrals = line_integrals(full_hu, pixel_mm, settings)
+    std = noise_std(integrals + photon_loss(integrals, settings), photons, settings)
     noise = rng.standard_normal(std.shape, dtype=np.float32) * std
-    per_mm = filtered_backproject(noise, pixel_mm, full_hu.shape, geometry)
+    per_mm = filtered_backproject(
+        noise, pixel_mm, full_hu.shape, settings.geometry, settings.kernel
+    )
     return per_mm * np.float32(1000 / WATER_PER_MM)
 
 
@@ -92,6 +77,8 @@ def line_integrals(full_hu: np.ndarray, pixel_mm: float, settings: DoseSettings)
     per_mm = (clipped - AIR_HU) * np.float32(WATER_PER_MM / 1000)
     sparse = replace(settings.geometry, views=settings.geometry.views // step)
     integrals = forward_project(per_mm, pixel_mm, sparse)
+    if settings.geometry.parallel:
+        return rebinned(integrals, settings.geometry)
     ahead = np.roll(integrals, -1, axis=0) - integrals
     between = (np.arange(step, dtype=np.float32) / step)[:, None]
     dense = integrals[:, None] + between * ahead[:, None]
@@ -122,50 +109,60 @@ def calibration_slices(count: int) -> np.ndarray:
     return chosen[1:-1] if len(chosen) > 2 else chosen
 
 
-def calibrate_photons(volume_hu: np.ndarray, pixel_mm: float, settings: DoseSettings) -> float:
-    """N0 of a scan at which its noise in soft tissue grows by `settings.noise_ratio`.
+def calibrate_photons(
+    volume_hu: np.ndarray, pixel_mm: float, settings: DoseSettings, exposure: Exposure = NO_EXPOSURE
+) -> float:
+    """N0 of a scan that `settings.fit` asks for.
 
-    Noise is drawn at a first N0 on five slices spread over the volume; the factor that gives the
-    wanted ratio is found on those images, and N0 follows, as noise goes with 1 / sqrt(N0). A second
-    pass corrects for the electronic noise. Deterministic.
-    volume_hu : (slices, n, n) in HU. Raises `InputError` when these slices hold no soft tissue, or
-    no noise in it.
+    Noise is drawn at a first N0 on slices spread over the volume (five without the ends for a
+    ratio, nine for a difference); the factor that gives the wanted noise is found on those images,
+    and N0 follows, as noise goes with 1 / sqrt(N0). A second pass corrects for the electronic
+    noise. Deterministic.
+    volume_hu : (slices, n, n) in HU. exposure : what headers say. Raises `InputError` when these
+    slices hold no soft tissue, or no noise in it, or headers lack what the settings want.
     """
-    chosen = calibration_slices(len(volume_hu))
+    narrow, currents = of_scan(_fitted(settings, volume_hu, pixel_mm), exposure, len(volume_hu))
+    if settings.fit == "photons_per_mas":
+        return physical_photons(settings, exposure)
+    count = len(volume_hu)
+    chosen = calibration_slices(count) if settings.fit == "ratio" else _spread(count)
     full = np.clip(volume_hu[chosen], LOWEST_HU, HIGHEST_HU).astype(np.float32)
     tissue = soft_tissue(full)
-    target = settings.noise_ratio * soft_tissue_noise(full, tissue)
-    if target <= 0:
-        raise InputError("no noise in soft tissue: expected that of a scan, which is to grow")
-    narrow = _fitted(settings, volume_hu, pixel_mm)
+    wanted = wanted_noise(full, tissue, settings)
     photons = FIRST_PHOTONS
     for _ in range(2):
-        noise = np.stack(
-            [
-                added_noise(hu, pixel_mm, photons, narrow, slice_generator(CALIBRATION_KEY, index))
-                for hu, index in zip(full, chosen, strict=True)
-            ]
-        )
-        photons /= _factor(full, noise, tissue, target) ** 2
+        rngs = [slice_generator(CALIBRATION_KEY, index) for index in chosen]
+        draws = [
+            added_noise(hu, pixel_mm, photons * current, narrow, rng)
+            for hu, current, rng in zip(full, currents[chosen], rngs, strict=True)
+        ]
+        noise = np.stack(draws)
+        photons /= noise_factor(full, noise, tissue, settings, wanted) ** 2
     return float(photons)
 
 
 def simulate_patient(
-    volume_hu: np.ndarray, pixel_mm: Sequence[float], simulate: Mapping[str, Any], workers: int = 1
+    volume_hu: np.ndarray,
+    pixel_mm: Sequence[float],
+    simulate: Mapping[str, Any],
+    workers: int = 1,
+    exposure: Exposure = NO_EXPOSURE,
 ) -> tuple[np.ndarray, float]:
     """Quarter dose of a full-dose scan, int16 HU of its shape, and the photons it was made with.
 
     volume_hu : (slices, rows, columns) in HU. pixel_mm : (row, column) spacing.
-    simulate : `dose_fraction`, `noise_ratio`, `seed` of a data set's description.
+    simulate : that block of a data set's description, with `seed`. exposure : what headers say.
     Raises `InputError` where pixels are not square, and as `calibrate_photons`.
     """
     row_mm, column_mm = pixel_mm
     if not np.isclose(row_mm, column_mm):
         raise InputError(f"pixels of {row_mm:g} x {column_mm:g} mm; expected square ones")
-    settings = DoseSettings(simulate["dose_fraction"], simulate["noise_ratio"])
+    settings = dose_settings(simulate)
     seen, part, place = _square(volume_hu, int(2 * settings.geometry.field_radius_mm / row_mm))
-    photons = calibrate_photons(seen, row_mm, settings)
-    simulated = simulate_quarter_dose(seen, row_mm, photons, settings, simulate["seed"], workers)
+    photons = calibrate_photons(seen, row_mm, settings, exposure)
+    simulated = simulate_quarter_dose(
+        seen, row_mm, photons, settings, simulate["seed"], workers, exposure
+    )
     if seen is volume_hu:
         return simulated, photons
     quarter = clip_hu(volume_hu)
@@ -180,20 +177,23 @@ def simulate_quarter_dose(
     settings: DoseSettings,
     seed: int,
     workers: int = 1,
+    exposure: Exposure = NO_EXPOSURE,
 ) -> np.ndarray:
     """Low-dose volume: int16 HU in [-1024, 3071], shape of `volume_hu`.
 
     Every slice draws from its own generator keyed on (seed, slice), so the result does not depend
     on the number of threads. Padding (at or below -1024 HU in every slice) and pixels outside the
     scanner's field of view get no noise.
-    volume_hu : (slices, n, n) in HU. photons : see `calibrate_photons`.
+    volume_hu : (slices, n, n) in HU. photons : see `calibrate_photons`. exposure : what headers
+    say.
     """
     padding = _padding(volume_hu)
-    narrow = _fitted(settings, volume_hu, pixel_mm)
+    narrow, currents = of_scan(_fitted(settings, volume_hu, pixel_mm), exposure, len(volume_hu))
 
     def simulate(index: int) -> np.ndarray:
         full = np.clip(volume_hu[index], LOWEST_HU, HIGHEST_HU)
-        noise = added_noise(full, pixel_mm, photons, narrow, slice_generator(seed, index))
+        own = photons * currents[index]
+        noise = added_noise(full, pixel_mm, own, narrow, slice_generator(seed, index))
         noise[padding] = 0
         return clip_hu(full + noise)
 
@@ -247,15 +247,6 @@ def _fitted(settings: DoseSettings, volume_hu: np.ndarray, pixel_mm: float) -> D
     return replace(settings, geometry=geometry)
 
 
-def _factor(full: np.ndarray, noise: np.ndarray, tissue: np.ndarray, target: float) -> float:
-    """Factor of the noise at which the noisy slices measure `target` HU in soft tissue."""
-    square = local_covariance(full, full)[tissue]
-    mixed = local_covariance(full, noise)[tissue]
-    added = local_covariance(noise, noise)[tissue]
-
-    def excess(factor: float) -> float:
-        variance = np.maximum(square + 2 * factor * mixed + factor**2 * added, 0)
-        return float(np.sqrt(np.percentile(variance, NOISE_PERCENTILE))) - target
-
-    highest = 2 * target / np.sqrt(np.percentile(added, NOISE_PERCENTILE))
-    return optimize.brentq(excess, 0.0, highest, rtol=1e-4)
+def _spread(count: int) -> np.ndarray:
+    """At most nine rows of a volume, spread evenly, with the ends."""
+    return np.unique(np.linspace(0, count - 1, DIFFERENCE_SLICES).round().astype(int))
