@@ -208,13 +208,10 @@ def test_real_scans_have_the_known_geometry(origin, slices, spacing_mm, pixel_mm
 @pytest.mark.skipif(not REAL_ARCHIVES.is_dir(), reason="the demo data are not downloaded")
 def test_real_reader_marks_give_one_large_nodule_and_three_small_ones():
     scan = demo.load_scan("LIDC-IDRI-0001", REAL_ARCHIVES)
-    lesions = lesions_from_lidc_xml(
-        demo.read_lidc_xml(REAL_ARCHIVES),
-        patient=demo.LIDC_PATIENT,
-        origin_mm=scan.origin_mm,
-        pixel_mm=scan.pixel_mm,
-        source="LIDC-IDRI",
-    )
+    info = {"patient": demo.LIDC_PATIENT, "z_mm": scan.z_mm, "slice_index": range(len(scan.hu))}
+    info |= {"origin_mm": scan.origin_mm, "pixel_mm": scan.pixel_mm, "shape": scan.hu.shape[1:]}
+    info["thickness_mm"] = scan.thickness_mm
+    lesions = lesions_from_lidc_xml(demo.read_lidc_xml(REAL_ARCHIVES), info, "LIDC-IDRI")
     large, small = lesions[lesions["lesion"] == 1], lesions[lesions["lesion"] > 1]
     assert large["z_mm"].tolist() == [-125.0 + 2.5 * index for index in range(8)]
     assert large["diameter_mm"].between(15, 35).all()

@@ -1,9 +1,12 @@
 """The listing of a DICOM folder: what tells that files came, went or changed."""
 
 import os
+import shlex
 
 import pytest
+from workflow_runs import REPOSITORY, snakemake
 
+from ldct.cli import main
 from ldct.data.dicom.listing import EVERYTHING, digests
 
 PATIENTS = ["L067", "R01-001"]
@@ -58,3 +61,14 @@ def test_changed_file_concerns_its_patient(root, change):
         path.unlink()
     after = digests(root, PATIENTS)
     assert {name for name in before if before[name] != after[name]} == {EVERYTHING, "L067"}
+
+
+def test_command_of_the_demo_is_understood(tmp_path, monkeypatch, capsys):
+    """The workflow writes its files: an empty listing would leave the option without a value."""
+    wanted = ("-n", "-p", "data/demo/volumes/L901/full.npy")
+    snakefile = ("--snakefile", str(REPOSITORY / "Snakefile"))
+    said = snakemake(tmp_path, *wanted, *snakefile, configfiles=()).stdout
+    (command,) = [line for line in said.splitlines() if " volume --index" in line]
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(command.partition("-m ldct")[2])) == 1
+    assert "index.parquet: no such file" in capsys.readouterr().err
