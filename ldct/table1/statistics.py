@@ -17,7 +17,6 @@ from ldct.statistics.uncertainty import (
     Averaging,
     Interval,
     PairedDifference,
-    holm,
     mean_interval,
     paired_difference,
 )
@@ -25,15 +24,10 @@ from ldct.statistics.uncertainty import (
 
 @dataclass(frozen=True)
 class MetricStatistics:
-    """All methods under one metric and protocol.
-
-    intervals : by method. differences : every other method minus the reference; their p values are
-    one family, `p_holm` are those corrected for it.
-    """
+    """All methods under one metric: intervals by method; differences from the reference."""
 
     intervals: Mapping[str, Interval]
     differences: Sequence[PairedDifference]
-    p_holm: Sequence[float]
 
 
 def metric_statistics(
@@ -67,7 +61,7 @@ def metric_statistics(
         for name in intervals
         if name != reference
     ]
-    return MetricStatistics(intervals, differences, holm([each.p_value for each in differences]))
+    return MetricStatistics(intervals, differences)
 
 
 def averaging_of(protocol: Protocol, metric: str) -> Averaging:
