@@ -224,4 +224,4 @@ def run_select_test(options: argparse.Namespace) -> None:
         info = read_volume_info(options.volume)
         regular = range(0, len(info["z_mm"]), options.every)
         with_lesion = lesion_slices(read_lesions(options.lesions), info)
-        select_slices(options.volume, [*regular, *with_lesion], options.output)
+        select_slices(options.volume, regular, options.output, with_lesion)

@@ -152,23 +152,30 @@ def load_volume(folder: str | Path) -> Volume:
     return Volume(full, quarter, info)
 
 
-def select_slices(volume_folder: str | Path, rows: Sequence[int], folder: str | Path) -> None:
+def select_slices(
+    volume_folder: str | Path,
+    regular: Sequence[int],
+    folder: str | Path,
+    further: Sequence[int] = (),
+) -> None:
     """Write the folder of a test set: the given rows of a volume, in ascending order.
 
-    `slice_index` in its `volume.json` names the rows of the volume. When all rows are asked for,
-    the arrays are symbolic links where the system has them.
+    `slice_index` in its `volume.json` names the rows of the volume; `regular` says which of them
+    tables of scores are made from: not those that are `further` alone, for lesions or texture.
+    When all rows are asked for, the arrays are symbolic links where the system has them.
 
     Raises InputError for a row that the volume does not have, or for none at all.
     """
     volume_folder = Path(volume_folder)
     volume = load_volume(volume_folder)
-    chosen = sorted(set(rows))
+    chosen = sorted({*regular, *further})
     count = len(volume.full)
     if not chosen or chosen[0] < 0 or chosen[-1] >= count:
         raise InputError(f"{volume_folder}: rows {chosen} asked for; it has rows 0 to {count - 1}")
     info = volume.info | {
         key: [volume.info[key][row] for row in chosen] for key in PER_SLICE if key in volume.info
     }
+    info["regular"] = [row in set(regular) for row in chosen]
     with atomic_folder(folder) as temporary:
         for dose in DOSES:
             target = temporary / f"{dose}.npy"

@@ -21,13 +21,19 @@ from ldct.statistics.uncertainty import (
     paired_difference,
 )
 
+LOW_DOSE = "low_dose"
+
 
 @dataclass(frozen=True)
 class MetricStatistics:
-    """All methods under one metric: intervals by method; differences from the reference."""
+    """All methods under one metric: intervals by method; differences from the reference.
+
+    gains : of every other method over the low dose; none where the run has no low dose.
+    """
 
     intervals: Mapping[str, Interval]
     differences: Sequence[PairedDifference]
+    gains: Mapping[str, PairedDifference]
 
 
 def metric_statistics(
@@ -56,12 +62,13 @@ def metric_statistics(
         str(name): mean_interval(own, metric, **options)
         for name, own in rows.groupby("method", sort=False)
     }
-    differences = [
-        paired_difference(rows, metric, name, reference, **options)
-        for name in intervals
-        if name != reference
-    ]
-    return MetricStatistics(intervals, differences)
+
+    def over(other: str) -> list[PairedDifference]:
+        names = [name for name in intervals if name != other]
+        return [paired_difference(rows, metric, name, other, **options) for name in names]
+
+    gains = over(LOW_DOSE) if LOW_DOSE in intervals else []
+    return MetricStatistics(intervals, over(reference), {each.method: each for each in gains})
 
 
 def averaging_of(protocol: Protocol, metric: str) -> Averaging:
