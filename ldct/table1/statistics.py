@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ldct.common.errors import InputError
+from ldct.metrics.columns import SCORES
 from ldct.metrics.protocol import Protocol
 from ldct.metrics.scores import METRICS, mean_over_slices, scored
 from ldct.statistics.uncertainty import (
@@ -59,7 +60,7 @@ def metric_statistics(
         "averaging": averaging_of(protocol, metric),
     }
     intervals = {
-        str(name): mean_interval(own, metric, **options)
+        str(name): mean_interval(own, metric, limits=SCORES[metric].limits, **options)
         for name, own in rows.groupby("method", sort=False)
     }
 
