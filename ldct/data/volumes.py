@@ -152,6 +152,20 @@ def load_volume(folder: str | Path) -> Volume:
     return Volume(full, quarter, info)
 
 
+def neighbour_mean(full: np.ndarray, row: int, info: Mapping[str, Any]) -> np.ndarray | None:
+    """Mean of the slices on both sides of one, HU; None in a volume of a single slice.
+
+    They show the same anatomy and none of the slice's own noise: what is chosen on them was not
+    chosen for that noise. Where slices overlap they lie a slice thickness away.
+    full : [slice, row, column]. info : content of volume.json.
+    """
+    z_mm = np.asarray(info["z_mm"], dtype=float)
+    spacing = float(np.median(np.diff(z_mm))) if len(z_mm) > 1 else np.inf
+    away = max(1, int(np.ceil(float(info["thickness_mm"]) / spacing - 0.01)))
+    sides = [side for side in (row - away, row + away) if 0 <= side < len(full)]
+    return np.mean([full[side] for side in sides], axis=0, dtype=np.float64) if sides else None
+
+
 def select_slices(
     volume_folder: str | Path,
     regular: Sequence[int],
