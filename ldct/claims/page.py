@@ -8,7 +8,7 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
-from ldct.rendering.numbers import bounds, number, p_text, signed
+from ldct.rendering.numbers import bounds, counted, number, p_text, signed
 from ldct.rendering.page import escape_markdown, html_line, html_page
 from ldct.runs.formulas import formula_of
 
@@ -62,7 +62,7 @@ def caption(ledger: Mapping[str, Any]) -> list[str]:
     ]
     tests = sum(claim["p_value"] is not None for claim in ledger["claims"])
     level = 1 - ledger["rule"]["confidence"]
-    chance = f" {tests} tests at {level:.0%}: about {tests * level:.1g} go wrong." if tests else ""
+    chance = f" {counted(tests, 'test')} at {level:.0%}, each for itself." if tests else ""
     passed = sum(check["state"] == "passed" for check in checks)
     state = f" Checks of the pipeline: {passed} of {len(checks)} passed." if checks else ""
     dose = ", simulated low dose" if context["simulated"] else ""

@@ -71,6 +71,8 @@ def _squares_of_slice(index: int, image: np.ndarray, side: int, stride: int) -> 
     smooth = ndimage.gaussian_filter(image, SMOOTHING_PX)
     inside = (smooth > SOFT_TISSUE_HU[0]) & (smooth < SOFT_TISSUE_HU[1])
     full = _box_sum(inside.astype(np.float64), side, stride) > side * side - 0.5
+    if not full.any():  # most slices of a chest
+        return np.empty((0, 4))
     mean = _box_sum(smooth, side, stride) / side**2
     variance = _box_sum(smooth**2, side, stride) / side**2 - mean**2
     corners = np.argwhere(full)

@@ -22,12 +22,13 @@ def test_every_claim_has_a_verdict_and_images_of_one_scan_decide_none(finished_r
     compared = by_id["bm3d_lowers_ssim"]
     assert (compared["verdict"], compared["scope"]) == ("undecided", "one scan")
     assert compared["reason"] == "one scan: a direction, no test over patients"
-    assert {each["state"] for each in found["checks"]} <= {"passed", "failed"}
+    states = {each["id"]: each["state"] for each in found["checks"]}
+    assert states["low_dose_is_noisy"] == "not measured"  # no square of soft tissue
+    assert states["bm3d_raises_psnr"] in ("passed", "failed")
     auc = read_json(finished_run / "results/tiny/models/lsgan/0/training.json")["critic_auc"]
     idle = adversary_state(auc) == "not at work"
     expected = "not testable" if idle else "not judged at this budget"
     assert by_id["cascade_beats_drl_psnr"]["verdict"] == expected
-    assert by_id["mse_over_smooths"]["reason"].startswith("drl saw 0.00% of the paper's tiles")
 
 
 def test_ledger_rests_on_all_tables_of_the_run(finished_run):
