@@ -167,16 +167,20 @@ def _measured(comparison: Mapping[str, Any], titles: Titles) -> str:
     formula, ratio = formula_of(metric), comparison["form"] == "ratio"
     digits = 2 if ratio else formula.digits
     value = (number if ratio else signed)(comparison["estimate"], digits)
-    unit = "" if ratio else f" {formula.unit}"
+    further = ""
     for each in comparison["tests"]:
-        value += f" {bounds(each['lower'], each['upper'], digits)}"
-        value += "" if each["unit"] == "patients" else f" over {each['n']:.0f} {each['unit']}"
+        interval = bounds(each["lower"], each["upper"], digits)
+        if each["unit"] == "patients":
+            value += f" {interval}"
+        else:
+            further += f", over {each['n']:.0f} {each['unit']} {interval}"
+    unit = "" if ratio else f" {formula.unit}"
     method, reference = (
         titles.get(comparison[role], comparison[role]) for role in ("method", "reference")
     )
     names = f"{method} {'over' if ratio else '−'} {reference}"
     what = f"{formula.title} {detail}".strip()
-    return f"{what}, {names}: {value}{unit}".strip()
+    return f"{what}, {names}: {f'{value}{unit}'.strip()}{further}"
 
 
 def _short(value: float) -> str:
