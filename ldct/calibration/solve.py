@@ -58,7 +58,7 @@ def load_grid(path: str | Path) -> Grid:
 
 
 def load_pairs(folders: Sequence[Path]) -> tuple[list[Pair], list[str]]:
-    """All slices of test-set folders, memory-mapped, and the patients, in the order of their names.
+    """Regular slices of test-set folders, memory-mapped; the patients in the order of their names.
 
     Raises InputError where a folder is no volume or holds inserted discs (crops, which no table
     scores), and where a patient stands twice.
@@ -78,7 +78,9 @@ def load_pairs(folders: Sequence[Path]) -> tuple[list[Pair], list[str]]:
                 f"calibration: {folder}: found patient {patient}, whom {found[patient][0]} holds "
                 "already; expected each patient once: leave one of the two out"
             )
-        found[patient] = folder, list(zip(volume.quarter, volume.full, strict=True))
+        regular = volume.info.get("regular", [True] * len(volume.full))
+        rows = np.flatnonzero(regular)
+        found[patient] = folder, [(volume.quarter[row], volume.full[row]) for row in rows]
     pairs = [pair for patient in sorted(found) for pair in found[patient][1]]
     return pairs, sorted(found)
 

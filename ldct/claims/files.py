@@ -14,10 +14,12 @@ def files_of_claims(
     """Files behind the claims of config/claims.yaml for the methods that the run has."""
     found: dict[Path, None] = {}
     for claim, part in ((each, part) for each in claims for part in each["parts"]):
-        if part["kind"] in ("cost", "micro"):
+        methods = (part.get("method"), *part.get("references", []))
+        trained = any(settings["chains"].get(name) for name in methods)
+        if part["kind"] in ("cost", "micro") or trained:  # it says how long they were trained
             found[run / "tables/cost.json"] = None
         table = part.get("table", part["kind"])
-        for method in (part.get("method"), *part.get("references", [])):
+        for method in methods:
             if table in TABLES and method in (*settings["method_seeds"], *IMAGES):
                 found |= dict.fromkeys(table_files(run, settings, table, method))
             if "needs" in claim:

@@ -5,16 +5,28 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ldct.claims.measures import Comparison, Outcome, Source, compare
+from scipy import stats
+
+from ldct.claims.comparison import Comparison, Outcome
+from ldct.claims.measures import Source, compare, readings_of
 from ldct.common.errors import InputError
 from ldct.common.files import read_json
 from ldct.common.schema import read_valid, validate
 from ldct.runs.tables import NotMeasuredError
 from ldct.statistics.adversary import adversary_auc, adversary_state
-from ldct.statistics.uncertainty import holm
 
-Verdict = Literal["supported", "not supported", "undecided", "not measured", "not testable"]
+Verdict = Literal[
+    "supported",
+    "contradicted",
+    "practically equal",
+    "undecided",
+    "not judged at this budget",
+    "not testable",
+    "depends on the reading",
+    "not measured",
+]
 VERDICTS = get_args(Verdict)
+DECIDED = VERDICTS[:3]
 Found = Sequence[tuple[Outcome, float | None]]  # of each comparison: outcome and p value
 
 
@@ -22,29 +34,34 @@ Found = Sequence[tuple[Outcome, float | None]]  # of each comparison: outcome an
 class Finding:
     """A claim with what was measured.
 
-    leaning : the verdict before the correction for the number of claims, a number that lacks its
-    interval standing for it. p_value, p_holm : before and after that correction; None where nothing
-    was sampled. missing : why parts could not be measured, or the claim not be tested.
+    leaning : what tests of places in one scan, or of trainings on it, say where the verdict lacks
+        patients; else the verdict. p_value : of the claim; None where nothing was tested. missing :
+        why parts could not be measured, or the claim not be tested.
     """
 
     claim: Mapping[str, Any]
     verdict: Verdict
     leaning: Verdict
     p_value: float | None
-    p_holm: float | None
     comparisons: Sequence[Comparison]
     missing: Sequence[str]
 
     @property
     def reason(self) -> str:
-        """Why the verdict is no plain yes or no; empty where it is."""
+        """Why the verdict is no plain one; empty where it is."""
         if self.verdict in ("not measured", "not testable"):
             return "; ".join(self.missing)
-        if self.verdict != "undecided" or self.leaning == "undecided":
+        if self.verdict == "not judged at this budget":
+            return "; ".join(
+                dict.fromkeys(filter(None, (each.withheld for each in self.comparisons)))
+            )
+        thin = [each for each in self.comparisons if each.sampled and each.n_patients < 3]
+        thin = [each for each in thin if each.basis != "repeats"]
+        if self.verdict != "undecided" or not thin:
             return ""
-        thin = [each for each in self.comparisons if each.lacks_interval]
-        why = extent(thin[0]) if thin else "not after Holm's correction"
-        return f"leans to {self.leaning}: {why}"
+        if self.leaning != "undecided":
+            return f"leans to {self.leaning}: {extent(thin[0])}"
+        return f"{extent(thin[0])}: a direction, no test over patients"
 
 
 def load_claims(path: Path) -> dict[str, Any]:
@@ -68,34 +85,65 @@ def load_claims(path: Path) -> dict[str, Any]:
                 f"{path}: claim {claim['id']}: key 'rank': found {claim['rank']}, expected a place "
                 f"among {places}"
             )
-    return content | {"claims": claims}
+    return {"checks": []} | content | {"claims": claims}
 
 
 def judge_claims(claims: Sequence[Mapping[str, Any]], source: Source) -> list[Finding]:
-    """Measure every claim and give all of them their verdicts together."""
-    idle = [idle_adversaries(claim, source) for claim in claims]
-    measured = [
-        ([], why) if why else _measure(claim, source)
-        for claim, why in zip(claims, idle, strict=True)
-    ]
-    weighed = [
-        weigh(claim, [(each.outcome, each.p_value) for each in found], len(missing))
-        for claim, (found, missing) in zip(claims, measured, strict=True)
-    ]
-    tested = [number for number, (_, p) in enumerate(weighed) if p is not None]
-    corrected = dict(zip(tested, holm([weighed[number][1] for number in tested]), strict=True))
-    findings = []
-    for number, (claim, (found, missing)) in enumerate(zip(claims, measured, strict=True)):
-        verdict, p = weighed[number]
-        leaning, _ = weigh(claim, [(each.leaning, each.p_value) for each in found], len(missing))
-        decided = verdict in ("supported", "not supported")
-        if decided and corrected.get(number, 0) >= 1 - source.confidence:
-            verdict = "undecided"
-        if idle[number]:
-            verdict = leaning = "not testable"
-        p_holm = corrected.get(number)
-        findings.append(Finding(claim, verdict, leaning, p, p_holm, found, missing))
-    return findings
+    """Measure every claim and give it its verdict; each is a question of its own."""
+    return [_judge(claim, source) for claim in claims]
+
+
+def _judge(claim: Mapping[str, Any], source: Source) -> Finding:
+    if idle := idle_adversaries(claim, source):
+        return Finding(claim, "not testable", "not testable", None, [], idle)
+    found, missing = _measure(claim, source)
+    level = 1 - source.rule["confidence"]
+    verdicts = []
+    for reading in dict.fromkeys(name for part in claim["parts"] for name in readings_of(part)):
+        own = [each for each in found if each.reading in ("", reading)]
+        n_missing = sum(name in ("", reading) for _, name in missing)
+        verdict, p_value = weigh(claim, _numbers(own, "outcome"), n_missing, level)
+        leaning, _ = weigh(claim, _numbers(own, "leaning"), n_missing, level)
+        if verdict == "undecided" and any(each.withheld for each in own):
+            verdict = "not judged at this budget"
+        verdicts.append((verdict, leaning if verdict == "undecided" else verdict, p_value))
+    reasons = list(dict.fromkeys(reason for reason, _ in missing))
+    names = {verdict for verdict, *_ in verdicts}
+    if len(names) > 1:
+        unknown = "not measured" if "not measured" in names else "depends on the reading"
+        verdicts = [(unknown, unknown, None)]
+    return Finding(claim, *verdicts[0], found, reasons)
+
+
+def _numbers(found: Sequence[Comparison], key: str) -> Found:
+    return [(getattr(each, key), each.p_value) for each in found]
+
+
+def q_values(p_values: Sequence[float | None]) -> list[float | None]:
+    """Benjamini-Hochberg q of each p value, for who takes all claims as one family.
+
+    >>> q_values([0.01, None, 0.04, 0.03])
+    [0.03, None, 0.04, 0.04]
+    """
+    known = [p for p in p_values if p is not None]
+    found = iter(stats.false_discovery_control(known).tolist() if known else [])
+    return [None if p is None else next(found) for p in p_values]
+
+
+def check_pipeline(checks: Sequence[Mapping[str, Any]], source: Source) -> list[dict[str, Any]]:
+    """What must hold on any data, or the run is broken: passed, failed or not measured.
+
+    A check is a part of a claim with `id` and `statement`; its numbers alone are looked at.
+    """
+    rows = []
+    for check in checks:
+        found, missing = _measure(check, source)
+        held = all(each.beyond > 0 for each in found)
+        state = "not measured" if missing or not found else "passed" if held else "failed"
+        row = {"id": check["id"], "statement": check["statement"], "state": state}
+        reasons = [reason for reason, _ in missing]
+        rows.append(row | {"comparisons": list(map(_as_data, found)), "missing": reasons})
+    return rows
 
 
 def idle_adversaries(claim: Mapping[str, Any], source: Source) -> list[str]:
@@ -113,43 +161,53 @@ def idle_adversaries(claim: Mapping[str, Any], source: Source) -> list[str]:
     ]
 
 
-def _measure(claim: Mapping[str, Any], source: Source) -> tuple[list[Comparison], list[str]]:
+def _measure(
+    claim: Mapping[str, Any], source: Source
+) -> tuple[list[Comparison], list[tuple[str, str]]]:
+    """All numbers of a claim; why some are missing, each with its reading."""
     comparisons, missing = [], []
     for part in claim["parts"]:
         for reference in part.get("references", [None]):
-            try:
-                comparisons.append(compare(part, reference, source))
-            except NotMeasuredError as reason:
-                missing.append(str(reason))
-    return comparisons, list(dict.fromkeys(missing))
+            for reading in readings_of(part):
+                try:
+                    comparisons.append(compare(part, reference, source, reading))
+                except NotMeasuredError as reason:
+                    missing.append((str(reason), reading))
+    return comparisons, missing
 
 
 def weigh(
-    claim: Mapping[str, Any], found: Found, n_missing: int = 0
+    claim: Mapping[str, Any], found: Found, n_missing: int = 0, level: float = 0.05
 ) -> tuple[Verdict, float | None]:
     """What the comparisons say together, with the p value of it.
 
     All parts must hold (or, for `rank: r`, exactly r - 1 must go against the claim): the p value
-    of a support is the largest of the parts. One part too many against the claim refutes it: that
-    p value is the smallest that would do, times the number of parts. A number that was not sampled
-    has none: its margin takes the p's place. Where something is missing a claim can be refuted, but
-    not supported.
+    of a support is the largest of the parts. One part too many against the claim contradicts it:
+    that p value is the smallest that would do, times the number of parts, and has to be below
+    `level`. Practically equal: every part is decided, none goes too far against the claim, and in
+    some there is no difference that matters. A number that was counted has no p value. Where
+    something is missing a claim can be contradicted, but not supported.
     """
     rank, count = claim.get("rank", 1), len(found) + n_missing
     worse = sorted(p or 0.0 for outcome, p in found if outcome == "against")
     better = sorted(p or 0.0 for outcome, p in found if outcome == "for")
-    sampled = [p for _, p in found if p is not None]
-    refuting = [
+    tested = [p for _, p in found if p is not None]
+    contradicting = [
         p_values[needed - 1]
         for p_values, needed in ((worse, rank), (better, count - rank + 2))
         if len(p_values) >= needed
     ]
-    if refuting:
-        return "not supported", min(1.0, count * min(refuting)) if sampled else None
+    if contradicting:
+        p_value = min(1.0, count * min(contradicting))
+        if p_value < level:
+            return "contradicted", p_value if tested else None
     if n_missing:
         return "not measured", None
-    holds = len(worse) == rank - 1 and len(worse) + len(better) == count
-    return "supported" if holds else "undecided", max(sampled, default=None)
+    p_value = max(tested, default=None)
+    if contradicting or not found or any(outcome == "open" for outcome, _ in found):
+        return "undecided", p_value
+    exact = len(worse) == rank - 1 and len(worse) + len(better) == count
+    return "supported" if exact else "practically equal", p_value
 
 
 def extent(comparison: Comparison) -> str:
@@ -171,39 +229,46 @@ def _counted(number: int, what: str) -> str:
 
 
 def ledger(
-    findings: Sequence[Finding], claims: Mapping[str, Any], context: Mapping[str, Any]
+    findings: Sequence[Finding],
+    checks: Sequence[Mapping[str, Any]],
+    claims: Mapping[str, Any],
+    context: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The ledger as plain data, as `claims.json` holds it (claims_ledger.schema.yaml).
 
-    context : run, dataset, simulated (bool), protocol, budget, credit: what the head names.
+    checks : of `check_pipeline`. context : run, dataset, simulated (bool), protocol, budget,
+    credit: what the head names.
     """
     verdicts = [finding.verdict for finding in findings]
     told = ("id", "heading", "statement", "quotation", "place", "reading")
+    q_of = q_values([finding.p_value for finding in findings])
     return {
         "source": claims["source"],
         "context": dict(context),
         "rule": dict(claims["rule"]),
         "counts": {verdict: verdicts.count(verdict) for verdict in VERDICTS},
+        "checks": list(checks),
         "claims": [
             {
                 **{key: finding.claim[key] for key in told},
-                "margin_why": finding.claim.get("margin_why"),
+                "bound_why": finding.claim.get("bound_why"),
                 "rank": finding.claim.get("rank", 1),
                 "verdict": finding.verdict,
                 "leaning": finding.leaning,
                 "reason": finding.reason,
                 "scope": "; ".join(dict.fromkeys(map(extent, finding.comparisons))),
                 "p_value": finding.p_value,
-                "p_holm": finding.p_holm,
-                "comparisons": [
-                    {**asdict(each), "outcome": each.outcome, "leaning": each.leaning}
-                    for each in finding.comparisons
-                ],
+                "q_value": q_value,
+                "comparisons": list(map(_as_data, finding.comparisons)),
                 "missing": finding.missing,
             }
-            for finding in findings
+            for finding, q_value in zip(findings, q_of, strict=True)
         ],
     }
+
+
+def _as_data(comparison: Comparison) -> dict[str, Any]:
+    return asdict(comparison) | {"outcome": comparison.outcome, "leaning": comparison.leaning}
 
 
 def verdicts_of(path: Path) -> dict[str, str]:

@@ -1,21 +1,23 @@
-"""Parts of a claim: from a line of config/claims.yaml to a number with its interval and bound."""
+"""Parts of a claim: from a line of config/claims.yaml to a number with its tests."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from math import exp, isfinite, log
+from dataclasses import dataclass, replace
+from math import exp, isfinite, log, log1p
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
+from ldct.claims.comparison import Comparison, Test
 from ldct.common.files import read_json
 from ldct.common.run_files import FIXED, IMAGES
-from ldct.detectability.detection import SeedInterval, paired_interval
+from ldct.detectability.detection import paired_interval
 from ldct.metrics.protocol import Protocol
 from ldct.runs.tables import NotMeasuredError, read_table, read_values
-from ldct.statistics.uncertainty import Interval, paired_difference
+from ldct.statistics.uncertainty import paired_difference
+from ldct.statistics.units import UnitMean
 from ldct.table1.statistics import averaging_of
 
 TRANSFORMS: dict[str, Callable[[pd.Series], pd.Series]] = {
@@ -23,85 +25,48 @@ TRANSFORMS: dict[str, Callable[[pd.Series], pd.Series]] = {
     "log": np.log,
     "distance_to_one": lambda values: (values - 1).abs(),
 }
-Outcome = Literal["for", "against", "open"]
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where values come from and with what confidence they are compared.
+    """Where values come from and by which rule they are judged.
 
-    run : folder results/<run>. settings : the resolved run. confidence : of the ledger's rule.
+    run : folder results/<run>. settings : the resolved run. rule : of the file of claims.
+    margins : by metric (config/margins.yaml).
     """
 
     run: Path
     settings: Mapping[str, Any]
     protocol: Protocol
-    confidence: float
+    rule: Mapping[str, Any]
+    margins: Mapping[str, float]
 
     def trainings(self, *methods: str | None) -> int:
         """Training seeds behind a comparison of methods; 0 where none of them was trained."""
         seeds = [self.settings["method_seeds"].get(name, [FIXED]) for name in methods]
         return max(sum(seed != FIXED for seed in own) for own in seeds)
 
-
-@dataclass(frozen=True)
-class Comparison:
-    """One number that a claim speaks of, with its interval and the bound it has to clear.
-
-    form : "difference" (method minus reference) or "ratio" (method over reference). better : the
-    claimed direction. basis : what the number rests on: "patients", "discs", "repeats"; "one
-    timing", "one measurement" and "count". lower, upper, p_value (two-sided, of the hypothesis that
-    the number equals the bound) : None without an interval. n_seeds : trainings behind the number,
-    0 where no method in it was trained. refuted_at : from where on the number is against the claim,
-    where that is not `bound`: between the two it is open.
-    """
-
-    metric: str
-    method: str
-    reference: str | None
-    form: Literal["difference", "ratio"]
-    better: Literal["higher", "lower"]
-    bound: float
-    estimate: float
-    basis: Literal["patients", "discs", "repeats", "one timing", "one measurement", "count"]
-    lower: float | None = None
-    upper: float | None = None
-    p_value: float | None = None
-    n_patients: int = 0
-    n_slices: int = 0
-    n_seeds: int = 0
-    refuted_at: float | None = None
-
-    @property
-    def lacks_interval(self) -> bool:
-        """Whether the number was sampled, but too thinly for an interval."""
-        return self.lower is None and self.basis in ("patients", "discs", "repeats")
-
-    @property
-    def outcome(self) -> Outcome:
-        """Whether the interval lies beyond the bound in the claimed direction, or excludes it.
-
-        A number that was counted or timed once stands for its interval; one without the interval
-        that it should have leaves the claim open.
-        """
-        return "open" if self.lacks_interval else self.leaning
-
-    @property
-    def leaning(self) -> Outcome:
-        """`outcome`, or that of the number alone where it lacks its interval."""
-        lower, upper = (
-            self.estimate if bound is None else bound for bound in (self.lower, self.upper)
-        )
-        refuted_at = self.bound if self.refuted_at is None else self.refuted_at
-        if self.better == "higher":
-            claimed, excluded = lower > self.bound, upper <= refuted_at
-        else:
-            claimed, excluded = upper < self.bound, lower >= refuted_at
-        return "for" if claimed else "against" if excluded else "open"
+    def short_budget(self, *methods: str | None) -> str:
+        """Which stage behind some methods saw too few tiles for a verdict, in words; "" if none."""
+        path, limit = self.run / "tables/cost.json", self.rule["tile_presentations"]
+        stages = read_json(path).get("stages", {}) if path.is_file() else {}
+        for model in (m for name in methods for m in self.settings["chains"].get(name, [])):
+            seen = stages.get(model, {})
+            if seen.get("steps") is None:
+                return f"how long {model} was trained is not recorded"
+            share = seen["steps"] * seen["batch"] / limit["paper"]
+            if share < limit["share"]:
+                return (
+                    f"{model} saw {share:.2%} of the paper's tiles (20 epochs), below the limit "
+                    f"of {limit['share']:.0%}"
+                )
+        return ""
 
 
-def compare(part: Mapping[str, Any], reference: str | None, source: Source) -> Comparison:
-    """One part of a claim against one reference.
+def compare(
+    part: Mapping[str, Any], reference: str | None, source: Source, reading: str = ""
+) -> Comparison:
+    """One part of a claim against one reference; reading : of `readings_of` the part.
 
     Raises NotMeasuredError where a value is missing.
     """
@@ -110,7 +75,27 @@ def compare(part: Mapping[str, Any], reference: str | None, source: Source) -> C
             raise NotMeasuredError(f"{name} is left out of this run: its folder has a fault")
         if name not in (*source.settings["method_seeds"], *IMAGES):
             raise NotMeasuredError(f"{name} is no method of this run")
-    return KINDS[part["kind"]](part, reference, source)
+    found = KINDS[part["kind"]](part, reference, source)
+    return _under(found, part, reading, source) if reading else found
+
+
+def readings_of(part: Mapping[str, Any]) -> list[str]:
+    """Readings of the paper under which a part is timed; one without a name where it is one."""
+    other = part.get("other_reading")
+    return [other["instead_of"], other["is"]] if other else [""]
+
+
+def _under(found: Comparison, part: Mapping[str, Any], reading: str, source: Source) -> Comparison:
+    """The ratio of times under one reading; the micro-benchmark timed the other one's stage."""
+    other, table = part["other_reading"], _read_cost(source)
+    if reading == other["instead_of"]:
+        return replace(found, reading=reading)
+    ratio = table.get("micro", {}).get(other["pair"], {}).get("time_ratio")
+    if ratio is None:
+        raise NotMeasuredError(f"{reading} was not timed (pair {other['pair']})")
+    stage = table["stages"][other["stage"]][found.metric]
+    share = stage / table["methods"][found.method][found.metric]
+    return replace(found, reading=reading, estimate=found.estimate * (1 - share + share / ratio))
 
 
 def _difference(part: Mapping[str, Any], reference: str, source: Source) -> Comparison:
@@ -122,26 +107,35 @@ def _difference(part: Mapping[str, Any], reference: str, source: Source) -> Comp
         .assign(**{metric: lambda own: TRANSFORMS[transform](own[metric])})
         for name in (method, reference)
     ]
-    interval = paired_difference(
-        pd.concat(rows, ignore_index=True),
-        metric,
-        method,
-        reference,
-        confidence=source.confidence,
-        averaging=averaging_of(source.protocol, metric),
-    ).interval
+    averaging = averaging_of(source.protocol, metric)
+    everything = pd.concat(rows, ignore_index=True)
+    found = paired_difference(everything, metric, method, reference, averaging=averaging)
+    estimate, trained = found.interval.estimate, source.trainings(method, reference)
     name = f"{metric} (distance from 1)" if transform == "distance_to_one" else metric
+    if not isfinite(estimate):
+        raise NotMeasuredError(f"no difference of {name}: nothing in common, or infinite values")
+    ratio = transform == "log"
+    bound, margin = _bound(part, f"{metric}_ratio" if ratio else metric, source, ratio)
+    units = {"patients": found.patients} | ({"trainings": found.trainings} if trained else {})
+    counts = found.counts(1 if part["better"] == "higher" else -1)
+    if trained < 2:  # they are those of patients
+        del counts["trainings"]
     return Comparison(
         name,
         method,
         reference,
-        "ratio" if transform == "log" else "difference",
+        "ratio" if ratio else "difference",
         part["better"],
-        **_sampled(interval, _shift(part), name, exp if transform == "log" else float),
-        basis="patients",
-        n_patients=interval.n_patients,
-        n_slices=interval.n_slices,
-        n_seeds=source.trainings(method, reference),
+        bound,
+        exp(estimate) if ratio else estimate,
+        "patients",
+        margin,
+        _tests(units, part, bound, margin, source, ratio),
+        found.interval.n_patients,
+        found.interval.n_slices,
+        trained,
+        counts,
+        withheld=source.short_budget(method, reference),
     )
 
 
@@ -149,23 +143,29 @@ def _detectability(part: Mapping[str, Any], reference: str, source: Source) -> C
     """Paired difference of d' at the same places, averaged over contrasts and diameters."""
     methods = (part["method"], reference)
     rows = [read_table(source.run, source.settings, "detectability", name) for name in methods]
+    found = paired_interval(*rows)
+    if not isfinite(found.estimate):
+        raise NotMeasuredError("no difference of d': nothing in common, or infinite values")
+    bound, margin = _bound(part, "d_prime", source)
+    n_places = len(rows[0]["leave_one_out"].iloc[0])
+    places = UnitMean(found.estimate, n_places, found.std_error, found.df)
     return Comparison(
         "d_prime",
         *methods,
         "difference",
         part["better"],
-        **_sampled(paired_interval(*rows, source.confidence), _shift(part), "d'", float),
-        basis="discs",
+        bound,
+        found.estimate,
+        "discs",
+        margin,
+        _tests({"places": places}, part, bound, margin, source),
         n_seeds=source.trainings(*methods),
+        withheld=source.short_budget(*methods),
     )
 
 
 def _cost(part: Mapping[str, Any], reference: str, source: Source) -> Comparison:
-    """Ratio of two costs: counted, or timed once.
-
-    One timing has no interval. Its margin is what may be chance, either way: only a ratio beyond it
-    on the other side of 1 counts against the claim.
-    """
+    """Ratio of two costs, counted or timed once."""
     table, quantity = _read_cost(source), part["quantity"]
     if quantity == "training_time":  # processor time where all stages trained on the CPU
         on_cpu = all(stage.get("device") == "cpu" for stage in table.get("stages", {}).values())
@@ -177,17 +177,17 @@ def _cost(part: Mapping[str, Any], reference: str, source: Source) -> Comparison
             raise NotMeasuredError(f"{quantity} of {name} was not measured")
     if costs[1] == 0:
         raise NotMeasuredError(f"{quantity} of {reference} is 0: no ratio")
-    shift, timed = _shift(part), "seconds" in quantity
+    timed = "seconds" in quantity
     return Comparison(
         quantity,
         part["method"],
         reference,
         "ratio",
         part["better"],
-        1 + shift,
+        part.get("bound", 1.0),
         costs[0] / costs[1],
         "one timing" if timed else "count",
-        refuted_at=1 - shift if timed and part.get("margin", 0) > 0 else None,
+        source.margins["time_ratio"] if timed else None,
     )
 
 
@@ -199,16 +199,17 @@ def _micro(part: Mapping[str, Any], _: None, source: Source) -> Comparison:
     pair, quantity = _read_cost(source).get("micro", {}).get(part["pair"], {}), part["quantity"]
     if pair.get(quantity) is None:
         raise NotMeasuredError(f"{quantity} of the pair {part['pair']} was not measured")
-    ratio, bound = float(pair[quantity]), 1 + _shift(part)
     variants = (pair.get("variant_a", part["pair"]), pair.get("variant_b", ""))
+    ratio = float(pair[quantity])
+    bound, margin = _bound(part, quantity, source, ratio=True)
     fields = (quantity, *variants, "ratio", part["better"], bound, ratio)
     if quantity != "time_ratio":
         return Comparison(*fields, "one measurement")
     df = pair["df"]
     error = log(pair["upper"] / ratio) / float(special.stdtrit(df, (1 + pair["confidence"]) / 2))
-    reach = exp(float(special.stdtrit(df, (1 + source.confidence) / 2)) * error)
-    p_value = _two_sided_p(log(ratio / bound), error, df)
-    return Comparison(*fields, "repeats", ratio / reach, ratio * reach, p_value)
+    units = {"repeats": UnitMean(log(ratio), df + 1, error, df)}
+    tests = _tests(units, part, bound, margin, source, ratio=True)
+    return Comparison(*fields, "repeats", margin, tests)
 
 
 KINDS = {
@@ -219,32 +220,40 @@ KINDS = {
 }
 
 
-def _sampled(
-    found: Interval | SeedInterval, bound: float, name: str, back: Callable[[float], float]
-) -> dict[str, float | None]:
-    """Bound, estimate, interval and p value of a difference, each on the scale of `back`."""
-    if not isfinite(found.estimate):
-        raise NotMeasuredError(f"no difference of {name}: nothing in common, or infinite values")
-    fields = {"bound": back(bound), "estimate": back(found.estimate)}
-    if not isfinite(found.lower):
-        return fields
-    # The interval's own centre: that of patients, whose number of slices may differ.
-    distance = (found.lower + found.upper) / 2 - bound
-    p_value = _two_sided_p(distance, found.std_error, found.df)
-    return fields | {"lower": back(found.lower), "upper": back(found.upper), "p_value": p_value}
+def _bound(
+    part: Mapping[str, Any], metric: str, source: Source, ratio: bool = False
+) -> tuple[float, float | None]:
+    """What the number has to clear, and the margin of equality where the part has no own bound."""
+    if "bound" in part:
+        return float(part["bound"]), None
+    return float(ratio), source.margins.get(metric)
 
 
-def _shift(part: Mapping[str, Any]) -> float:
-    """The margin on the axis of the number: what lies beyond it has the claimed effect."""
-    margin = float(part.get("margin", 0.0))
-    return margin if part["better"] == "higher" else 0.0 - margin
-
-
-def _two_sided_p(distance: float, error: float, df: float) -> float:
-    """p value of Student's t for a number at `distance` from its bound."""
-    if error == 0:
-        return 0.0 if distance else 1.0
-    return float(2 * special.stdtr(df, -abs(distance) / error))
+def _tests(
+    units: Mapping[str, UnitMean],
+    part: Mapping[str, Any],
+    bound: float,
+    margin: float | None,
+    source: Source,
+    ratio: bool = False,
+) -> list[Test]:
+    """The tests that can be made. ratio : the units are on the log axis, bound and margin not."""
+    confidence, claimed = source.rule["confidence"], part["better"] == "higher"
+    sides = {"above": "for" if claimed else "against", "below": "against" if claimed else "for"}
+    if ratio:
+        bound, margin = log(bound), None if margin is None else log1p(margin)
+    return [
+        Test(
+            unit,
+            own.n,
+            *map(exp if ratio else float, own.bounds(confidence)),
+            own.p_value(bound),
+            None if margin is None else own.p_equal(margin),
+            sides.get(outcome := own.outcome(confidence, bound, margin), outcome),
+        )
+        for unit, own in units.items()
+        if own.tested
+    ]
 
 
 def _read_cost(source: Source) -> dict[str, Any]:

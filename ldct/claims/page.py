@@ -8,19 +8,24 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
-from ldct.rendering.numbers import bounds, number, p_text, signed
+from ldct.rendering.numbers import bounds, counted, number, p_text, signed
 from ldct.rendering.page import escape_markdown, html_line, html_page
 from ldct.runs.formulas import formula_of
 
 TITLE = "Claims of the paper, tested"
 SIGNS = {
     "supported": "✓",
-    "not supported": "✗",
+    "contradicted": "✗",
+    "practically equal": "=",
     "undecided": "?",
-    "not measured": "–",
+    "not judged at this budget": "○",
     "not testable": "∅",
+    "depends on the reading": "⇄",
+    "not measured": "–",
 }
-OUTCOMES = {"for": "holds", "against": "excluded", "open": "open"}
+VERDICTS = list(SIGNS)[:4]
+STATES = {"passed": "✓", "failed": "✗", "not measured": "–"}
+OUTCOMES = {"for": "holds", "against": "excluded", "equal": "practically equal", "open": "open"}
 STYLE = """\
 details { border-top: 1px solid #ccc; padding: .25rem 0 .25rem 1.4rem; max-width: 62rem; }
 summary { margin-left: -1.4rem; cursor: pointer; font-variant-numeric: tabular-nums; }
@@ -49,12 +54,20 @@ def to_markdown(ledger: Mapping[str, Any], titles: Titles) -> str:
 
 def caption(ledger: Mapping[str, Any]) -> list[str]:
     """Lines that a reader needs before any verdict: the counts, and what they rest on."""
-    context = ledger["context"]
-    counts = [f"{SIGNS[name]} {count} {name}" for name, count in ledger["counts"].items()]
+    context, checks = ledger["context"], ledger["checks"]
+    counts = [
+        f"{SIGNS[name]} {count} {name}"
+        for name, count in ledger["counts"].items()
+        if count or name in VERDICTS
+    ]
+    tests = sum(claim["p_value"] is not None for claim in ledger["claims"])
+    level = 1 - ledger["rule"]["confidence"]
+    chance = f" {counted(tests, 'test')} at {level:.0%}, each for itself." if tests else ""
+    passed = sum(check["state"] == "passed" for check in checks)
+    state = f" Checks of the pipeline: {passed} of {len(checks)} passed." if checks else ""
     dose = ", simulated low dose" if context["simulated"] else ""
     return [
-        f"{', '.join(counts)}. With fewer than three patients claims on images stay undecided; "
-        "“leans to” is the direction of these images and trainings.",
+        f"{', '.join(counts)}.{chance}{state}",
         f"{context['dataset']}{dose}; {context['budget']}; seeds {context['seeds']}; protocol: "
         f"{context['protocol']}.",
         *context.get("slices", []),
@@ -67,6 +80,8 @@ def _body(ledger: Mapping[str, Any], titles: Titles) -> list[str]:
     for heading, claims in groupby(ledger["claims"], lambda claim: claim["heading"]):
         blocks.append(f"<h2>{escape(heading)}</h2>")
         blocks += [_claim(claim, titles) for claim in claims]
+    checks = [_check(check, titles) for check in ledger["checks"]]
+    blocks += ["<h2>Checks of the pipeline</h2>", *checks] if checks else []
     sources = f"{ledger['source']}. Run {ledger['context']['run']}. {ledger['context']['credit']}"
     return [
         *blocks,
@@ -75,21 +90,28 @@ def _body(ledger: Mapping[str, Any], titles: Titles) -> list[str]:
     ]
 
 
+def _check(check: Mapping[str, Any], titles: Titles) -> str:
+    told = [*(_measured(each, titles) for each in check["comparisons"]), *check["missing"]]
+    return html_line(f"{STATES[check['state']]} {check['statement']} · {'; '.join(told)}")
+
+
 def _claim(claim: Claim, titles: Titles) -> str:
     summary = f"<b>{SIGNS[claim['verdict']]}</b> {escape(claim['statement'])}"
     told = deciding_text(claim, titles)
-    margin = f" Margin: {claim['margin_why']}." if claim["margin_why"] else ""
+    bound = f" Bound: {claim['bound_why']}." if claim["bound_why"] else ""
     measured = [describe(each, titles) for each in claim["comparisons"]]
     why = "not testable" if claim["verdict"] == "not testable" else "not measured"
     measured += [f"{why}: {reason}" for reason in claim["missing"]]
-    corrected = "" if claim["p_holm"] is None else f"; Holm p {p_text(claim['p_holm'])}"
+    tested = ""
+    if claim["p_value"] is not None:
+        tested = f"; p {p_text(claim['p_value'])}, q {p_text(claim['q_value'])}"
     reason = f" ({claim['reason']})" if claim["reason"] else ""
-    verdict = f"{claim['verdict']}{reason}. Rests on: {claim['scope'] or 'nothing'}{corrected}"
+    verdict = f"{claim['verdict']}{reason}. Rests on: {claim['scope'] or 'nothing'}{tested}"
     lines = [
         f'<details id="{claim["id"]}">',
         f"<summary>{summary}{escape(f' · {told}' if told else '')}</summary>",
         f"<blockquote>“{escape(claim['quotation'])}” {escape(claim['place'])}</blockquote>",
-        html_line(f"Read as: {claim['reading']}{margin}"),
+        html_line(f"Read as: {claim['reading']}{bound}"),
         "<ul>",
         *(f"<li>{escape(line)}</li>" for line in measured),
         "</ul>",
@@ -104,28 +126,39 @@ def deciding_text(claim: Claim, titles: Titles) -> str:
     if claim["verdict"] in ("not measured", "not testable"):
         return claim["verdict"]
     text = _measured(_deciding(claim), titles)
+    if claim["verdict"] not in VERDICTS:
+        return f"{text} · {claim['verdict']}"
     return f"{text} · leans to {SIGNS[claim['leaning']]}" if "leans" in claim["reason"] else text
 
 
 def _deciding(claim: Claim) -> Mapping[str, Any]:
-    """What speaks most against the claim; the r-th of these where it claims place r."""
+    """What speaks most against the claim; the r-th of these where it claims place r.
 
-    def against(each: Mapping[str, Any]) -> tuple[int, float]:
+    Differences count in margins. A counted number that holds decides nothing beside a sampled one.
+    """
+
+    def against(each: Mapping[str, Any]) -> tuple[int, bool, float]:
         sign = 1 if each["better"] == "higher" else -1
-        order = ("against", "open", "for").index(each["leaning"])
-        return order, sign * (each["estimate"] - each["bound"])
+        order = ("against", "open", "equal", "for").index(each["leaning"])
+        beyond = sign * (each["estimate"] - each["bound"]) / (each["margin"] or 1.0)
+        return order, each["basis"] == "count", beyond
 
     ordered = sorted(claim["comparisons"], key=against)
     return ordered[min(claim["rank"], len(ordered)) - 1]
 
 
 def describe(comparison: Mapping[str, Any], titles: Titles) -> str:
-    """One comparison with its bound and what that means."""
-    side, other = ("above", "below") if comparison["better"] == "higher" else ("below", "above")
+    """One comparison with its bound and margin, its raw counts, and what that means."""
+    side = "above" if comparison["better"] == "higher" else "below"
     claimed = f"claimed {side} {_short(comparison['bound'])}"
-    if comparison["refuted_at"] is not None:
-        claimed += f", excluded {other} {_short(comparison['refuted_at'])}"
-    return f"{_measured(comparison, titles)} ({claimed}: {OUTCOMES[comparison['outcome']]})"
+    if comparison["margin"] is not None:
+        claimed += f", margin {_short(comparison['margin'])}"
+    found = (comparison["counts"] or {}).items()
+    counts = ", ".join(f"{held} of {n} {unit}" for unit, (held, n) in found)
+    raw = f"; {side} in {counts}" if counts else ""
+    reading = f"; {comparison['reading']}" if comparison["reading"] else ""
+    outcome = OUTCOMES[comparison["outcome"]]
+    return f"{_measured(comparison, titles)}{raw}{reading} ({claimed}: {outcome})"
 
 
 def _measured(comparison: Mapping[str, Any], titles: Titles) -> str:
@@ -134,15 +167,20 @@ def _measured(comparison: Mapping[str, Any], titles: Titles) -> str:
     formula, ratio = formula_of(metric), comparison["form"] == "ratio"
     digits = 2 if ratio else formula.digits
     value = (number if ratio else signed)(comparison["estimate"], digits)
-    if comparison["lower"] is not None:
-        value += f" {bounds(comparison['lower'], comparison['upper'], digits)}"
+    further = ""
+    for each in comparison["tests"]:
+        interval = bounds(each["lower"], each["upper"], digits)
+        if each["unit"] == "patients":
+            value += f" {interval}"
+        else:
+            further += f", over {each['n']:.0f} {each['unit']} {interval}"
     unit = "" if ratio else f" {formula.unit}"
     method, reference = (
         titles.get(comparison[role], comparison[role]) for role in ("method", "reference")
     )
     names = f"{method} {'over' if ratio else '−'} {reference}"
     what = f"{formula.title} {detail}".strip()
-    return f"{what}, {names}: {value}{unit}".strip()
+    return f"{what}, {names}: {f'{value}{unit}'.strip()}{further}"
 
 
 def _short(value: float) -> str:

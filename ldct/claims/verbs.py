@@ -7,7 +7,7 @@ from typing import Any
 
 from ldct.common.errors import InputError
 
-CLAIMS = Path("config/claims.yaml")
+CLAIMS, MARGINS = Path("config/claims.yaml"), Path("config/margins.yaml")
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
@@ -18,6 +18,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
         "--settings", type=json.loads, help="of the run, JSON; else its config.yaml"
     )
     claims.add_argument("--claims", type=Path, default=CLAIMS)
+    claims.add_argument("--margins", type=Path, default=MARGINS)
     claims.add_argument("--output", type=Path, help="folder; left out: the run's own")
     claims.add_argument(
         "--expect", type=Path, metavar="JSON", help="fail where a verdict is not as in this ledger"
@@ -34,6 +35,7 @@ def run_claims(options: argparse.Namespace) -> None:
     from ldct.common.files import write_json, write_text
     from ldct.common.provenance import recorded
     from ldct.common.run_files import IMAGES
+    from ldct.configuration.published import read_margins
     from ldct.explain.number import open_run
     from ldct.metrics.protocol import load_protocol
 
@@ -41,8 +43,8 @@ def run_claims(options: argparse.Namespace) -> None:
     claims = judge.load_claims(options.claims)
     expected = None if options.expect is None else judge.verdicts_of(options.expect)
     protocol = load_protocol(settings["protocol_file"])
-    confidence = claims["rule"]["confidence"]
-    source = Source(options.run_folder, settings, protocol, confidence)
+    margins = read_margins(options.margins)
+    source = Source(options.run_folder, settings, protocol, claims["rule"], margins)
     dataset = settings["dataset"]
     context = {
         "run": settings["run"],
@@ -58,11 +60,14 @@ def run_claims(options: argparse.Namespace) -> None:
     outputs = [folder / f"claims.{suffix}" for suffix in ("json", "md", "html")]
     cards = settings["cards"] | settings.get("control_cards", {})
     titles = IMAGES | {name: card["title"] for name, card in cards.items()}
-    measured = files_of_claims(claims["claims"], options.run_folder, settings)
-    inputs = [options.claims, settings["protocol_file"]]
+    asked = [*claims["claims"], *claims["checks"]]
+    measured = files_of_claims(asked, options.run_folder, settings)
+    inputs = [options.claims, options.margins, settings["protocol_file"]]
     inputs += [path for path in measured if path.is_file()]
     with recorded(outputs, inputs, context):
-        found = judge.ledger(judge.judge_claims(claims["claims"], source), claims, context)
+        findings = judge.judge_claims(claims["claims"], source)
+        checks = judge.check_pipeline(claims["checks"], source)
+        found = judge.ledger(findings, checks, claims, context)
         write_json(outputs[0], found)
         write_text(outputs[1], to_markdown(found, titles))
         write_text(outputs[2], to_html(found, titles))

@@ -8,7 +8,7 @@ from typing import Any
 
 from ldct.common.arguments import json_mapping, positive_integer
 from ldct.common.errors import InputError
-from ldct.common.inputs import read_volume_info
+from ldct.common.inputs import read_frame, read_volume_info
 from ldct.common.provenance import recorded
 from ldct.common.run_files import VOLUME_FILES
 from ldct.common.schema import read_valid
@@ -63,9 +63,12 @@ def register(verbs: argparse._SubParsersAction) -> None:
     lesions.add_argument("--output", type=Path, required=True)
     lesions.set_defaults(run=run_lesions)
 
-    test = verbs.add_parser("select-test", help="every K-th slice and every lesion slice")
+    test = verbs.add_parser(
+        "select-test", help="every K-th slice, and those of lesions and texture"
+    )
     test.add_argument("--volume", type=Path, required=True)
     test.add_argument("--lesions", type=Path, required=True)
+    test.add_argument("--squares", type=Path, help="of texture-squares")
     test.add_argument("--every", type=positive_integer, required=True)
     test.add_argument("--output", type=Path, required=True)
     test.set_defaults(run=run_select_test)
@@ -220,8 +223,13 @@ def run_select_test(options: argparse.Namespace) -> None:
     from ldct.data.volumes import select_slices
 
     inputs = [*(options.volume / name for name in VOLUME_FILES), options.lesions]
+    inputs += [options.squares] if options.squares else []
     with recorded([options.output / "volume.json"], inputs, {"every": options.every}):
         info = read_volume_info(options.volume)
         regular = range(0, len(info["z_mm"]), options.every)
         with_lesion = lesion_slices(read_lesions(options.lesions), info)
-        select_slices(options.volume, [*regular, *with_lesion], options.output)
+        of_texture: list[int] = []
+        if options.squares is not None:
+            squares = read_frame(options.squares, ("patient", "slice_index"))
+            of_texture = squares[squares["patient"] == info["patient"]]["slice_index"].tolist()
+        select_slices(options.volume, regular, options.output, [*with_lesion, *of_texture])

@@ -152,23 +152,44 @@ def load_volume(folder: str | Path) -> Volume:
     return Volume(full, quarter, info)
 
 
-def select_slices(volume_folder: str | Path, rows: Sequence[int], folder: str | Path) -> None:
+def neighbour_mean(full: np.ndarray, row: int, info: Mapping[str, Any]) -> np.ndarray | None:
+    """Mean of the slices on both sides of one, HU; None in a volume of a single slice.
+
+    They show the same anatomy and none of the slice's own noise: what is chosen on them was not
+    chosen for that noise. Where slices overlap they lie a slice thickness away.
+    full : [slice, row, column]. info : content of volume.json.
+    """
+    z_mm = np.asarray(info["z_mm"], dtype=float)
+    spacing = float(np.median(np.diff(z_mm))) if len(z_mm) > 1 else np.inf
+    away = max(1, int(np.ceil(float(info["thickness_mm"]) / spacing - 0.01)))
+    sides = [side for side in (row - away, row + away) if 0 <= side < len(full)]
+    return np.mean([full[side] for side in sides], axis=0, dtype=np.float64) if sides else None
+
+
+def select_slices(
+    volume_folder: str | Path,
+    regular: Sequence[int],
+    folder: str | Path,
+    further: Sequence[int] = (),
+) -> None:
     """Write the folder of a test set: the given rows of a volume, in ascending order.
 
-    `slice_index` in its `volume.json` names the rows of the volume. When all rows are asked for,
-    the arrays are symbolic links where the system has them.
+    `slice_index` in its `volume.json` names the rows of the volume; `regular` says which of them
+    tables of scores are made from: not those that are `further` alone, for lesions or texture.
+    When all rows are asked for, the arrays are symbolic links where the system has them.
 
     Raises InputError for a row that the volume does not have, or for none at all.
     """
     volume_folder = Path(volume_folder)
     volume = load_volume(volume_folder)
-    chosen = sorted(set(rows))
+    chosen = sorted({*regular, *further})
     count = len(volume.full)
     if not chosen or chosen[0] < 0 or chosen[-1] >= count:
         raise InputError(f"{volume_folder}: rows {chosen} asked for; it has rows 0 to {count - 1}")
     info = volume.info | {
         key: [volume.info[key][row] for row in chosen] for key in PER_SLICE if key in volume.info
     }
+    info["regular"] = [row in set(regular) for row in chosen]
     with atomic_folder(folder) as temporary:
         for dose in DOSES:
             target = temporary / f"{dose}.npy"

@@ -27,6 +27,7 @@ from ldct.data.dose.simulate import (
     noise_std,
     slice_generator,
 )
+from ldct.data.volumes import neighbour_mean
 from ldct.metrics.tissues import SOFT_TISSUE_HU
 
 SMOOTHING_MM = 3.0
@@ -63,9 +64,10 @@ def choose_sites(
 
     A place is a candidate when the square of 3 x `largest_mm` around it is soft tissue throughout
     (0 to 150 HU after smoothing by 3 mm, so that noise does not count as structure) with a
-    standard deviation below 10 HU, and the crop around it lies in the image. In every slice the
-    flattest candidates are taken, each a crop away from the others. Slices lie at least 5 mm
-    apart; those with most places come first, as one simulation serves all discs of a slice.
+    standard deviation below 10 HU, both on the slices beside its own (`neighbour_mean`), and the
+    crop around it lies in the image. In every slice the flattest candidates are taken, each a crop
+    away from the others. Slices lie at least 5 mm apart; those with most places come first, as one
+    simulation serves all discs of a slice.
 
     full_hu : [slice, row, column]; info : content of its volume.json. wanted : number of places.
     crop : side in pixels of the square that methods will see. left_out : rows not to use (lesions).
@@ -74,9 +76,10 @@ def choose_sites(
     if min(full_hu.shape[1:]) < crop:
         return []
     found = {
-        index: _sites_of_slice(full_hu[index], index, info["pixel_mm"], crop, largest_mm)
+        index: _sites_of_slice(beside, index, info["pixel_mm"], crop, largest_mm)
         for index in range(len(full_hu))
         if index not in set(left_out)
+        and (beside := neighbour_mean(full_hu, index, info)) is not None
     }
     order = sorted(
         (index for index, sites in found.items() if sites),

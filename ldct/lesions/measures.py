@@ -23,6 +23,8 @@ EDGE_BIN_MM = 0.25
 STEP_TO_MISFIT, SMALLEST_STEP_HU = 3.0, 0.1
 TEN_TO_NINETY = 2.5631  # widths of a Gaussian-blurred edge, in its standard deviation
 CONTRAST_TO_ERROR = 2.0
+# Pixels of one value, of all: so many are no tissue with noise, but clipped.
+CLIPPED_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,9 @@ def measure_lesion(view: LesionView, image_hu: np.ndarray, protocol: Protocol) -
     crop_psnr (dB), crop_ssim : of the crop, as if it were the image.
     contrast_retention : contrast over that of NDCT.
     cnr : |contrast| over the root mean square of the two standard deviations (lesion, background).
-        Both are NaN where NDCT has no contrast beyond twice its standard error.
+        Both are NaN where NDCT has no contrast beyond twice its standard error. They, the contrast
+        and the edge are NaN where more than half of lesion or background has one value, in NDCT or
+        in the image: there is neither its noise nor its level.
     edge_width_mm : 10 to 90 % of an error function fitted across the edge (see `edge_width`).
     noise_std_hu : of image - NDCT near the lesion. NaN for NDCT itself.
     contrast_hu : mean of the lesion minus mean of the background. note : why a value is NaN.
@@ -80,6 +84,11 @@ def measure_lesion(view: LesionView, image_hu: np.ndarray, protocol: Protocol) -
         found |= {"crop_psnr": scores["psnr"], "crop_ssim": scores["ssim"]}
     if isinstance(view.masks, str):
         return {**found, "note": view.masks}
+    noise = crop - view.ndct_hu
+    if noise.any():
+        found["noise_std_hu"] = float(noise[view.masks.neighbourhood].std())
+    if clipped := _clipped(view.ndct_hu, view.masks, " in NDCT") or _clipped(crop, view.masks):
+        return {**found, "note": clipped}
     notes = []
     found |= _contrast(view.ndct_hu, crop, view.masks)
     if np.isnan(found["contrast_retention"]):
@@ -90,10 +99,16 @@ def measure_lesion(view: LesionView, image_hu: np.ndarray, protocol: Protocol) -
         found["edge_width_mm"] = edge_width(crop[view.edge.pixels], view.edge.distance_mm)
         if np.isnan(found["edge_width_mm"]):
             notes.append("no edge could be fitted")
-    noise = crop - view.ndct_hu
-    if noise.any():
-        found["noise_std_hu"] = float(noise[view.masks.neighbourhood].std())
     return {**found, "note": "; ".join(notes)}
+
+
+def _clipped(image: np.ndarray, masks: LesionMasks, where: str = "") -> str:
+    """Which of lesion and background is clipped in an image, at what; empty where none is."""
+    for name in ("background", "lesion"):
+        values, counts = np.unique(image[getattr(masks, name)], return_counts=True)
+        if counts.max() > CLIPPED_SHARE * counts.sum():
+            return f"{name} clipped at {values[counts.argmax()]:g} HU{where}"
+    return ""
 
 
 def _contrast(ndct: np.ndarray, image: np.ndarray, masks: LesionMasks) -> dict[str, float]:

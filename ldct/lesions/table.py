@@ -65,7 +65,9 @@ def lesion_summary(
             # NDCT has no noise against itself: nothing failed.
             row["n_failed"] = 0 if method == "ndct" else len(_slices(known) - slices)
             if len(own):
-                found = mean_interval(own, measure, confidence=confidence)
+                found = mean_interval(
+                    own, measure, confidence=confidence, limits=LESION_BENCH[measure].limits
+                )
                 row |= {"mean": found.estimate, "lower": found.lower, "upper": found.upper}
                 row |= {"n_patients": found.n_patients, "n_seeds": found.n_seeds}
             rows.append(row)

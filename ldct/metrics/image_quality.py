@@ -15,7 +15,7 @@ from ldct.metrics.columns import IMAGE_QUALITY
 from ldct.metrics.full_reference import gmsd, import_image_metrics, vif
 from ldct.metrics.pixelwise import equal_doses
 from ldct.metrics.protocol import Protocol
-from ldct.metrics.scores import KEYS, finite_slice
+from ldct.metrics.scores import KEYS, REGULAR, finite_slice
 from ldct.metrics.tissues import TISSUES, tissue_fidelity
 
 
@@ -35,9 +35,9 @@ def measure_predictions(
     test_folder, prediction_path : as for `score_predictions`.
     protocol : VIF, GMSD and LPIPS see its window; the tissue measures see HU as they are.
     lpips_network, lpips_weights : "alex" or "vgg" and its file; None leaves the column NaN.
-    Columns: KEYS and IMAGE_QUALITY; NaN where a measure cannot be taken (docs/metrics.md), and in
-    slices equal in both doses as the protocol sees them. Raises
-    InputError where shapes differ, a value is not finite, or torchmetrics is not installed.
+    Columns: KEYS, regular and IMAGE_QUALITY; NaN where a measure cannot be taken (docs/metrics.md),
+    and in slices equal in both doses as the protocol sees them. Raises InputError where shapes
+    differ, a value is not finite, or torchmetrics is not installed.
     """
     import torch
 
@@ -67,5 +67,6 @@ def measure_predictions(
             values = {"vif": vif(*pair), "gmsd": gmsd(*pair), "lpips": distance}
             rows.append(values | tissue_fidelity(image, truth))
         place = {key: volume[key] for key in ("patient", "slice_index", "z_mm")}
-        frame = pd.DataFrame(rows).assign(**place, **own, protocol=protocol.name)
-        write_frame(output_parquet, frame[[*KEYS, *IMAGE_QUALITY]])
+        place |= own | {"protocol": protocol.name, REGULAR: volume.get(REGULAR, True)}
+        frame = pd.DataFrame(rows).assign(**place)
+        write_frame(output_parquet, frame[[*KEYS, REGULAR, *IMAGE_QUALITY]])

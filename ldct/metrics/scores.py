@@ -19,6 +19,7 @@ from ldct.metrics.columns import SCORES
 from ldct.metrics.protocol import Protocol
 
 KEYS = ["method", "seed", "patient", "slice_index", "z_mm", "protocol"]
+REGULAR = "regular"  # column: whether a slice is of the grid that tables of scores are made from
 METRICS = list(SCORES)
 EQUAL = "all is NaN: both doses are equal as the protocol sees them"
 CONSTANT = (
@@ -42,10 +43,11 @@ def score_predictions(
         `volume.json`.
     prediction_path : .npy, float32 HU, same shape and order as `full.npy`.
     output_parquet : written atomically, with a provenance record beside it. Columns: method, seed,
-        patient, slice_index (row of the original volume), z_mm, protocol, psnr (dB, +inf for
-        identical images), ssim (NaN where the protocol leaves it undefined; the record says so),
-        rmse_hu (HU); in the order of the slices, then of `protocols`. All three are NaN where both
-        doses are equal as the protocol sees them: such slices count for no method (`scored`).
+        patient, slice_index (row of the original volume), z_mm, protocol, regular, psnr (dB, +inf
+        for identical images), ssim (NaN where the protocol leaves it undefined, as the record
+        says), rmse_hu (HU); in the order of the slices, then of `protocols`. All three are NaN
+        where both doses are equal as the protocol sees them: such slices count for no method
+        (`scored`).
     workers : threads; the result does not depend on their number.
     Raises InputError naming file, found, expected and remedy where the shape or type is wrong or
     where a value is NaN or infinite (naming the slice).
@@ -67,10 +69,12 @@ def score_predictions(
             "let the method write float32"
         )
     place = {"method": method, "seed": seed, "patient": volume["patient"]}
+    regular = volume.get(REGULAR, [True] * listed)
 
     def rows_of_slice(row: int) -> list[dict[str, Any]]:
         image = finite_slice(prediction, row, volume, prediction_path)
         own = place | {key: volume[key][row] for key in ("slice_index", "z_mm")}
+        own[REGULAR] = regular[row]
         try:
             return [
                 {
@@ -96,7 +100,7 @@ def score_predictions(
             for row in rows
             if np.isnan(row["ssim"])
         ]
-        write_frame(output_parquet, pd.DataFrame(rows, columns=KEYS + METRICS))
+        write_frame(output_parquet, pd.DataFrame(rows, columns=[*KEYS, REGULAR, *METRICS]))
 
 
 def finite_slice(
@@ -167,6 +171,14 @@ def _places(chosen: pd.DataFrame, rows: pd.DataFrame) -> str:
             f"{patient} {f'all {len(every)} slices' if len(slices) == len(every) else named}"
         )
     return "; ".join(found)
+
+
+def regular_slices(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the regular grid of slices; those added for lesions or texture are in no mean.
+
+    Rows without the column are all of the grid.
+    """
+    return rows[rows[REGULAR].astype(bool)] if REGULAR in rows else rows
 
 
 def mean_over_slices(rows: pd.DataFrame, protocol: Protocol) -> dict[str, float]:

@@ -26,7 +26,11 @@ def summarise_metrics(
     scored(scores)
     frame = pd.DataFrame(
         [
-            {"method": method, "metric": metric, **vars(mean_interval(own, metric, **options))}
+            {
+                "method": method,
+                "metric": metric,
+                **vars(mean_interval(own, metric, limits=COLUMNS[metric].limits, **options)),
+            }
             for table, metrics in ((scores, SCORES), (image_quality, IMAGE_QUALITY))
             for metric in metrics
             for method, own in table.groupby("method", sort=False)

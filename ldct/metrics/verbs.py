@@ -98,13 +98,14 @@ def run_table(options: argparse.Namespace) -> None:
 
 
 def read_rows(paths: list[Path], protocol: str, columns: Iterable[str] = ()) -> Any:
-    """Rows of all files as one frame; where they have protocols, those of the one named.
+    """Rows of the regular slices of all files; where they have protocols, those of the one named.
 
     Raises InputError where a file is no table with `columns`, or none has the protocol.
     """
     from ldct.common.inputs import read_frames
+    from ldct.metrics.scores import regular_slices
 
-    rows = read_frames(paths, ["method", "seed", "patient", *columns])
+    rows = regular_slices(read_frames(paths, ["method", "seed", "patient", *columns]))
     if "protocol" not in rows:
         return rows
     own = rows[rows["protocol"] == protocol]

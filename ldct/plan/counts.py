@@ -9,6 +9,7 @@ import numpy as np
 
 from ldct.data.dicom.naming import DOSES
 from ldct.data.tiles import VOLUME
+from ldct.texture.columns import TEXTURE_SLICES
 
 # Of the tiles of the challenge's training slices the paper kept 281,660 of 325,888.
 KEPT_SHARE = 281_660 / 325_888
@@ -42,11 +43,10 @@ def expected_tiles(settings: Mapping[str, Any], data: Path) -> tuple[int, str]:
 
 
 def expected_slices(settings: Mapping[str, Any]) -> dict[str, int]:
-    """Test patient to number of slices; those that are added for lesions are not known."""
+    """Test patient to number of slices, at most; those added for lesions are not known."""
     every = 1 if settings["test"] == "all" else settings["test"]["every"]
-    return {
-        name: -(-listed_slices(settings, [name]) // every) for name in settings["test_patients"]
-    }
+    listed = {name: listed_slices(settings, [name]) for name in settings["test_patients"]}
+    return {name: min(n, -(-n // every) + TEXTURE_SLICES) for name, n in listed.items()}
 
 
 def expected_volume_mb(settings: Mapping[str, Any]) -> float:

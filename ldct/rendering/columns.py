@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Better = Literal["higher", "lower", "zero", "one", "none"]
+# Between which a measure can lie; its intervals stay there.
+POSITIVE = (0.0, float("inf"))
+CORRELATION = (-1.0, 1.0)
 ARROWS = {"higher": " ↑", "lower": " ↓", "zero": " → 0", "one": " → 1", "none": ""}
 
 
@@ -11,7 +14,8 @@ ARROWS = {"higher": " ↑", "lower": " ↓", "zero": " → 0", "one": " → 1", 
 class Formula:
     """Title and unit as printed, digits after the point, and the computation in a sentence.
 
-    better : which values are good; "none" where the measure describes and does not rank.
+    better : which values are good; "none" where the measure describes and does not rank. limits :
+    between which a value can lie.
     """
 
     title: str
@@ -19,6 +23,7 @@ class Formula:
     digits: int
     better: Better
     text: str
+    limits: tuple[float, float] = (-float("inf"), float("inf"))
 
     @property
     def head(self) -> str:

@@ -16,6 +16,7 @@ from ldct.common.run_files import TABLES, table_files
 from ldct.detectability.detection import DISC
 from ldct.detectability.table import LOW_DOSE, detectability_summary
 from ldct.metrics.protocol import Protocol, load_protocol
+from ldct.runs.formulas import formula_of
 from ldct.runs.lineage import find_record
 from ldct.runs.tables import BOUNDS_OF_DISCS, NotMeasuredError, read_table, values_of
 from ldct.statistics.uncertainty import MEAN, mean_interval
@@ -169,5 +170,8 @@ def value_of(cell: Cell, settings: Mapping[str, Any]) -> dict[str, Any]:
     if cell.table == "cost":
         return {"estimate": float(rows[column].iloc[0])}
     averaging = MEAN if cell.protocol is None else averaging_of(cell.protocol, column)
-    interval = mean_interval(rows, column, confidence=confidence, averaging=averaging)
+    limits = formula_of(column, cell.table).limits
+    interval = mean_interval(
+        rows, column, confidence=confidence, averaging=averaging, limits=limits
+    )
     return {**asdict(interval), "note": interval.note, "rows_left_out": left_out}

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from ldct.common.run_files import table_files
-from ldct.metrics.scores import KEYS
+from ldct.metrics.scores import KEYS, regular_slices
 from ldct.runs.formulas import formula_of
 
 # Columns that say which row it is; all other numbers are values.
@@ -24,12 +24,16 @@ class NotMeasuredError(Exception):
 
 
 def read_table(run: Path, settings: Mapping[str, Any], table: str, method: str) -> pd.DataFrame:
-    """All rows of one table and method. Raises NotMeasuredError where a file is missing."""
+    """Rows of one table and method that means are made of (`regular_slices`).
+
+    Raises NotMeasuredError where a file is missing.
+    """
     files = table_files(run, settings, table, method)
     missing = [path for path in files if not path.is_file()]
     if missing:
         raise NotMeasuredError(f"{missing[0].relative_to(run)} was not made")
-    return pd.concat([pd.read_parquet(path) for path in files], ignore_index=True)
+    rows = pd.concat([pd.read_parquet(path) for path in files], ignore_index=True)
+    return regular_slices(rows)
 
 
 def read_values(

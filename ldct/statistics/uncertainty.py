@@ -8,11 +8,11 @@ import pandas as pd
 
 from ldct.common.errors import InputError
 from ldct.rendering.numbers import counted
+from ldct.statistics.units import UnitMean
 
-# Three patients are the fewest whose spread says anything of other patients.
-FEWEST_PATIENTS = 3
 # A row is one of these; measures of lesions have several rows in one slice.
 UNIT_COLUMNS = ("patient", "slice_index", "lesion")
+UNLIMITED = (-np.inf, np.inf)
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Interval:
     """A mean over slices and seeds, with its interval over patients.
 
     estimate : mean over all slices, then over seeds. lower, upper, std_error, df : of the mean over
-        patients; NaN with fewer than FEWEST_PATIENTS patients and where a value is infinite.
+        patients; NaN with fewer than three patients and where a value is infinite.
     sd : standard deviation (n - 1) over the slices of all patients, of the mean over seeds.
     """
 
@@ -59,26 +59,63 @@ class Interval:
         patients = counted(self.n_patients, "patient")
         return patients if np.isfinite(self.lower) else f"{patients}: no interval"
 
+    @property
+    def spread(self) -> float:
+        """Standard deviation over patients where there are three, else over slices."""
+        return self.std_error * self.n_patients**0.5 if np.isfinite(self.std_error) else self.sd
+
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """Method minus reference on the same slices; `p_value` is two-sided, NaN without interval."""
+    """Method minus reference on the same slices; units : a row per patient, a column per seed."""
 
     method: str
     reference: str
     interval: Interval
-    p_value: float
+    units: pd.DataFrame
+
+    @property
+    def patients(self) -> UnitMean:
+        """Over patients, each the mean over seeds."""
+        return UnitMean.of(self.units.mean(axis=1))
+
+    @property
+    def trainings(self) -> UnitMean:
+        """Over seeds, each the mean over patients."""
+        return UnitMean.of(self.units.mean())
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided, of no difference over patients; NaN without interval."""
+        return self.patients.p_value()
+
+    def counts(self, sign: int = 1) -> dict[str, tuple[int, int]]:
+        """In how many of how many patients and trainings it is above 0 (sign 1) or below (-1).
+
+        A training counts once for every patient that it is tested on.
+        """
+        patients, trainings = self.units.mean(axis=1) * sign > 0, self.units.to_numpy() * sign > 0
+        return {
+            "patients": (int(patients.sum()), patients.size),
+            "trainings": (int(trainings.sum()), trainings.size),
+        }
 
 
 def mean_interval(
-    frame: pd.DataFrame, value: str, *, confidence: float = 0.95, averaging: Averaging = MEAN
+    frame: pd.DataFrame,
+    value: str,
+    *,
+    confidence: float = 0.95,
+    averaging: Averaging = MEAN,
+    limits: tuple[float, float] = UNLIMITED,
 ) -> Interval:
     """Mean of one method's values with the t interval of its patients' means.
 
     frame : rows of ONE method (and one protocol) with columns method, seed, patient, slice_index
         (lesion too where there are several rows in a slice) and `value`; NaN values are left out.
-    Each patient's number is the mean over its slices, then over seeds; the interval is that of
-    `scipy.stats.ttest_1samp` over patients. Slices and seeds are no units of it.
+    limits : between which the value can lie; the interval stays there (`within_limits`).
+    Each patient's number is the mean over its slices, then over seeds; slices and seeds are no
+    units of the interval.
     Raises InputError where a row stands twice or where the frame holds several methods or
     protocols.
 
@@ -91,7 +128,7 @@ def mean_interval(
     methods = table.columns.unique("method")
     if len(methods) != 1:
         raise InputError(f"interval of {value}: found {len(methods)} methods, expected one")
-    return _interval([table[methods[0]]], averaging, confidence)[0]
+    return _interval([table[methods[0]]], averaging, confidence, limits)[0]
 
 
 def paired_difference(
@@ -108,8 +145,8 @@ def paired_difference(
     frame : rows of several methods, as for `mean_interval`. Rows where either value is NaN are left
         out; equal infinite values differ by 0. Methods with the same seeds are paired by seed; a
         method with one seed (or none) is compared with all seeds of the other.
-    The p value is that of the paired t test over patients, below 1 - confidence exactly where the
-    interval leaves out 0. Raises InputError where a method is missing or seeds do not pair.
+    The p value is below 1 - confidence exactly where the interval leaves out 0.
+    Raises InputError where a method is missing or seeds do not pair.
 
     >>> rows = pd.DataFrame({"method": "drl", "seed": 0, "patient": list("abc"), "slice_index": 0})
     >>> both = [rows.assign(psnr=[29, 30, 31]), rows.assign(method="bm3d", psnr=[28, 29, 30])]
@@ -131,23 +168,34 @@ def paired_difference(
             f"paired difference {method} minus {reference}: found seeds {seeds[0]} and {seeds[1]}, "
             "expected the same seeds, or one seed for one of them"
         )
-    interval, p_value = _interval(pair, averaging, confidence)
-    return PairedDifference(method, reference, interval, p_value)
+    return PairedDifference(method, reference, *_interval(pair, averaging, confidence))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p values corrected for their number by Holm's step-down rule (Scand J Stat 6:65-70, 1979).
+def within_limits(
+    mean: UnitMean, confidence: float, limits: tuple[float, float]
+) -> tuple[float, float]:
+    """Interval of a mean that cannot leave `limits`: on a log or logit axis about the mean.
 
-    In the order given. A NaN (no test was possible) stays NaN and counts as a test of the family.
+    The standard error goes to that axis by its slope at the mean (delta method).
 
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
+    >>> noise = UnitMean.of([1.0, 2.0, 9.0])
+    >>> tuple(round(bound, 1) for bound in within_limits(noise, 0.95, (0, np.inf)))
+    (0.3, 59.9)
     """
-    if not len(p_values):
-        return []
-    from statsmodels.stats.multitest import multipletests
-
-    return multipletests(np.asarray(p_values, dtype=float), method="holm")[1].tolist()
+    low, high = limits
+    below, above = mean.mean - low, high - mean.mean
+    if not (np.isfinite(low) or np.isfinite(high)) or not mean.std_error > 0:
+        return mean.bounds(confidence)
+    if below <= 0 or above <= 0:  # a mean on its limit with a spread: not a value of this measure
+        return float("nan"), float("nan")
+    slope = 1 / below + 1 / above
+    reach = UnitMean(0.0, mean.n, mean.std_error * slope, mean.df).bounds(confidence)[1]
+    if np.isfinite(low) and np.isfinite(high):
+        odds = below / above * np.exp([-reach, reach])
+        return tuple(float(bound) for bound in low + (high - low) * odds / (1 + odds))
+    if np.isfinite(low):
+        return float(low + below * np.exp(-reach)), float(low + below * np.exp(reach))
+    return float(high - above * np.exp(reach)), float(high - above * np.exp(-reach))
 
 
 def _table(frame: pd.DataFrame, value: str) -> pd.DataFrame:
@@ -171,9 +219,15 @@ def _table(frame: pd.DataFrame, value: str) -> pd.DataFrame:
 
 
 def _interval(
-    values: Sequence[pd.DataFrame], averaging: Averaging, confidence: float
-) -> tuple[Interval, float]:
-    """Interval of one method's mean, or of the mean difference of two, and the p value of 0."""
+    values: Sequence[pd.DataFrame],
+    averaging: Averaging,
+    confidence: float,
+    limits: tuple[float, float] = UNLIMITED,
+) -> tuple[Interval, pd.DataFrame]:
+    """Interval of one method's mean, or of the mean difference of two; its units.
+
+    Units: a row per patient and a column per seed.
+    """
     index = values[0].index
     arrays = np.broadcast_arrays(*(own.to_numpy() for own in values))
     found = ~np.isnan(arrays).any(axis=0)
@@ -187,30 +241,15 @@ def _interval(
         errors = [averaging.forward(each) for each in tables]
         whole = _difference([averaging.backward(each.mean()) for each in errors]).mean()
         by_patient = [each.groupby(level="patient").mean() for each in errors]
-        patients = _difference([averaging.backward(each) for each in by_patient]).mean(axis=1)
-    lower, upper, std_error, df, p_value = _t_interval(patients.to_numpy(), confidence)
+        units = _difference([averaging.backward(each) for each in by_patient])
+        patients = UnitMean.of(units.mean(axis=1))
+    lower, upper = within_limits(patients, confidence, limits)
     rows = tables[0].index.to_frame()
     slices = len(rows.drop_duplicates(["patient", "slice_index"]))
-    counts = slices, len(patients), arrays[0].shape[1]
-    interval = Interval(float(whole), lower, upper, float(sd), *counts, confidence, std_error, df)
-    return interval, p_value
+    counts = slices, len(units), arrays[0].shape[1]
+    spread = patients.std_error, patients.df
+    return Interval(float(whole), lower, upper, float(sd), *counts, confidence, *spread), units
 
 
 def _difference(values: Sequence) -> pd.DataFrame | pd.Series:
     return values[0] if len(values) == 1 else values[0] - values[1]
-
-
-def _t_interval(patients: np.ndarray, confidence: float) -> tuple[float, ...]:
-    """Bounds, standard error, degrees of freedom and p value of the mean over patients."""
-    if len(patients) < FEWEST_PATIENTS or not np.isfinite(patients).all():
-        return (float("nan"),) * 5
-    df = len(patients) - 1.0
-    if np.ptp(patients) == 0:  # no spread: the t statistic is not defined
-        mean = float(patients[0])
-        return mean, mean, 0.0, df, 0.0 if mean else 1.0
-    from scipy import stats
-
-    test = stats.ttest_1samp(patients, 0)
-    bounds = test.confidence_interval(confidence)
-    std_error = stats.sem(patients)
-    return tuple(map(float, (bounds.low, bounds.high, std_error, df, test.pvalue)))

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from ldct.statistics.adversary import adversary_state
-from ldct.table1.statistics import MetricStatistics
+from ldct.table1.statistics import LOW_DOSE, MetricStatistics
 
 METRICS = ("psnr", "ssim")
-DECIMALS = 4  # as the paper prints; the best is judged on what is printed
+DECIMALS = {"psnr": 2, "ssim": 3}  # as printed; the best is judged on what is printed
 COUNTS = ["n_slices", "n_patients", "n_seeds"]
 
 
@@ -21,21 +21,22 @@ def table_frame(
     published: Mapping[str, Any],
     margins: Mapping[str, float],
 ) -> pd.DataFrame:
-    """One row per method, indexed by its id: the paper's rows in its order, then the others.
+    """One row per method of the run, indexed by its id: the paper's in its order, then the others.
 
     summary, statistics, methods, published : as for `ldct.table1.render.render_table1`.
-    margins : by metric. `<metric>_mark` is "best" or "near" (within the
-    margin of the best) among the paper's rows.
+    margins : by metric. `<metric>_mark` is "best" or "near" (within the margin of the best).
+    `<metric>_spread` : standard deviation over patients where there are three, else over slices.
+    `<metric>_gain` : over the low dose, with its bounds.
     """
     printed = pd.DataFrame.from_dict(published["rows"], orient="index")
     columns = ["id", "title", "missing", "critic_auc"]
     own = pd.DataFrame(methods, columns=columns, dtype=object).set_index("id")
-    names = [*printed.index, *own.index.difference(printed.index, sort=False)]
+    names = [*printed.index.intersection(own.index, sort=False)]
+    names += [*own.index.difference(printed.index, sort=False)]
     frame = pd.DataFrame(index=pd.Index(names, name="method"))
-    frame["title"] = own["title"].reindex(names).fillna(printed["title"])
+    frame["title"] = own["title"]
     frame["in_paper"] = frame.index.isin(printed.index)
-    frame["reason"] = own["missing"].reindex(names)
-    frame.loc[~frame.index.isin(own.index), "reason"] = "not part of this run"
+    frame["reason"] = own["missing"]
     silent = ~frame.index.isin(summary.index) & frame["reason"].isna()
     frame.loc[silent, "reason"] = "no scores in this run"
     frame["status"] = frame["reason"].isna().map({True: "scored", False: "not run"})
@@ -44,13 +45,18 @@ def table_frame(
     frame["adversary"] = frame.loc[scored, "critic_auc"].map(adversary_state)
     frame = frame.join(summary.loc[scored]).astype(dict.fromkeys(COUNTS, "Int64"))
     for metric in METRICS:
-        frame[f"published_{metric}"] = printed[metric].reindex(names)
-        frame[f"{metric}_difference"] = frame[metric] - frame[f"published_{metric}"]
-        for end in ("lower", "upper"):
-            bounds = {name: getattr(statistics[metric].intervals[name], end) for name in scored}
-            frame[f"{metric}_{end}"] = pd.Series(bounds, dtype=float)
-        frame[f"{metric}_mark"] = _marks(frame, metric, margins)
-        frame[f"published_{metric}_mark"] = _marks(frame, f"published_{metric}", margins)
+        intervals, gains = statistics[metric].intervals, statistics[metric].gains
+        for key in ("lower", "upper", "spread"):
+            frame[f"{metric}_{key}"] = _column(intervals, key, scored)
+        over = {name: gain.interval for name, gain in gains.items()}
+        for key, end in (("estimate", ""), ("lower", "_lower"), ("upper", "_upper")):
+            frame[f"{metric}_gain{end}"] = _column(over, key, scored)
+        known = printed[metric]
+        frame[f"published_{metric}"] = known.reindex(names)
+        frame[f"published_{metric}_gain"] = (known - known.get(LOW_DOSE)).drop(LOW_DOSE)
+        # The paper's best is bold whether the run has that row or not.
+        frame[f"published_{metric}_mark"] = _marks(known, metric, margins).reindex(names)
+        frame[f"{metric}_mark"] = _marks(frame[metric], metric, margins)
     return frame
 
 
@@ -68,8 +74,13 @@ def best_and_near(values: Mapping[str, float], margin: float) -> dict[str, str]:
     return dict.fromkeys(near, "near") | dict.fromkeys(known.index[known == known.max()], "best")
 
 
-def _marks(frame: pd.DataFrame, column: str, margins: Mapping[str, float]) -> pd.Series:
-    values = frame.loc[frame["in_paper"], column].dropna().round(DECIMALS)
-    margin = margins[column.removeprefix("published_")]
-    marks = best_and_near(values, margin) if np.isfinite(values).sum() > 1 else {}
-    return pd.Series(marks, dtype=object).reindex(frame.index)
+def _column(intervals: Mapping[str, Any], key: str, names: Sequence[str]) -> pd.Series:
+    found = {name: getattr(intervals[name], key) for name in names if name in intervals}
+    return pd.Series(found, dtype=float)
+
+
+def _marks(values: pd.Series, metric: str, margins: Mapping[str, float]) -> pd.Series:
+    printed = values.dropna().round(DECIMALS[metric])
+    several = np.isfinite(printed).sum() > 1
+    marks = best_and_near(printed, margins[metric] + 1e-9) if several else {}
+    return pd.Series(marks, dtype=object).reindex(values.index)

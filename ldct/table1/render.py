@@ -16,8 +16,6 @@ from ldct.statistics.adversary import ADVERSARY_AT_WORK
 from ldct.table1.frame import DECIMALS, METRICS, table_frame
 from ldct.table1.statistics import MetricStatistics
 
-INTERVAL_DECIMALS = {"psnr": 2, "ssim": 3}
-SPREAD_DECIMALS = {"psnr": 2, "ssim": 4}
 TITLE = "Mean PSNR (dB) and SSIM for the test set"
 OTHER_ROWS = "Not in the paper's table"
 IDLE = "†"
@@ -40,10 +38,10 @@ def render_table1(
         (optional: of its adversary)}.
     published : content of config/published.yaml. margins : by metric (config/margins.yaml).
     context : of the resolved run: run, dataset, budget_text, test, seeds; kept_tiles (int);
-        protocol in words; published_protocol (bool: the table gives differences from the published
-        values); slices (`notes_of_slices`).
-    Paper rows come first in the paper's order, whether run or not; other methods follow, set
-    apart. Returns the four paths. Raises InputError for a summary without rows.
+        protocol in words; published_protocol (bool: the published values stand beside ours); slices
+        (`notes_of_slices`).
+    Rows of the paper come first, in its order; the run's other methods follow.
+    Returns the four paths. Raises InputError for a summary without rows.
     """
     if summary.empty:
         raise InputError("Table I: no method has scores; run at least one method first")
@@ -85,35 +83,44 @@ def _table(frame: pd.DataFrame, compare: bool) -> tuple[PlainTable, list[tuple[s
     """The printed table, and every reason why a method was not run with its mark."""
     found = dict.fromkeys(frame["reason"].dropna())
     reasons = {why: f"({ascii_lowercase[n % 26]})" for n, why in enumerate(found)}
-    heads = ["Method", "PSNR", "SSIM", "PSNR, published", "SSIM, published"]
-    heads += ["PSNR, difference", "SSIM, difference"] if compare else []
+    published = [", published", " gain, published"] if compare else []
+    heads = ["Method"]
+    for name in ("PSNR", "SSIM"):
+        heads += [f"{name}{column}" for column in ("", " gain", *published)]
     rows: dict[str, list[list[str | Cell]]] = {"": [], OTHER_ROWS: []}
     for row in frame.to_dict("records"):
-        cells = [_own_cell(row, metric, reasons) for metric in METRICS]
-        cells += [_cell(row, f"published_{metric}") for metric in METRICS]
-        if compare:
-            cells += [signed(row[f"{metric}_difference"], DECIMALS) for metric in METRICS]
-        title = Cell(row["title"], mark=IDLE if row["adversary"] == "not at work" else "")
-        rows["" if row["in_paper"] else OTHER_ROWS].append([title, *cells])
+        cells: list[str | Cell] = [
+            Cell(row["title"], mark=IDLE if row["adversary"] == "not at work" else "")
+        ]
+        for metric in METRICS:
+            cells += [_own_cell(row, metric, reasons), _gain_cell(row, metric)]
+            if compare:
+                gain = row[f"published_{metric}_gain"]
+                cells += [_cell(row, f"published_{metric}", metric), signed(gain, DECIMALS[metric])]
+        rows["" if row["in_paper"] else OTHER_ROWS].append(cells)
     groups = {name: own for name, own in rows.items() if own}
     return PlainTable(TITLE, heads, groups), list(reasons.items())
 
 
 def _own_cell(row: Mapping[str, Any], metric: str, reasons: Mapping[str, str]) -> Cell:
-    """Mean; below it the interval over patients, else the SD over slices; and that over seeds."""
+    """Mean; below it the spread over patients, or slices of one, and that over trainings."""
     if row["reason"] in reasons:
         return Cell("not run", mark=reasons[row["reason"]])
-    interval = bounds(row[f"{metric}_lower"], row[f"{metric}_upper"], INTERVAL_DECIMALS[metric])
-    if not interval and not pd.isna(row[f"{metric}_std"]):
-        interval = f"SD {number(row[f'{metric}_std'], SPREAD_DECIMALS[metric])}"
-    spread = row[f"{metric}_std_seeds"]
-    seeds = "" if pd.isna(spread) else f"± {number(spread, SPREAD_DECIMALS[metric])}"
-    return _cell(row, metric, f"{interval} {seeds}".strip())
+    spread, seeds = (row[f"{metric}_{key}"] for key in ("spread", "std_seeds"))
+    below = [] if pd.isna(spread) else [f"± {number(spread, DECIMALS[metric])}"]
+    below += [] if pd.isna(seeds) else [f"(trainings ± {number(seeds, DECIMALS[metric])})"]
+    return _cell(row, metric, metric, " ".join(below))
 
 
-def _cell(row: Mapping[str, Any], column: str, below: str = "") -> Cell:
+def _gain_cell(row: Mapping[str, Any], metric: str) -> Cell:
+    digits, column = DECIMALS[metric], f"{metric}_gain"
+    interval = bounds(row[f"{column}_lower"], row[f"{column}_upper"], digits)
+    return Cell(signed(row[column], digits), interval)
+
+
+def _cell(row: Mapping[str, Any], column: str, metric: str, below: str = "") -> Cell:
     mark = row[f"{column}_mark"]
-    text = number(row[column], DECIMALS)
+    text = number(row[column], DECIMALS[metric])
     return Cell(text, below, mark="~" if mark == "near" else "", bold=mark == "best")
 
 
@@ -126,39 +133,33 @@ def _caption(
     """Two lines: what was measured, and how to read it."""
     slices, patients = (int(frame[key].max()) for key in ("n_slices", "n_patients"))
     dose = "simulated by this suite" if context["dataset"]["simulated"] else "of the data set"
-    interval = f"brackets: {confidence:.0%} interval over patients"
+    spread = f"±: SD over patients; brackets: {confidence:.0%} interval over patients"
     if frame["psnr_lower"].isna().all():
-        interval = "no interval; SD: over slices"
+        spread = "±: SD over slices; no interval"
     return [
         f"{context['dataset']['title']}; quarter dose {dose}; {counted(slices, 'slice')} of "
-        f"{counted(patients, 'patient')} ({interval}); budget: {context['budget_text']}.",
-        f"Bold: the best of the paper's rows; ~: within {margins['psnr']:g} dB or "
-        f"{margins['ssim']:g} (SSIM) of it.",
+        f"{counted(patients, 'patient')} ({spread}); budget: {context['budget_text']}.",
+        "Gain: over Low Dose of the same data. Bold: the best; ~: within "
+        f"{margins['psnr']:g} dB or {margins['ssim']:g} (SSIM) of it.",
     ]
 
 
 def _about(published: Mapping[str, Any], context: Mapping[str, Any]) -> list[str]:
     """Further lines that are true of the whole table."""
     counts, seeds = published["counts"], ", ".join(map(str, context["seeds"]))
+    trainings = f"Seed: {seeds}; nothing is said of other trainings."
     if len(context["seeds"]) > 1:
-        trainings = f"Seeds: {seeds}; values are means over them, ± their standard deviation."
-    else:
-        trainings = f"Seed: {seeds}; nothing is said of other trainings."
-    difference = "Difference: this run minus published"
-    if not context["published_protocol"]:
-        difference = "They are of the paper's protocol, not of this one: no differences are given"
-    elif context["dataset"]["simulated"]:
-        difference += ", of other data: no replication of the AAPM number"
+        trainings = f"Seeds: {seeds}; values are means over them."
     test = context["test"]
     chosen = "all slices"
     if test != "all" and test["every"] > 1:
-        chosen = f"one slice in {test['every']} and every slice with an annotated lesion"
+        chosen = f"one slice in {test['every']}"
+    theirs = [f"Published: {published['source']}, {published['place']}; of other data and dose."]
     return [
         f"Test slices: {chosen}; the paper: {counts['test_slices']:,} slices.",
         f"Training tiles kept: {context['kept_tiles']:,}; the paper: {counts['training_tiles']:,}.",
         f"Protocol: {context['protocol']}.",
         f"{trainings} Rates differ between rows, and under short budgets critics are not their "
         "authors': the cards say how.",
-        f"Published: {published['source']}, {published['place']}. {difference}.",
-        *([] if context["published_protocol"] else [OUTSIDE_WINDOW]),
+        *(theirs if context["published_protocol"] else [OUTSIDE_WINDOW]),
     ]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ldct.common.errors import InputError
+from ldct.metrics.columns import SCORES
 from ldct.metrics.protocol import Protocol
 from ldct.metrics.scores import METRICS, mean_over_slices, scored
 from ldct.statistics.uncertainty import (
@@ -17,23 +18,23 @@ from ldct.statistics.uncertainty import (
     Averaging,
     Interval,
     PairedDifference,
-    holm,
     mean_interval,
     paired_difference,
 )
 
+LOW_DOSE = "low_dose"
+
 
 @dataclass(frozen=True)
 class MetricStatistics:
-    """All methods under one metric and protocol.
+    """All methods under one metric: intervals by method; differences from the reference.
 
-    intervals : by method. differences : every other method minus the reference; their p values are
-    one family, `p_holm` are those corrected for it.
+    gains : of every other method over the low dose; none where the run has no low dose.
     """
 
     intervals: Mapping[str, Interval]
     differences: Sequence[PairedDifference]
-    p_holm: Sequence[float]
+    gains: Mapping[str, PairedDifference]
 
 
 def metric_statistics(
@@ -59,15 +60,16 @@ def metric_statistics(
         "averaging": averaging_of(protocol, metric),
     }
     intervals = {
-        str(name): mean_interval(own, metric, **options)
+        str(name): mean_interval(own, metric, limits=SCORES[metric].limits, **options)
         for name, own in rows.groupby("method", sort=False)
     }
-    differences = [
-        paired_difference(rows, metric, name, reference, **options)
-        for name in intervals
-        if name != reference
-    ]
-    return MetricStatistics(intervals, differences, holm([each.p_value for each in differences]))
+
+    def over(other: str) -> list[PairedDifference]:
+        names = [name for name in intervals if name != other]
+        return [paired_difference(rows, metric, name, other, **options) for name in names]
+
+    gains = over(LOW_DOSE) if LOW_DOSE in intervals else []
+    return MetricStatistics(intervals, over(reference), {each.method: each for each in gains})
 
 
 def averaging_of(protocol: Protocol, metric: str) -> Averaging:

@@ -63,7 +63,7 @@ def write_score_tables(
         target = folder if main else folder / protocol.name
         written += render_table1(summary, found, methods, published, margins, context, target)
     differences = folder / "differences.csv"
-    write_text(differences, differences_frame(statistics).to_csv(index=False))
+    write_text(differences, differences_frame(statistics, margins).to_csv(index=False))
     return [*written, differences]
 
 
@@ -79,11 +79,12 @@ def choose_reference(summary: pd.DataFrame, wanted: str) -> str:
 
 
 def differences_frame(
-    statistics: Mapping[str, Mapping[str, MetricStatistics]],
+    statistics: Mapping[str, Mapping[str, MetricStatistics]], margins: Mapping[str, float]
 ) -> pd.DataFrame:
-    """One row per protocol, metric and method: the interval of its difference, and p values.
+    """One row per protocol, metric and method: its difference with interval, p value and outcome.
 
-    statistics : by protocol, then by metric.
+    statistics : by protocol, then by metric. `outcome` : above, below, equal (90 % interval within
+    the margin), or open. `patients_above`, `trainings_above` : "8 of 10".
     """
     return pd.DataFrame(
         {
@@ -93,11 +94,13 @@ def differences_frame(
             "reference": pair.reference,
             **asdict(pair.interval),
             "p_value": pair.p_value,
-            "p_holm": p_holm,
+            "margin": margins.get(metric),
+            "outcome": pair.patients.outcome(pair.interval.confidence, 0.0, margins.get(metric)),
+            **{f"{unit}_above": "{} of {}".format(*found) for unit, found in pair.counts().items()},
         }
         for protocol, metrics in statistics.items()
         for metric, found in metrics.items()
-        for pair, p_holm in zip(found.differences, found.p_holm, strict=True)
+        for pair in found.differences
     )
 
 

@@ -29,7 +29,7 @@ def run_table1(options: argparse.Namespace) -> None:
     from ldct.configuration.published import read_margins, read_published
     from ldct.data.tiles import read_tiles
     from ldct.metrics.protocol import load_protocols
-    from ldct.metrics.scores import KEYS, METRICS
+    from ldct.metrics.scores import KEYS, METRICS, regular_slices
     from ldct.statistics.adversary import adversary_auc, training_records
     from ldct.table1.tables import write_score_tables
 
@@ -43,7 +43,7 @@ def run_table1(options: argparse.Namespace) -> None:
     written: list[Path] = []
     with recorded(written, inputs, recorded_settings):
         written += write_score_tables(
-            read_frames(options.scores, [*KEYS, *METRICS]),
+            regular_slices(read_frames(options.scores, [*KEYS, *METRICS])),
             load_protocols(options.protocols),
             read_published(options.published, "source", "place", "counts"),
             read_margins(options.margins),

@@ -131,5 +131,5 @@ def _draw_spectrum(axes: Axes, found: MethodTexture, top: float, width_in: float
 
 
 def _note(summary: TextureSummary, context: str) -> str:
-    squares = f"Squares of {summary.side} px in {summary.n_slices} slices, chosen by rule on NDCT"
+    squares = f"Squares of {summary.side} px in {summary.n_slices} slices, by rule"
     return f"{squares}\n{context}"

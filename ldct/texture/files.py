@@ -1,67 +1,78 @@
 """Files of the texture lab: squares of a test set, measures and spectra of one prediction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ldct.common.files import atomic_path, write_frame, write_json
-from ldct.common.inputs import open_array, open_prediction, read_frame, read_volume_info
+from ldct.common.inputs import open_prediction, read_frame, read_volume_info
 from ldct.common.provenance import recorded
-from ldct.common.run_files import FIXED, REFERENCES
+from ldct.common.run_files import FIXED, REFERENCES, VOLUME_FILES
+from ldct.data.volumes import load_volume
 from ldct.metrics.tissues import SOFT_TISSUE_HU
-from ldct.texture.columns import TEXTURE
+from ldct.texture.columns import TEXTURE, TEXTURE_SLICES
 from ldct.texture.measure import (
     SIDES_PX,
     choose_squares,
     halves_distance,
     measure_texture,
-    n_measured,
 )
 
 COLUMNS = ["method", "seed", "patient", "slice_index", "z_mm", *TEXTURE, "reason"]
 
 
-def write_references(test_folders: Sequence[Path], output: Path) -> None:
-    """Choose the squares of a test set, and measure NDCT and LDCT in them.
+def write_squares(volume_folders: Sequence[Path], output: Path) -> None:
+    """Choose the squares of all test patients on their volumes; parquet of `choose_squares`."""
+    inputs = [folder / name for folder in volume_folders for name in VOLUME_FILES]
+    with recorded([output], inputs, {"sides_px": SIDES_PX, "slices": TEXTURE_SLICES}):
+        volumes = [load_volume(folder) for folder in volume_folders]
+        found = [(each.full, each.info, _equal_rows(each.quarter, each.full)) for each in volumes]
+        write_frame(output, choose_squares(found))
 
-    Writes into the folder `output`: squares.parquet (`choose_squares`), squares.json (side, number
-    of squares, the mean texture distance between halves of NDCT's own, and slices left out) and
+
+def write_references(test_folders: Sequence[Path], squares_path: Path, output: Path) -> None:
+    """Measure NDCT and LDCT in the squares of a test set.
+
+    Writes into the folder `output`: squares.json (side, number of squares, the mean texture
+    distance between halves of NDCT's own, and slices left out) and
     <ndct, ldct>/fixed/<patient>.{parquet,npz} (`write_texture`).
     """
-    volumes = {folder: read_volume_info(folder) for folder in test_folders}
-    full = {
-        volume["patient"]: open_array(folder / "full.npy") for folder, volume in volumes.items()
-    }
-    squares_path, facts_path = output / "squares.parquet", output / "squares.json"
-    equal = {
-        volume["patient"]: _equal_rows(folder, full[volume["patient"]])
-        for folder, volume in volumes.items()
-    }
+    facts_path, squares = output / "squares.json", read_frame(squares_path)
     inputs = [folder / name for folder in test_folders for name in REFERENCES.values()]
-    with recorded([squares_path, facts_path], inputs, {"sides_px": SIDES_PX}):
-        squares = choose_squares(full, equal)
-        write_frame(squares_path, squares)
-        side, halves = _side_of(squares), []
-        for volume in volumes.values():
-            patient, pixel_mm = volume["patient"], tuple(volume["pixel_mm"])
-            own = squares[squares["patient"] == patient]
-            halves += halves_distance(full[patient], own, side, pixel_mm)
+    with recorded([facts_path], [*inputs, squares_path], {}):
+        side, halves, equal = _side_of(squares), [], {}
+        for folder in test_folders:
+            volume = read_volume_info(folder)
+            ldct, ndct = open_prediction(folder / "quarter.npy", folder)
+            own, pixel_mm = squares_in(volume, squares), tuple(volume["pixel_mm"])
+            halves += halves_distance(ndct, own, side, pixel_mm)
+            rows = _equal_rows(ldct, ndct)
+            equal[volume["patient"]] = [volume["slice_index"][row] for row in rows]
         facts = {
             "side_px": side,
-            "n_squares": n_measured(squares),
+            "n_squares": len(squares),
             "ndct_halves_distance": float(np.mean(halves)) if halves else None,
-            "equal_slices": {
-                volume["patient"]: [volume["slice_index"][row] for row in equal[volume["patient"]]]
-                for volume in volumes.values()
-            },
+            "equal_slices": equal,
         }
         write_json(facts_path, facts)
-    for folder, volume in volumes.items():
+    for folder in test_folders:
         for method, name in REFERENCES.items():
-            target = output / method / FIXED / f"{volume['patient']}.parquet"
+            target = output / method / FIXED / f"{folder.name}.parquet"
             write_texture(folder / name, folder, squares_path, target, method, 0)
+
+
+def squares_in(volume: Mapping[str, Any], squares: pd.DataFrame) -> pd.DataFrame:
+    """Squares of one patient with `row`, the place of their slice in the test-set folder.
+
+    volume : content of the folder's volume.json.
+    """
+    rows = {index: row for row, index in enumerate(volume["slice_index"])}
+    own = squares[squares["patient"] == volume["patient"]]
+    own = own.assign(row=own["slice_index"].map(rows)).dropna(subset="row")
+    return own.astype({"row": int})
 
 
 def write_texture(
@@ -86,7 +97,7 @@ def write_texture(
     inputs = [image_path, test_folder / "full.npy", test_folder / "volume.json", squares_path]
     settings = {"method": method, "seed": seed, "side_px": side}
     with recorded([output_parquet, output_npz], inputs, settings):
-        own = squares[squares["patient"] == volume["patient"]]
+        own = squares_in(volume, squares)
         frame, arrays = measure_texture(image, ndct, own, side, pixel_mm)
         place = {key: volume[key] for key in ("patient", "slice_index", "z_mm")}
         frame = frame.assign(method=method, seed=seed, **place)
@@ -97,9 +108,8 @@ def write_texture(
             np.savez(temporary, **arrays)
 
 
-def _equal_rows(folder: Path, ndct: np.ndarray) -> list[int]:
+def _equal_rows(ldct: np.ndarray, ndct: np.ndarray) -> list[int]:
     """Rows in which both doses are equal, or are so in all soft tissue."""
-    ldct, _ = open_prediction(folder / "quarter.npy", folder)
     rows = []
     for row, image in enumerate(ndct):
         same = ldct[row] == image

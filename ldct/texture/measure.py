@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ldct.texture.columns import TEXTURE
+from ldct.data.volumes import neighbour_mean
+from ldct.texture.columns import TEXTURE, TEXTURE_SLICES
 from ldct.texture.noise_power import describe_spectrum, noise_power, radial_profile, shape_distance
 from ldct.texture.regions import soft_tissue_squares, spread_out
 
@@ -25,22 +26,21 @@ FEW = (
 
 
 def choose_squares(
-    ndct_by_patient: Mapping[str, np.ndarray], left_out: Mapping[str, Sequence[int]] | None = None
+    volumes: Sequence[tuple[np.ndarray, Mapping[str, Any], Sequence[int]]],
 ) -> pd.DataFrame:
     """Flat squares of soft tissue in which all images of a run are measured, chosen on NDCT alone.
 
-    ndct_by_patient : patient to NDCT [slice, row, column], HU. left_out : patient to slices without
-    squares: those that are equal in both doses say nothing of a method.
-    Returns one row per square: patient, row (of the arrays), top, left, side (pixels, the same for
-    all) and spread_hu (of the smoothed pixels): the flatter half of a patient's squares.
+    A square is chosen on the slices beside its own (`neighbour_mean`): the flattest squares of a
+    slice are those where its noise happens to be low.
+    volumes : of every patient NDCT [slice, row, column], HU, content of volume.json, and slices
+    without squares: those that are equal in both doses say nothing of a method.
+    Returns one row per square: patient, slice_index (row of the volume), top, left, side (pixels,
+    the same for all) and spread_hu (of the smoothed pixels): of the flatter half of a patient's
+    squares those in the TEXTURE_SLICES slices that have most of them.
     """
     for side in SIDES_PX:
-        frames = [
-            _squares_of(name, ndct, side, (left_out or {}).get(name, ()))
-            for name, ndct in ndct_by_patient.items()
-        ]
-        squares = pd.concat(frames, ignore_index=True)
-        if squares.groupby(["patient", "row"]).size().ge(FEWEST_SQUARES).sum() >= FEWEST_SLICES:
+        squares = pd.concat([_squares_of(*volume, side) for volume in volumes], ignore_index=True)
+        if len(squares.drop_duplicates(["patient", "slice_index"])) >= FEWEST_SLICES:
             break
     return squares
 
@@ -54,7 +54,8 @@ def measure_texture(
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Measures of every slice and the spectra behind them.
 
-    image_hu, ndct_hu : [slice, row, column], HU. squares : of this patient (`choose_squares`).
+    image_hu, ndct_hu : [slice, row, column], HU. squares : of this patient, with `row` of the
+    arrays.
     Returns a frame with one row per slice (n_squares, MEASURES and `reason`, which says why a
     slice's measures are NaN) and arrays: row, n_squares (of the measured slices), frequency (1/mm),
     radial [slice, bin] and power [row, column] (mean over squares), both in HU² mm².
@@ -92,12 +93,6 @@ def slice_spectra(
     return spectra
 
 
-def n_measured(squares: pd.DataFrame) -> int:
-    """Squares that lie in slices with enough of them to be measured."""
-    counts = squares.groupby(["patient", "row"]).size()
-    return int(counts[counts >= FEWEST_SQUARES].sum())
-
-
 def halves_distance(
     ndct_hu: np.ndarray, squares: pd.DataFrame, side: int, pixel_mm: tuple[float, float]
 ) -> list[float]:
@@ -111,15 +106,19 @@ def halves_distance(
 
 
 def _squares_of(
-    patient: str, ndct_hu: np.ndarray, side: int, left_out: Sequence[int]
+    ndct_hu: np.ndarray, info: Mapping[str, Any], left_out: Sequence[int], side: int
 ) -> pd.DataFrame:
-    found = soft_tissue_squares(ndct_hu, side, STRIDE_PX)
+    means = (neighbour_mean(ndct_hu, row, info) for row in range(len(ndct_hu)))
+    found = soft_tissue_squares((mean for mean in means if mean is not None), side, STRIDE_PX)
     found = found[~np.isin(found[:, 0], left_out)]
     limit = np.quantile(found[:, 3], FLAT_SHARE) if len(found) else 0.0
     flat = spread_out(found[found[:, 3] <= limit], side)
-    places = pd.DataFrame(flat[:, :3].astype(int), columns=["row", "top", "left"])
-    places.insert(0, "patient", patient)
-    return places.assign(side=side, spread_hu=flat[:, 3])
+    places = pd.DataFrame(flat[:, :3].astype(int), columns=["slice_index", "top", "left"])
+    places.insert(0, "patient", info["patient"])
+    places = places.assign(side=side, spread_hu=flat[:, 3])
+    counts = places.groupby("slice_index").size()
+    most = counts[counts >= FEWEST_SQUARES].nlargest(TEXTURE_SLICES).index
+    return places[places["slice_index"].isin(most)]
 
 
 def _measures(

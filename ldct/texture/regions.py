@@ -1,5 +1,7 @@
 """Regions chosen by rule, never by eye."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from scipy import ndimage
 
@@ -27,14 +29,14 @@ def flattest_soft_tissue(ndct_hu: np.ndarray, side: int) -> tuple[int, Roi] | No
     return int(index), (top, top + side, left, left + side)
 
 
-def soft_tissue_squares(ndct_hu: np.ndarray, side: int, stride: int) -> np.ndarray:
+def soft_tissue_squares(ndct_hu: Iterable[np.ndarray], side: int, stride: int) -> np.ndarray:
     """All squares of soft tissue in a stack of NDCT slices, and how flat each is.
 
     Each slice is smoothed (Gaussian, 4 px) so that noise does not count as structure. A square is
     soft tissue when all of its smoothed pixels lie between 0 and 150 HU (with contrast medium,
     organs reach 150).
 
-    ndct_hu : [slice, row, column], HU. side : of the squares. stride : distance of their corners.
+    ndct_hu : slices [row, column], HU. side : of the squares. stride : distance of their corners.
     Both in pixels. Returns [square, 4]: slice, first row, first column, and standard deviation of
     the smoothed pixels in HU; in the order of the slices.
 
@@ -69,6 +71,8 @@ def _squares_of_slice(index: int, image: np.ndarray, side: int, stride: int) -> 
     smooth = ndimage.gaussian_filter(image, SMOOTHING_PX)
     inside = (smooth > SOFT_TISSUE_HU[0]) & (smooth < SOFT_TISSUE_HU[1])
     full = _box_sum(inside.astype(np.float64), side, stride) > side * side - 0.5
+    if not full.any():  # most slices of a chest
+        return np.empty((0, 4))
     mean = _box_sum(smooth, side, stride) / side**2
     variance = _box_sum(smooth**2, side, stride) / side**2 - mean**2
     corners = np.argwhere(full)

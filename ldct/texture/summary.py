@@ -10,6 +10,7 @@ import pandas as pd
 
 from ldct.common.inputs import read_frames
 from ldct.statistics.uncertainty import Interval, mean_interval
+from ldct.texture.columns import TEXTURE
 from ldct.texture.measure import MEASURES
 
 
@@ -72,7 +73,7 @@ def _method(
     options: Mapping[str, Any],
 ) -> MethodTexture:
     intervals = {
-        name: mean_interval(frame, name, **options)
+        name: mean_interval(frame, name, limits=TEXTURE[name].limits, **options)
         for name in MEASURES
         if frame[name].notna().any()
     }

@@ -70,8 +70,8 @@ def _notes(summary: TextureSummary, facts: Mapping[str, Any]) -> list[str]:
     side, halves = summary.side, facts["ndct_halves_distance"]
     own = f" (between halves of NDCT's own squares: {halves:.3f})" if halves else ""
     return [
-        f"{facts['n_squares']} squares of {side}x{side} pixels in {summary.n_slices} slices, the "
-        "flatter half of all squares of soft tissue, chosen on NDCT. "
+        f"{facts['n_squares']} squares of {side}x{side} pixels in {summary.n_slices} slices, of "
+        "the flatter half of all squares of soft tissue, chosen on the slices of NDCT beside them. "
         f"Intervals ({interval.confidence:.0%}): {interval.note}.",
         f"Distance: of the radial noise spectra, whatever their strength{own}. A pattern left by "
         "pooling raises the lattice ratio (noise power at multiples of 1/8 cycle per pixel over "

@@ -8,13 +8,18 @@ from ldct.common.arguments import add_measuring, json_list, json_mapping
 
 def register(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the parser."""
-    squares = verbs.add_parser(
-        "texture-references",
-        help="squares of soft tissue, and the texture of NDCT and LDCT in them",
+    squares = verbs.add_parser("texture-squares", help="flat squares of soft tissue, by rule")
+    squares.add_argument("--volumes", type=Path, nargs="+", required=True)
+    squares.add_argument("--output", type=Path, required=True)
+    squares.set_defaults(run=run_texture_squares)
+
+    references = verbs.add_parser(
+        "texture-references", help="the texture of NDCT and LDCT in the squares"
     )
-    squares.add_argument("--test-folders", type=Path, nargs="+", required=True)
-    squares.add_argument("--output", type=Path, required=True, help="folder")
-    squares.set_defaults(run=run_texture_references)
+    references.add_argument("--test-folders", type=Path, nargs="+", required=True)
+    references.add_argument("--squares", type=Path, required=True)
+    references.add_argument("--output", type=Path, required=True, help="folder")
+    references.set_defaults(run=run_texture_references)
 
     measure = verbs.add_parser("texture", help="noise power of one prediction; an .npz beside it")
     add_measuring(measure)
@@ -35,11 +40,18 @@ def register(verbs: argparse._SubParsersAction) -> None:
     report.set_defaults(run=run_texture_report)
 
 
+def run_texture_squares(options: argparse.Namespace) -> None:
+    """Choose squares on the volumes of the test patients."""
+    from ldct.texture.files import write_squares
+
+    write_squares(options.volumes, options.output)
+
+
 def run_texture_references(options: argparse.Namespace) -> None:
-    """Choose squares on NDCT, and measure NDCT and LDCT in them."""
+    """Measure NDCT and LDCT in the squares."""
     from ldct.texture.files import write_references
 
-    write_references(options.test_folders, options.output)
+    write_references(options.test_folders, options.squares, options.output)
 
 
 def run_texture(options: argparse.Namespace) -> None:

@@ -30,15 +30,14 @@ def test_cost_claims_read_the_cost_table_whatever_the_number_of_scans(tmp_path):
     write_json(tmp_path / "tables/cost.json", content)
     cost = {"kind": "cost", "better": "lower", "method": "better", "references": ["reference"]}
     timed = cost | {"quantity": "training_time"}
-    micro = {"kind": "micro", "pair": "slow", "better": "higher", "margin": 0.1}
+    micro = {"kind": "micro", "pair": "slow", "better": "higher", "bound": 1.1}
     for part, verdict in (
-        (timed | {"margin": 0.1}, "supported"),
-        (timed | {"margin": 0.3}, "undecided"),
+        (timed, "supported"),
         (timed | {"references": ["worse"]}, "not measured"),
         # Two levels of one network are not cheaper than two levels of the same network.
-        (cost | {"quantity": "parameters"}, "not supported"),
+        (cost | {"quantity": "parameters"}, "contradicted"),
         (micro | {"quantity": "time_ratio"}, "supported"),
-        (micro | {"quantity": "memory_ratio"}, "not supported"),
+        (micro | {"quantity": "memory_ratio"}, "contradicted"),
         (micro | {"pair": "fast", "quantity": "time_ratio"}, "not measured"),
     ):
         (found,) = judge(tmp_path, claim(part), settings=ONE_SCAN)
@@ -50,7 +49,7 @@ def test_cost_claims_read_the_cost_table_whatever_the_number_of_scans(tmp_path):
     [
         ("lower", 0.85, "supported"),
         ("lower", 1.02, "undecided"),
-        ("lower", 1.15, "not supported"),
+        ("lower", 1.15, "contradicted"),
         ("higher", 1.15, "supported"),
         ("higher", 0.95, "undecided"),
     ],
@@ -64,11 +63,12 @@ def test_one_timing_decides_nothing_within_its_margin(tmp_path, better, ratio, v
     part = {"kind": "cost", "better": better, "method": "better", "references": ["reference"]}
     timed, counted = judge(
         tmp_path,
-        claim(part | {"quantity": "training_time", "margin": 0.1}),
-        claim(part | {"quantity": "parameters", "margin": 0.1}),
+        claim(part | {"quantity": "training_time"}),
+        claim(part | {"quantity": "parameters"}),
     )
     assert (timed.verdict, timed.leaning, timed.p_value) == (verdict, verdict, None)
-    assert counted.verdict == ("supported" if verdict == "supported" else "not supported")
+    held = ratio < 1 if better == "lower" else ratio > 1
+    assert counted.verdict == ("supported" if held else "contradicted")
 
 
 def test_time_ratio_of_a_micro_benchmark_has_its_interval_and_p_value(tmp_path):
@@ -79,10 +79,34 @@ def test_time_ratio_of_a_micro_benchmark_has_its_interval_and_p_value(tmp_path):
     content = {"micro": {"slow": pair | {"df": 5, "confidence": 0.95}}}
     write_json(tmp_path / "tables/cost.json", content)
     part = {"kind": "micro", "pair": "slow", "quantity": "time_ratio", "better": "higher"}
-    found = compare(part | {"margin": 0.1}, None, source_of(tmp_path, confidence=0.8))
+    found = compare(part | {"bound": 1.1}, None, source_of(tmp_path, confidence=0.8))
     assert found.p_value == pytest.approx(test.pvalue)
     expected = np.exp(test.confidence_interval(0.8))
-    assert (found.lower, found.upper) == pytest.approx(tuple(expected))
+    (over,) = found.tests
+    assert (over.lower, over.upper) == pytest.approx(tuple(expected))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "verdict"),
+    [(4.0, "depends on the reading"), (1.05, "contradicted"), (None, "not measured")],
+)
+def test_a_time_is_judged_under_both_readings(tmp_path, ratio, verdict):
+    costs = {"better": 200.0, "reference": 150.0}
+    content = {
+        "methods": {name: {"training_cpu_seconds": cost} for name, cost in costs.items()},
+        "stages": {"level1": {"device": "cpu", "training_cpu_seconds": 160.0}},
+        "micro": {"five_over_one": {"time_ratio": ratio}},
+    }
+    write_json(tmp_path / "tables/cost.json", content)
+    part = {"kind": "cost", "better": "lower", "method": "better", "references": ["reference"]}
+    other = {"instead_of": "five", "is": "one", "stage": "level1", "pair": "five_over_one"}
+    own = claim(part | {"quantity": "training_time", "other_reading": other})
+    (found,) = judge(tmp_path, own)
+    assert found.verdict == verdict
+    if ratio == 4:
+        five, one = found.comparisons
+        assert (five.reading, one.reading) == ("five", "one")
+        assert one.estimate == pytest.approx((200 - 160 + 40) / 150)
 
 
 def test_detectability_claims_compare_at_the_same_places(tmp_path):
@@ -114,11 +138,13 @@ def test_detectability_claims_compare_at_the_same_places(tmp_path):
     (found,) = over_reference.comparisons
     differences = 0.5 + 0.02 * np.cos(np.arange(40))
     reach = stats.t.ppf(0.975, 39) * differences.std(ddof=1) / np.sqrt(40)
-    assert over_reference.verdict == "supported"
+    # Places in one scan are no patients.
+    assert (over_reference.verdict, over_reference.leaning) == ("undecided", "supported")
     assert found.estimate == pytest.approx(differences.mean())
-    assert found.upper - found.estimate == pytest.approx(reach)
+    (over,) = found.tests
+    assert over.unit == "places" and over.upper - found.estimate == pytest.approx(reach)
     assert extent(found) == "discs in one scan, their low dose simulated, one training"
-    assert over_worse.verdict == "undecided"
+    assert over_worse.leaning == "practically equal"
 
 
 # What a reader sees
@@ -139,25 +165,28 @@ def run_ledger(tmp_path: Path, *arguments: str, settings: dict = SETTINGS) -> in
 @pytest.mark.parametrize("name", ["claims.md", "claims.html"])
 def test_page_has_a_line_for_each_claim_below_the_counts(tmp_path, capsys, name):
     assert run_ledger(tmp_path) == 0
-    assert "1 supported, 1 not supported, 0 undecided, 1 not measured" in capsys.readouterr().out
+    assert "1 supported, 1 contradicted, 0 practically equal" in capsys.readouterr().out
     text = (tmp_path / "run" / name).read_text()
-    assert "✓ 1 supported, ✗ 1 not supported, ? 0 undecided, – 1 not measured" in text
+    assert (
+        "✓ 1 supported, ✗ 1 contradicted, = 0 practically equal, ? 0 undecided, – 1 not measured. "
+        in text
+    )
     assert "made-up images, simulated low dose; no training; seeds 0; protocol: " in text
     rows = [line for line in text.splitlines() if line.startswith("<summary><b>")]
     assert [row[12] for row in rows] == ["✓", "✗", "–"]
     assert rows[0].endswith("So it is · PSNR, Better − Reference: +0.98 [0.87, 1.09] dB</summary>")
     assert "&lt;b&gt; &amp; it is so" in text
-    assert "Rests on: 4 scans, one training; Holm p " in text
+    assert "Rests on: 4 scans, one training; p " in text
     assert "<h2>Heading</h2>" in text
 
 
-def test_page_of_one_scan_says_which_way_it_leans(tmp_path):
+def test_page_of_one_scan_gives_a_direction(tmp_path):
     assert run_ledger(tmp_path, settings=ONE_SCAN) == 0
     text = (tmp_path / "run/claims.md").read_text()
     rows = [line for line in text.splitlines() if line.startswith("<summary><b>")]
-    assert rows[0].endswith("dB · leans to ✓</summary>")
-    assert rows[1].endswith("dB · leans to ✗</summary>")
-    assert "undecided (leans to supported: one scan, one training)" in text
+    assert rows[0].endswith("PSNR, Better − Reference: +0.89 dB</summary>")
+    assert "undecided (one scan, one training: a direction, no test over patients)" in text
+    assert "; above in 0 of 1 patients (claimed above 0, margin 0.2: open)" in text
 
 
 def test_changed_verdicts_fail_with_their_list(tmp_path, capsys):

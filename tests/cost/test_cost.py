@@ -234,6 +234,7 @@ def test_shipped_plan_names_stages_that_exist():
     assert set(plan["pairs"]) == {
         "perceptual_over_mse",
         "adversarial_over_content",
+        "five_critic_steps_over_one",
         "cascade_over_drl_inference",
         "cascade_over_drlp_training_step",
     }

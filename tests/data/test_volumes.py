@@ -76,13 +76,14 @@ def test_unknown_patient_is_told_with_the_known_ones(tree, index, tmp_path):
 
 
 def test_selection_keeps_slices_and_their_geometry(tree, folder, tmp_path):
-    select_slices(folder, [4, 1, 1], tmp_path / "test" / "L067")
+    select_slices(folder, [4, 1, 1], tmp_path / "test" / "L067", further=[4, 3])
     volume = load_volume(tmp_path / "test" / "L067")
-    np.testing.assert_array_equal(volume.full, tree.hu["L067"]["full"][[1, 4]])
-    np.testing.assert_array_equal(volume.quarter, tree.hu["L067"]["quarter"][[1, 4]])
-    assert volume.info["slice_index"] == [1, 4]
-    assert volume.info["z_mm"] == [tree.z_mm[1], tree.z_mm[4]]
-    assert volume.info["instance"] == [5, 2]
+    np.testing.assert_array_equal(volume.full, tree.hu["L067"]["full"][[1, 3, 4]])
+    np.testing.assert_array_equal(volume.quarter, tree.hu["L067"]["quarter"][[1, 3, 4]])
+    assert volume.info["slice_index"] == [1, 3, 4]
+    assert volume.info["regular"] == [True, False, True]
+    assert volume.info["z_mm"] == [tree.z_mm[row] for row in (1, 3, 4)]
+    assert volume.info["instance"] == [5, 3, 2]
     assert volume.info["pixel_mm"] == load_volume(folder).info["pixel_mm"]
 
 

@@ -44,7 +44,7 @@ SETTING = {
 
 
 def numbers(columns, generator, rows: int) -> pd.DataFrame:
-    return pd.DataFrame(generator.normal(2, 0.3, (rows, len(columns))), columns=list(columns))
+    return pd.DataFrame(generator.normal(0.6, 0.05, (rows, len(columns))), columns=list(columns))
 
 
 def place(method: str, seed: str, **columns) -> pd.DataFrame:

@@ -148,14 +148,35 @@ def test_what_cannot_be_measured_says_why():
 
 def test_edges_are_measured_where_ndct_has_one():
     """A mean over slices of which each method has its own would compare different edges."""
-    blurred = image_with_disc(sigma_mm=6.0)
+    blurred = image_with_disc(sigma_mm=6.0, noise_hu=0.5)
     assert np.isnan(measured(blurred, blurred)["edge_width_mm"])
-    found = measured(image_with_disc(), blurred)
+    found = measured(image_with_disc(noise_hu=0.5), blurred)
     assert np.isnan(found["edge_width_mm"])
     assert "no edge could be fitted in NDCT" in found["note"]
     assert np.isfinite(found["cnr"])
-    removed = measured(np.full_like(blurred, 80.0), image_with_disc())
+    noise = np.random.default_rng(1).normal(80, 0.5, blurred.shape)
+    removed = measured(noise, image_with_disc(noise_hu=0.5))
     assert removed["note"] == "no edge could be fitted"
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        (lambda ndct: (ndct, np.clip(ndct, -160, 240)), "background clipped at -160 HU"),
+        (lambda ndct: (ndct, np.clip(ndct, -1024, -900)), "background clipped at -900 HU"),
+        (lambda ndct: (np.clip(ndct, -800, 0),) * 2, "background clipped at -800 HU in NDCT"),
+        (lambda ndct: (np.clip(ndct, -1024, -20), ndct), "lesion clipped at -20 HU in NDCT"),
+        (lambda ndct: (ndct, np.clip(ndct, -1024, 50)), ""),  # less than half of it
+    ],
+)
+def test_contrast_and_edge_against_a_clipped_background_are_missing(change, note):
+    """Lung: its level and noise are lost in a clip, and what is left would be the window's."""
+    ndct = image_with_disc(880.0, 20.0, background_hu=-850.0, noise_hu=10.0)
+    ndct, image = change(ndct)
+    found = measured(image + 0.0, ndct)
+    assert found["note"] == note and found["crop_psnr"] > 0
+    names = ("contrast_hu", "contrast_retention", "cnr", "edge_width_mm")
+    assert np.isnan([found[name] for name in names]).all() == bool(note)
 
 
 @pytest.mark.parametrize("place", [(2, 2), (80, 159), (300, 300)], ids=["corner", "rim", "outside"])

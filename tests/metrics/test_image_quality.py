@@ -41,7 +41,7 @@ def measure(folder, name="out.parquet", **options) -> pd.DataFrame:
 def test_rows_are_the_measures_of_each_slice(files):
     folder, full, prediction = files
     frame = measure(folder)
-    keys = ["method", "seed", "patient", "slice_index", "z_mm", "protocol"]
+    keys = ["method", "seed", "patient", "slice_index", "z_mm", "protocol", "regular"]
     assert list(frame.columns) == [*keys, *IMAGE_QUALITY]
     assert frame["slice_index"].tolist() == [4, 8, 12]
     assert set(frame["method"]) == {"mine"} and set(frame["seed"]) == {3}

@@ -1,5 +1,6 @@
 """Score files hold one right row per slice and protocol."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,9 @@ from ldct.common.errors import InputError
 from ldct.common.files import read_json, write_json
 from ldct.common.provenance import record_path
 from ldct.metrics.pixelwise import slice_scores
-from ldct.metrics.scores import score_predictions
+from ldct.metrics.scores import regular_slices, score_predictions
+from ldct.metrics.verbs import read_rows
+from ldct.runs.tables import read_values
 
 SLICE_INDEX = [3, 7, 11]
 Z_MM = [-12.5, -8.5, -4.5]
@@ -39,7 +42,8 @@ def test_one_row_per_slice_and_protocol_with_the_metrics_of_that_slice(case, tmp
     _, _, ndct, prediction = case
     scores = score(case, tmp_path / "scores.parquet", workers=3)
     assert list(scores.columns) == [
-        "method", "seed", "patient", "slice_index", "z_mm", "protocol", "psnr", "ssim", "rmse_hu",
+        "method", "seed", "patient", "slice_index", "z_mm", "protocol", "regular", "psnr", "ssim",
+        "rmse_hu",
     ]  # fmt: skip
     assert list(scores["slice_index"]) == [3, 3, 7, 7, 11, 11]
     assert list(scores["protocol"]) == ["abdomen", "wide"] * 3
@@ -49,6 +53,20 @@ def test_one_row_per_slice_and_protocol_with_the_metrics_of_that_slice(case, tmp
         expected = slice_scores(prediction[number], ndct[number], protocol)
         assert (row.method, row.seed, row.patient, row.z_mm) == ("drl", 7, "L109", Z_MM[number])
         assert {key: getattr(row, key) for key in expected} == expected
+
+
+def test_slices_beside_the_grid_are_scored_but_feed_no_mean(case, tmp_path):
+    info = json.loads((case[0] / "volume.json").read_text())
+    (case[0] / "volume.json").write_text(json.dumps(info | {"regular": [True, False, True]}))
+    path = tmp_path / "scores/drl/0/L109.parquet"
+    path.parent.mkdir(parents=True)
+    scores = score(case, path)
+    assert list(scores["regular"]) == [True, True, False, False, True, True]
+    settings = {"method_seeds": {"drl": ["0"]}, "test_patients": ["L109"]}
+    kept = read_values(tmp_path, settings, "scores", "psnr", "drl", "abdomen")
+    assert list(kept["slice_index"]) == [3, 11]
+    assert list(read_rows([path], "wide")["slice_index"]) == [3, 11]
+    assert len(regular_slices(scores.drop(columns="regular"))) == 6
 
 
 def not_finite(value):

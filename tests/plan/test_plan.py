@@ -151,7 +151,7 @@ def test_equal_second_levels_are_timed_once():
 
 
 def test_time_ahead_counts_what_waits_alone(tmp_path, monkeypatch):
-    """All steps of 4 s, 17 slices of 2 s, and jobs that are not timed."""
+    """All steps of 4 s, 17 + 20 slices of 2 s, and jobs that are not timed."""
     settings = settings_of()
     times = {"seconds_per_step": 4.0, "peak_small": 1.0, "peak_large": 2.0, "peak_gpu": None}
     times |= {"seconds_per_slice": 2.0, "tuning_seconds": 0.0, "peak_memory_mb": 1.0}
@@ -162,8 +162,8 @@ def test_time_ahead_counts_what_waits_alone(tmp_path, monkeypatch):
 
     steps = settings["models"]["drl"]["recipe"]["steps"]
     assert ahead("train/drl/0") == pytest.approx(4 * steps)
-    assert ahead("denoise/drl/0/L903") == pytest.approx(2 * 17)
-    assert ahead("train/drl/0", "denoise/drl/0/L903", cores=2) == pytest.approx(4 * steps + 34)
+    assert ahead("denoise/drl/0/L903") == pytest.approx(2 * (17 + 20))
+    assert ahead("train/drl/0", "denoise/drl/0/L903", cores=2) == pytest.approx(4 * steps + 74)
     assert ahead("table1", "cost", cores=2) == JOB_SECONDS
 
 

@@ -13,7 +13,6 @@ from ldct.statistics.uncertainty import (
     MEAN,
     POOLED_PSNR,
     POOLED_RMSE,
-    holm,
     mean_interval,
     paired_difference,
 )
@@ -178,13 +177,3 @@ def test_frames_that_mean_nothing_are_refused():
         mean_interval(frame, "vif")
     with pytest.raises(InputError, match="no rows of method bm3d; found drl"):
         paired_difference(frame, "psnr", "drl", "bm3d")
-
-
-def test_holm_on_a_written_out_example():
-    """Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1; never below the one before."""
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.6, 0.7]) == [1, 1]
-    assert holm([]) == []
-    # A test that could not be made counts as one of the family.
-    with_nan = holm([np.nan, 0.02])
-    assert np.isnan(with_nan[0]) and with_nan[1] == pytest.approx(0.04)

@@ -115,7 +115,6 @@ def test_estimates_are_the_means_of_the_table(protocol, metric):
     assert proposed.interval.estimate == pytest.approx(
         summary.loc["proposed", metric] - summary.loc["drl", metric]
     )
-    assert all(p >= each.p_value for p, each in zip(found.p_holm, found.differences, strict=True))
 
 
 def test_an_undefined_score_leaves_the_method_without_mean_and_interval():
@@ -123,7 +122,7 @@ def test_an_undefined_score_leaves_the_method_without_mean_and_interval():
     scores.loc[3, "ssim"] = np.nan  # a slice of low_dose
     found = metric_statistics(scores, ABDOMEN, "ssim", "drl")
     assert np.isnan(found.intervals["low_dose"].estimate)
-    assert np.isnan([found.differences[0].p_value, found.p_holm[0]]).all()
+    assert np.isnan(found.differences[0].p_value)
     assert found.intervals["drl"].n_slices == 20
     assert np.isnan(summarise(scores, ABDOMEN).loc["low_dose", "ssim"])
 

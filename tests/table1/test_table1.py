@@ -92,71 +92,101 @@ def test_published_values_are_those_of_the_paper():
 
 def test_paper_rows_stand_first_in_the_papers_order_and_ours_follow(page):
     table, markdown, latex, html = page
-    order = ["low_dose", "bm3d", "fc_aide", "drlp", "ccnn_pl", "proposed", "drl"]
+    order = ["low_dose", "bm3d", "fc_aide", "proposed", "drl"]  # drlp, ccnn_pl: not asked for
     assert list(table.index) == order
-    titles = ["Low Dose", "BM3D", "FC-AIDE", "DRLP", "CCNN-PL", "Proposed"]
+    titles = ["Low Dose", "BM3D", "FC-AIDE", "Proposed"]
     for text, before in ((markdown, "\n| "), (latex, "\n"), (html, '<th scope="row">')):
         starts = [text.index(before + title) for title in titles]
         assert starts == sorted(starts)
         assert starts[-1] < unescape(text).index("Not in the paper's table") < text.rindex("DRL")
 
 
-def test_csv_holds_full_precision_differences_and_what_it_belongs_to(page):
+def test_csv_holds_full_precision_gains_and_what_it_belongs_to(page):
     row = page[0].loc["low_dose"]
     assert row["psnr"] == pytest.approx(25.5512) and row["psnr_std"] > 1
     assert row["psnr_lower"] < 25.5512 < row["psnr_upper"]
-    assert row["psnr_difference"] == pytest.approx(25.5512 - 25.4247)
-    assert row["ssim_difference"] == pytest.approx(0.8534 - 0.8211)
+    assert np.isnan([row["psnr_gain"], row["published_psnr_gain"]]).all()
+    ours = page[0].loc["proposed"]
+    assert ours["psnr_gain"] == pytest.approx(29 - 25.5512)
+    assert ours["psnr_gain_lower"] < ours["psnr_gain"] < ours["psnr_gain_upper"]
+    assert ours["published_psnr_gain"] == pytest.approx(29.2404 - 25.4247)
+    assert ours["published_ssim_gain"] == pytest.approx(0.8816 - 0.8211)
+    assert np.isnan(page[0].loc["drl", "published_psnr_gain"])
     assert (row["n_slices"], row["n_patients"], row["n_seeds"]) == (12, 3, 2)
     assert (row["seeds"], row["protocol"]) == ("0 1", "abdomen")
     assert row["dataset"] == CONTEXT["dataset"]["title"] and row["simulated"]
     assert (row["kept_tiles"], row["published_tiles"]) == (6123, 281660)
 
 
-def test_the_best_of_the_papers_rows_is_bold_and_rows_near_it_are_marked(page):
+def test_the_best_row_is_bold_whoever_it_belongs_to_and_rows_near_it_are_marked(page):
     table, markdown, latex, html = page
-    assert table["psnr_mark"].dropna().to_dict() == {"bm3d": "near", "proposed": "best"}
-    assert table["ssim_mark"].dropna().to_dict() == {"bm3d": "best"}
-    assert table["published_psnr_mark"].dropna().to_dict() == {"ccnn_pl": "best"}
+    assert table["psnr_mark"].dropna().to_dict() == {"drl": "best"}
+    assert table["ssim_mark"].dropna().to_dict() == {"drl": "best"}
+    # Of the paper's rows, CCNN-PL among them, which is not in the run.
+    assert table["published_psnr_mark"].dropna().empty
+    assert table["published_ssim_mark"].dropna().to_dict() == {
+        "fc_aide": "near",
+        "proposed": "best",
+    }
     cells = line_of(markdown, "| Proposed").split(" | ")
-    assert re.fullmatch(r"\*\*29\.0000\*\* \\\[2\d\.\d\d, 3\d\.\d\d\\\] ± 0\.00", cells[1])
-    assert cells[3:6] == ["29.2404", "**0.8816**", "−0.2404"]
-    assert line_of(markdown, "| BM3D").split(" | ")[1].startswith(r"28.9000 \~ \[2")
-    assert r"\textbf{29.0000}" in line_of(latex, "Proposed")
-    assert r"28.9000\rlap{ \textasciitilde{}}" in line_of(latex, "BM3D")
-    assert "<b>29.0000</b>" in html and "<b>31.0000</b>" not in html
+    assert re.fullmatch(r"29\.00 ± \d\.\d\d \(trainings ± 0\.00\)", cells[1])
+    assert re.fullmatch(r"\+3\.45 \\\[3\.\d\d, 3\.\d\d\\\]", cells[2])
+    assert cells[3:5] == ["29.24", "+3.82"] and cells[7:] == ["**0.882**", "+0.060 |"]
+    assert line_of(markdown, "| Low Dose").split(" | ")[2:5] == ["–", "25.42", "–"]
+    assert r"\textbf{31.00}" in line_of(latex, r"DRL\_50")
+    assert "<b>31.00</b>" in html and "<b>29.00</b>" not in html
     for text in (markdown, latex, html):
         assert "within 0.2 dB or 0.005 (SSIM) of it" in text
+
+
+def test_rows_within_the_margin_on_print_are_near(tmp_path):
+    near = scores(low_dose=(25.0, 0.8), proposed=(29.0, 0.85), drl=(29.2, 0.855), bm3d=(28.9, 0.85))
+    table = render(tmp_path, near, METHODS[:4])[0]
+    assert table["psnr_mark"].dropna().to_dict() == {"drl": "best", "proposed": "near"}
+    assert table["ssim_mark"].dropna().to_dict() == {
+        "drl": "best",
+        "proposed": "near",
+        "bm3d": "near",
+    }
 
 
 def test_one_patient_has_no_interval_and_one_seed_no_spread(tmp_path):
     one = scores(seeds=1, patients=1, low_dose=(25.0, 0.8), proposed=(np.inf, 1.0))
     table, markdown, latex, _ = render(tmp_path, one, TWO, seeds=[0])
-    assert table[["psnr_lower", "ssim_upper"]].isna().all(axis=None)
-    assert line_of(markdown, "| Proposed").split(" | ")[1] == "∞"
-    assert re.search(r"25\.0000 SD \d\.\d\d", line_of(markdown, "| Low Dose"))
+    assert table[["psnr_lower", "ssim_gain_upper"]].isna().all(axis=None)
+    assert line_of(markdown, "| Proposed").split(" | ")[1:3] == ["∞", "+∞"]
+    assert re.search(r"25\.00 ± \d\.\d\d \|", line_of(markdown, "| Low Dose"))
     assert r"$\infty$" in line_of(latex, "Proposed")
-    assert "4 slices of 1 patient (no interval; SD: over slices)" in markdown
-    assert "±" not in markdown and "nothing is said of other trainings" in markdown
+    assert "4 slices of 1 patient (±: SD over slices; no interval)" in markdown
+    assert "trainings ±" not in markdown and "nothing is said of other trainings" in markdown
 
 
 def test_spread_over_seeds_is_shown_where_there_are_several(tmp_path):
     alone = scores(low_dose=(25.0, 0.8))
     alone.loc[alone["seed"] == 1, "psnr"] += 1
     table, markdown, *_ = render(tmp_path, alone, METHODS[:1])
-    assert line_of(markdown, "| Low Dose").split(" | ")[1].startswith("25.5000 ")
-    assert " ± 0.71 |" in line_of(markdown, "| Low Dose")
-    assert "± their standard deviation" in markdown
+    cell = line_of(markdown, "| Low Dose").split(" | ")[1]
+    assert cell.startswith("25.50 ") and cell.endswith("(trainings ± 0.71)")
+    assert "values are means over them" in markdown
     assert table["psnr_mark"].isna().all()  # one row is no best
 
 
-def test_a_table_under_another_protocol_compares_with_no_published_value(tmp_path):
+def test_a_run_without_the_low_dose_has_no_gains(tmp_path):
+    rows = SCORES[SCORES["method"] != "low_dose"]
+    summary = summarise(rows, ABDOMEN)
+    found = {metric: metric_statistics(rows, ABDOMEN, metric, "drl") for metric in METRICS}
+    csv, *_ = render_table1(summary, found, METHODS[1:3], PUBLISHED, MARGINS, CONTEXT, tmp_path)
+    table = pd.read_csv(csv, index_col="method")
+    assert table["psnr_gain"].isna().all() and table.loc["proposed", "published_psnr_gain"] > 3
+
+
+def test_a_table_under_another_protocol_has_no_published_values(tmp_path):
     table, markdown, latex, html = render(tmp_path, published_protocol=False)
-    assert table["psnr_mark"].notna().any() and table["published_psnr_mark"].notna().any()
+    assert table["psnr_mark"].notna().any()
     assert line_of(markdown, "| Proposed").count("|") == 6
     assert r"\begin{tabular}{lrrrr}" in latex
     for text in map(unescape, (markdown, latex, html)):
-        assert "29.2404" in text and "no differences are given" in text
+        assert "29.24" not in text and "Published" not in text
 
 
 def test_a_method_without_scores_shows_its_reason_and_no_number(tmp_path):
@@ -166,16 +196,14 @@ def test_a_method_without_scores_shows_its_reason_and_no_number(tmp_path):
     reasons = {
         "bm3d": "no scores in this run",
         "fc_aide": "training failed: NaN",
-        "drlp": "not part of this run",
-        "ccnn_pl": "not part of this run",
     }
     missing = table[table["status"] == "not run"]
     assert missing["reason"].to_dict() == reasons
-    assert missing[["psnr", "ssim", "psnr_difference", "psnr_lower"]].isna().all(axis=None)
+    assert missing[["psnr", "ssim", "psnr_gain", "psnr_lower"]].isna().all(axis=None)
     for text in (markdown, latex, html):
-        assert "99.0" not in text
+        assert "99.0" not in text and "DRLP" not in text
         assert all(reason in text for reason in reasons.values())
-    assert line_of(markdown, "| FC-AIDE").split(" | ")[1:3] == ["not run (b)"] * 2
+    assert line_of(markdown, "| FC-AIDE").split(" | ")[1:3] == ["not run (b)", "–"]
 
 
 def test_text_from_outside_is_escaped_and_html_needs_nothing_from_outside(tmp_path):
@@ -194,19 +222,20 @@ def test_the_page_says_what_the_numbers_belong_to(page, tmp_path):
     for text in map(unescape, page[1:]):
         for part in (
             "simulated quarter dose on LIDC-IDRI-0001; quarter dose simulated by this suite",
-            "12 slices of 3 patients (brackets: 95",
-            "one slice in 16 and every slice with an annotated lesion; the paper: 844 slices",
+            "SD over patients; brackets: 95",
+            "one slice in 16; the paper: 844 slices",
             "quick (200 steps)",
             "6,123; the paper: 281,660",
             "240",
             "Seeds: 0, 1",
-            "of other data: no replication of the AAPM number",
+            "EMBC 2021, Table I; of other data and dose",
+            "12 slices of 3 patients",
             "CC BY 3.0",
         ):
             assert part in text
     _, *texts = render(tmp_path, dataset={"title": "AAPM", "simulated": False}, test="all")
     for text in map(unescape, texts):
-        assert "quarter dose of the data set" in text and "no replication" not in text
+        assert "quarter dose of the data set" in text
         assert "Test slices: all slices" in text
 
 

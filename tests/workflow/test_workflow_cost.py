@@ -33,7 +33,7 @@ def test_cost_of_every_stage_and_method_is_there(finished_run):
 
 def test_pairs_of_the_paper_are_measured(finished_run):
     micro = read(finished_run / "results/tiny/tables/cost.json")["micro"]
-    assert len(micro) == 4
+    assert len(micro) == 5
     for pair in micro.values():
         assert 0 < pair["lower"] <= pair["time_ratio"] <= pair["upper"]
         assert pair["memory_ratio"] > 0

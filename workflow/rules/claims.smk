@@ -19,6 +19,7 @@ rule judge_claims:
     input:
         measured=measured_for_claims(),
         claims=REPOSITORY / "config/claims.yaml",
+        margins=REPOSITORY / "config/margins.yaml",
         protocol=SETTINGS["protocol_file"],
         code=code_behind("claims"),
     output:
@@ -38,7 +39,7 @@ rule judge_claims:
         "Judging the claims of the paper"
     shell:
         "python -m ldct --log {log} claims --run {params.folder} --claims {input.claims}"
-        " --settings {params.settings:q}"
+        " --margins {input.margins} --settings {params.settings:q}"
 
 
 RESULTS += rules.judge_claims.output

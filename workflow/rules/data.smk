@@ -174,10 +174,11 @@ rule list_lesions:
 
 
 rule select_test_slices:
-    """The slices of one test patient that this run scores: every K-th and every lesion slice."""
+    """The slices of one test patient in this run: every K-th, and those of lesions and texture."""
     input:
         volume=volume_files(f"{DATA}/volumes/{{patient}}"),
         lesions=f"{DATA}/lesions.csv",
+        squares=f"{RUN}/texture/squares.parquet",
         code=code_behind("select-test"),
     output:
         volume_files(f"{RUN}/test/{{patient}}"),
@@ -195,4 +196,5 @@ rule select_test_slices:
         "Selecting the test slices of {wildcards.patient}"
     shell:
         "python -m ldct --log {log} select-test --volume {params.volume}"
-        " --lesions {input.lesions} --every {params.every} --output {params.folder}"
+        " --lesions {input.lesions} --squares {input.squares} --every {params.every}"
+        " --output {params.folder}"

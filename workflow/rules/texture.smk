@@ -14,13 +14,34 @@ TEXTURE_ROWS = [["ndct", "NDCT", "reference"], ["ldct", "LDCT", "reference"]] + 
 ]
 
 
+rule texture_squares:
+    """Flat squares of soft tissue of all test patients, chosen on the slices beside their own."""
+    input:
+        volumes=[file for folder in TEST_VOLUMES for file in volume_files(folder)],
+        code=code_behind("texture-squares"),
+    output:
+        f"{TEXTURE}/squares.parquet",
+    log:
+        f"{LOGS}/texture_squares.log",
+    benchmark:
+        f"{RUN}/benchmarks/texture_squares.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        volumes=TEST_VOLUMES,
+    message:
+        "Choosing flat soft tissue"
+    shell:
+        "python -m ldct --log {log} texture-squares --volumes {params.volumes} --output {output}"
+
+
 rule texture_references:
-    """Squares of soft tissue, chosen on NDCT, and the texture of NDCT and LDCT in them."""
+    """The texture of NDCT and LDCT."""
     input:
         test=TEST_FILES,
+        squares=f"{TEXTURE}/squares.parquet",
         code=code_behind("texture-references"),
     output:
-        squares=f"{TEXTURE}/squares.parquet",
         facts=f"{TEXTURE}/squares.json",
         measured=TEXTURE_OF_DOSES,
     log:
@@ -31,12 +52,12 @@ rule texture_references:
         ENVIRONMENT
     params:
         test=TEST_FOLDERS,
-        folder=subpath(output.squares, parent=True),
+        folder=subpath(output.facts, parent=True),
     message:
-        "Choosing flat soft tissue; texture of NDCT and LDCT"
+        "Texture of NDCT and LDCT"
     shell:
         "python -m ldct --log {log} texture-references --test-folders {params.test}"
-        " --output {params.folder}"
+        " --squares {input.squares} --output {params.folder}"
 
 
 rule texture:
