@@ -73,8 +73,7 @@ def page(tmp_path_factory):
 
 
 def line_of(text, start):
-    line = next(line for line in text.splitlines() if line.startswith(start))
-    return line
+    return next(line for line in text.splitlines() if line.startswith(start))
 
 
 def test_published_values_are_those_of_the_paper():
