@@ -8,6 +8,7 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 from ldct.configuration.resolve import check_source, resolve_run
+from ldct.configuration.seal import plan_of, seal, seal_text
 from ldct.common.errors import InputError
 from ldct.common.held_files import release_stale_lock
 
@@ -31,6 +32,9 @@ try:
     check_source(
         SETTINGS["dataset"], Path("data", SETTINGS["dataset"]["name"], "index.parquet")
     )
+    if SETTINGS["sealed"]:
+        SEALED = Path("results", SETTINGS["run"]), plan_of(SETTINGS, REPOSITORY)
+        SETTINGS["budget_text"] += seal_text(*SEALED)
 except InputError as error:
     raise SystemExit(f"error: {error}") from None
 
@@ -65,6 +69,8 @@ include: "workflow/rules/claims.smk"
 
 
 onstart:
+    if SETTINGS["sealed"]:
+        seal(*SEALED)  # before any score is made
     announce_time_and_place()
 
 

@@ -17,7 +17,7 @@ from ldct.configuration.paths import expand_dataset
 
 def register(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the parser."""
-    fetch = verbs.add_parser("fetch-demo", help="download the demo archives (70 MB, checked)")
+    fetch = verbs.add_parser("fetch-demo", help="download the demo archives (78 MB, checked)")
     fetch.add_argument("--archives", type=Path, required=True, help="folder to keep them in")
     fetch.set_defaults(run=run_fetch_demo)
 

@@ -19,6 +19,7 @@ from ldct.table1.statistics import MetricStatistics
 TITLE = "Mean PSNR (dB) and SSIM for the test set"
 OTHER_ROWS = "Not in the paper's table"
 IDLE = "†"
+BY_PATIENT, MOST_PATIENTS = "PSNR gain over Low Dose (dB), patient by patient", 12
 
 
 def render_table1(
@@ -48,6 +49,7 @@ def render_table1(
     frame = table_frame(summary, statistics, methods, published, margins)
     confidence = next(iter(statistics["psnr"].intervals.values())).confidence
     table, reasons = _table(frame, context["published_protocol"])
+    tables = [table, *_by_patient(frame, statistics["psnr"])]
     caption = _caption(frame, margins, confidence, context)
     about = [*context.get("slices", []), *_about(published, context)]
     about += [*(f"{mark} not run: {why}." for why, mark in reasons)]
@@ -70,9 +72,9 @@ def render_table1(
     )
     texts = {
         "csv": values.to_csv(),
-        "md": to_markdown("Table I", caption, [table], about),
+        "md": to_markdown("Table I", caption, tables, about),
         "tex": latex_table(table, f"{TITLE}. {' '.join(caption)}", about),
-        "html": to_html("Table I", caption, [table], about),
+        "html": to_html("Table I", caption, tables, about),
     }
     for suffix, text in texts.items():
         write_text(folder / f"table1.{suffix}", text)
@@ -100,6 +102,20 @@ def _table(frame: pd.DataFrame, compare: bool) -> tuple[PlainTable, list[tuple[s
         rows["" if row["in_paper"] else OTHER_ROWS].append(cells)
     groups = {name: own for name, own in rows.items() if own}
     return PlainTable(TITLE, heads, groups), list(reasons.items())
+
+
+def _by_patient(frame: pd.DataFrame, psnr: MetricStatistics) -> list[PlainTable]:
+    """Gain over the low dose of each patient, where there are several and few enough to print."""
+    gains = {name: gain.units.mean(axis=1) for name, gain in psnr.gains.items()}
+    patients = list(next(iter(gains.values())).index) if gains else []
+    if not 1 < len(patients) <= MOST_PATIENTS:
+        return []
+    rows: list[list[str | Cell]] = [
+        [frame["title"][name], *(signed(own[patient], DECIMALS["psnr"]) for patient in patients)]
+        for name, own in gains.items()
+        if name in frame.index
+    ]
+    return [PlainTable(BY_PATIENT, ["Method", *map(str, patients)], {"": rows})]
 
 
 def _own_cell(row: Mapping[str, Any], metric: str, reasons: Mapping[str, str]) -> Cell:

@@ -24,7 +24,7 @@ def test_default_run_is_the_demo_at_the_quick_budget():
     run = resolve()
     assert run["dataset"]["name"] == "demo"
     assert run["train_patients"] == ["L901", "L902"]
-    assert run["test_patients"] == ["L903"]
+    assert run["test_patients"] == ["L903", "L904"]
     assert "quick" in run["budget_text"]
     assert run["protocol_file"].endswith("config/protocols/abdomen.yaml")
 

@@ -189,19 +189,22 @@ def test_dicom_scan_is_sorted_and_its_exterior_clipped(tmp_path):
 
 @pytest.mark.skipif(not REAL_ARCHIVES.is_dir(), reason="the demo data are not downloaded")
 @pytest.mark.parametrize(
-    ("origin", "slices", "spacing_mm", "pixel_mm", "kernel"),
+    ("origin", "slices", "spacing_mm", "thickness_mm", "pixel_mm", "kernel"),
     [
-        ("lung1", 48, 5.0, 0.5703125, "UNKNOWN"),
-        ("lung2", 61, 5.0, 0.6269531, "UNKNOWN"),
-        ("LIDC-IDRI-0001", 133, 2.5, 0.703125, "STANDARD"),
+        ("lung1", 48, 5.0, 5.0, 0.5703125, "UNKNOWN"),
+        ("lung2", 61, 5.0, 5.0, 0.6269531, "UNKNOWN"),
+        ("LIDC-IDRI-0001", 133, 2.5, 2.5, 0.703125, "STANDARD"),
+        ("example_ct_dicom", 20, 2.0, 3.0, 0.9765625, "Br38f/3"),
     ],
 )
-def test_real_scans_have_the_known_geometry(origin, slices, spacing_mm, pixel_mm, kernel):
+def test_real_scans_have_the_known_geometry(
+    origin, slices, spacing_mm, thickness_mm, pixel_mm, kernel
+):
     scan = demo.load_scan(origin, REAL_ARCHIVES)
     assert scan.hu.shape == (slices, 512, 512)
     assert np.diff(scan.z_mm) == pytest.approx(spacing_mm)
     assert scan.pixel_mm == (pixel_mm, pixel_mm)
-    assert (scan.thickness_mm, scan.kernel) == (spacing_mm, kernel)
+    assert (scan.thickness_mm, scan.kernel) == (thickness_mm, kernel)
     assert (scan.hu.min(), scan.hu.max() <= 3071) == (-1024, True)
 
 
@@ -239,5 +242,5 @@ def test_every_demo_patient_is_credited_with_its_licence():
     for patient, entry in description["patients"].items():
         assert patient in description["credit"]
         assert entry["origin"] in description["credit"]
-    for words in ("CC BY 3.0", "BSD-3-Clause", "Armato", "van Griethuysen"):
+    for words in ("CC BY 3.0", "BSD-3-Clause", "Apache-2.0", "Armato", "Wasserthal"):
         assert words in description["credit"]

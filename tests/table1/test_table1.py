@@ -73,8 +73,7 @@ def page(tmp_path_factory):
 
 
 def line_of(text, start):
-    (line,) = [line for line in text.splitlines() if line.startswith(start)]
-    return line
+    return next(line for line in text.splitlines() if line.startswith(start))
 
 
 def test_published_values_are_those_of_the_paper():
@@ -258,3 +257,19 @@ def test_a_run_without_scores_has_no_table(tmp_path):
     with pytest.raises(InputError, match="no method has scores"):
         render(tmp_path, SCORES.iloc[:0])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("patients", "shown"), [(1, False), (2, True), (12, True), (13, False)])
+def test_gains_stand_patient_by_patient_where_there_are_several(tmp_path, patients, shown):
+    rows = scores(patients=patients, low_dose=(25.0, 0.85), proposed=(29.0, 0.87))
+    first = rows["patient"].iloc[0]
+    rows.loc[(rows["patient"] == first) & (rows["method"] == "proposed"), "psnr"] += 1
+    _, markdown, *_ = render(tmp_path, rows, TWO)
+    _, found, table = markdown.partition("patient by patient")
+    assert bool(found) == shown
+    if shown:
+        cells = next(line for line in table.splitlines() if "Proposed" in line).split("|")[2:-1]
+        assert len(cells) == patients
+        low = rows[rows["method"] == "low_dose"].groupby("patient")["psnr"].mean()
+        own = rows[rows["method"] == "proposed"].groupby("patient")["psnr"].mean()
+        assert [float(cell) for cell in cells] == pytest.approx((own - low).tolist(), abs=0.006)

