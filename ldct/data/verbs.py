@@ -1,13 +1,13 @@
 """Verbs that make volumes, tiles, lesions and the test set."""
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 from ldct.common.arguments import json_mapping, positive_integer
 from ldct.common.errors import InputError
+from ldct.common.files import write_text
 from ldct.common.inputs import read_frame, read_volume_info
 from ldct.common.provenance import recorded
 from ldct.common.run_files import VOLUME_FILES
@@ -133,7 +133,7 @@ def run_index(options: argparse.Namespace) -> None:
         if options.log is None or not options.inventory.is_file():
             raise
         kept = options.log.with_name("inventory.md")
-        shutil.copyfile(options.inventory, kept)
+        write_text(kept, options.inventory.read_text(encoding="utf-8"))  # may be the same file
         raise InputError(f"{error} (the whole report: {kept})") from None
 
 

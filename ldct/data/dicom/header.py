@@ -7,18 +7,12 @@ from pathlib import PurePosixPath
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.pixels import get_decoder
-from pydicom.uid import (
-    UID,
-    CTImageStorage,
-    EnhancedCTImageStorage,
-    JPEGExtended12Bit,
-    LegacyConvertedEnhancedCTImageStorage,
-)
+from pydicom.uid import UID, CTImageStorage
 
 from ldct.data.dicom import naming
 from ldct.data.dicom.hounsfield import padding_value
 from ldct.data.dicom.listing import METADATA_NAME
+from ldct.data.dicom.pixel_tags import ENHANCED, PER_FRAME, SHARED, check_pixels
 from ldct.data.dicom.values import HeaderError, is_empty, number, numbers, whole, words
 from ldct.data.orientation import along_normal
 
@@ -26,11 +20,8 @@ LOCATION_PARTS = 3  # patient / study / series: what TCIA paths have in common o
 FRAME = "#"  # between the path of a file with several slices and the number of one, from 1
 NOT_DICOM, NOT_A_SLICE, UNREADABLE = "not DICOM", "DICOM, not a CT slice", "refused"
 LOCALIZER = "localizers"
-ENHANCED = {EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage}
 CT_CLASSES = {CTImageStorage, *ENHANCED}
 LOCALIZER_WORDS = {"LOCALIZER", "SCOUT", "TOPOGRAM", "SCANOGRAM", "SCANOSCOPE", "SURVIEW"}
-PER_FRAME, SHARED = "PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"
-EIGHT_BIT_PLUGINS = {"gdcm", "pillow"}  # what they read of JPEG Extended
 HEADER_TAGS = (
     "SOPClassUID",
     "ImageType",
@@ -44,9 +35,11 @@ HEADER_TAGS = (
     "ImageOrientationPatient",
     "PixelSpacing",
     "SamplesPerPixel",
+    "PhotometricInterpretation",
     "NumberOfFrames",
     "Rows",
     "Columns",
+    "BitsAllocated",
     "BitsStored",
     "InstanceNumber",
     "AcquisitionNumber",
@@ -68,7 +61,8 @@ class SliceHeader:
     patient, dose : None where nothing tells. thickness_mm : NaN where the file does not say.
     position_mm : centre of the first pixel (x, y, z). orientation : row and column cosines.
     pixel_mm : (row, column) spacing. acquisition : AcquisitionNumber, None where empty.
-    series : SeriesInstanceUID, of which no more than the end is ever shown.
+    series : SeriesInstanceUID, of which no more than the end is ever shown. described :
+    SeriesDescription, never shown.
     conflicts : sources that contradict each other.
     """
 
@@ -88,6 +82,7 @@ class SliceHeader:
     padding: int | None
     acquisition: int | None = None
     series: str = ""
+    described: str = ""
     conflicts: tuple[str, ...] = ()
 
     @property
@@ -107,6 +102,7 @@ class Refusal:
 
     kind : NOT_DICOM, NOT_A_SLICE, LOCALIZER or UNREADABLE. field : what equal reasons share;
     why : found and expected, in words. patient : by the names, None where nothing tells.
+    thickness_mm, kernel, series, described : of its series, as far as the header tells them.
     """
 
     path: str
@@ -114,6 +110,10 @@ class Refusal:
     field: str
     why: str
     patient: str | None = None
+    thickness_mm: float | None = None
+    kernel: str = ""
+    series: str = ""
+    described: str = ""
 
 
 Named = dict[str, naming.Names]  # what file, folder, header and description say, by source
@@ -130,11 +130,11 @@ def slices_of(
     try:
         if refused := _why_no_slice(dataset):
             return [Refusal(path, *refused, patient_of(named))]
-        frames = _check_pixels(dataset)
+        frames = check_pixels(dataset)
         if not frames:
             return [_slice_header(dataset, path, named, any_thickness)]
     except HeaderError as error:
-        return [Refusal(path, UNREADABLE, error.field, str(error), patient_of(named))]
+        return [_refusal(dataset, error, path, named)]
     return [_frame(dataset, frame, path, named, any_thickness) for frame in range(1, frames + 1)]
 
 
@@ -181,62 +181,19 @@ def patient_of(named: Named) -> str | None:
 
 def _why_no_slice(dataset: Dataset) -> tuple[str, str, str] | None:
     """Kind, field and words for what is no CT slice and has no business to be one."""
+    sop_class = str(dataset.get("SOPClassUID") or "")
     if (modality := dataset.get("Modality")) != "CT":
-        return NOT_A_SLICE, "Modality", f"Modality is {modality or 'missing'}, expected CT"
+        stored = sop_class or dataset.file_meta.get("MediaStorageSOPClassUID")  # of a cut file
+        kind = UNREADABLE if not modality and stored in CT_CLASSES else NOT_A_SLICE
+        return kind, "Modality", f"Modality is {modality or 'missing'}, expected CT"
     if LOCALIZER_WORDS & {word.upper() for word in words(dataset, "ImageType")}:
         return LOCALIZER, "ImageType", "ImageType is that of a localizer"
-    sop_class = str(dataset.get("SOPClassUID") or "")
+    if (samples := dataset.get("SamplesPerPixel", 1)) != 1:  # a picture beside the slices
+        return NOT_A_SLICE, "SamplesPerPixel", f"SamplesPerPixel is {samples}, expected 1 (grey)"
     if "ImagePositionPatient" in dataset or PER_FRAME in dataset or sop_class in CT_CLASSES:
         return None
-    found = UID(sop_class).name or "no SOPClassUID"
-    return NOT_A_SLICE, "SOPClassUID", f"{found} without ImagePositionPatient, expected a CT image"
-
-
-def _check_pixels(dataset: Dataset) -> int:
-    """How many frames the file describes, 0 for a plain one.
-
-    Raises HeaderError where no pixels of single slices can be had of it.
-    """
-    frames = whole(dataset, "NumberOfFrames", default=1)
-    described = len(dataset[PER_FRAME].value) if PER_FRAME in dataset else 0
-    if not described and dataset.get("SOPClassUID") in ENHANCED:
-        raise HeaderError(PER_FRAME, f"{PER_FRAME} is missing from an Enhanced CT file")
-    if described and frames != described:
-        raise HeaderError(
-            "NumberOfFrames", f"NumberOfFrames is {frames}, {PER_FRAME} describes {described}"
-        )
-    if not described and frames > 1:
-        raise HeaderError(
-            "NumberOfFrames",
-            f"NumberOfFrames is {frames}, expected 1 in a plain CT file: export one file a slice, "
-            f"or Enhanced CT",
-        )
-    if (samples := whole(dataset, "SamplesPerPixel", default=1)) != 1:
-        raise HeaderError("SamplesPerPixel", f"SamplesPerPixel is {samples}, expected 1 (grey)")
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
-    if missing := _missing_decoder(syntax, whole(dataset, "BitsStored", default=16)):
-        raise HeaderError("TransferSyntaxUID", missing)
-    return described
-
-
-def _missing_decoder(syntax: UID | None, bits: int) -> str | None:
-    """What to install for the pixels of a transfer syntax; None where nothing is missing."""
-    if not syntax or (syntax.is_transfer_syntax and not syntax.is_compressed):
-        return None
-    try:
-        decoder = get_decoder(syntax)
-    except NotImplementedError:
-        return f"TransferSyntaxUID is {syntax.name}, which is not read; export as Explicit VR"
-    usable = set(decoder.available_plugins)
-    if syntax == JPEGExtended12Bit and bits > 8:
-        usable -= EIGHT_BIT_PLUGINS
-    if usable:
-        return None
-    install = [line.partition("requires ")[2] for line in decoder.missing_dependencies]
-    return (
-        f"pixels are compressed as {syntax.name}, which no installed package reads: install "
-        f"{' or '.join(install)}, or export as Explicit VR Little Endian"
-    )
+    found = f"{UID(sop_class).name} without" if sop_class else "no SOPClassUID and no"
+    return NOT_A_SLICE, "SOPClassUID", f"{found} ImagePositionPatient, expected a CT image"
 
 
 def _frame(
@@ -248,7 +205,36 @@ def _frame(
     try:
         return _slice_header(flat, place, named, any_thickness)
     except HeaderError as error:
-        return Refusal(place, UNREADABLE, error.field, str(error), patient_of(named))
+        return _refusal(flat, error, place, named)
+
+
+def _refusal(dataset: Dataset, error: HeaderError, path: str, named: Named) -> Refusal:
+    try:
+        thickness_mm = number(dataset, "SliceThickness", positive=True)
+    except HeaderError:
+        thickness_mm = None
+    return Refusal(
+        path=path,
+        kind=UNREADABLE,
+        field=error.field,
+        why=str(error),
+        patient=patient_of(named),
+        thickness_mm=thickness_mm,
+        kernel=_kernel(dataset),
+        **_of_series(dataset),
+    )
+
+
+def _of_series(dataset: Dataset) -> dict[str, str]:
+    return {
+        "series": str(dataset.get("SeriesInstanceUID") or ""),
+        "described": str(dataset.get("SeriesDescription") or ""),
+    }
+
+
+def _kernel(dataset: Dataset) -> str:
+    # Siemens writes iterative kernels with two values, as in `I30f` and `3`.
+    return "/".join(words(dataset, "ConvolutionKernel"))
 
 
 def _slice_header(dataset: Dataset, path: str, named: Named, any_thickness: bool) -> SliceHeader:
@@ -256,8 +242,7 @@ def _slice_header(dataset: Dataset, path: str, named: Named, any_thickness: bool
         is_empty(dataset, "SliceThickness") or number(dataset, "SliceThickness") == 0
     )
     thickness_mm = math.nan if unsaid else number(dataset, "SliceThickness", positive=True)
-    # Siemens writes iterative kernels with two values, as in `I30f` and `3`.
-    kernel = "/".join(words(dataset, "ConvolutionKernel"))
+    kernel = _kernel(dataset)
     tags = naming.of_tags(named, None if unsaid else thickness_mm, kernel)
     names, conflicts = naming.merge(named | tags)
     slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
@@ -279,6 +264,6 @@ def _slice_header(dataset: Dataset, path: str, named: Named, any_thickness: bool
         intercept=intercept,
         padding=padding_value(dataset),
         acquisition=whole(dataset, "AcquisitionNumber"),
-        series=str(dataset.get("SeriesInstanceUID") or ""),
         conflicts=conflicts,
+        **_of_series(dataset),
     )

@@ -16,8 +16,8 @@ from ldct.common.files import write_frame, write_text
 from ldct.data.dicom import naming, pairing
 from ldct.data.dicom.naming import DOSES, FULL, QUARTER
 from ldct.data.dicom.pairing import PatientPairs
-from ldct.data.dicom.pairs.absent import absent_problem, refused_files, unmatched_files
-from ldct.data.dicom.pairs.checks import compare_doses
+from ldct.data.dicom.pairs.absent import absent_problem, lacking, refused_files
+from ldct.data.dicom.pairs.checks import compare_doses, level_note
 from ldct.data.dicom.pixels import pixel_sha256
 from ldct.data.dicom.reading import (
     NOT_DICOM,
@@ -61,17 +61,16 @@ def index_dataset(
     survey = survey_folder(root, workers, any_thickness, described)
     absent, patients, digests = [], [], {}
     for patient in description["patients"]:
-        there = any(header.patient == patient for header in survey.headers)
-        refused = refused_files(survey, described, patient, there)
-        if not there:
-            absent += [] if refused else [patient]
-            patients.append(PatientPairs(patient, problems=refused))
-            continue
         found = _pair_patient(root, patient, survey, description, described, digests, workers)
-        found = replace(found, problems=(*refused, *found.problems))
+        refused, notes = refused_files(
+            survey, described, patient, found.chosen if found.pairs else ()
+        )
+        absent += [] if found.chosen or found.problems or refused else [patient]
+        found = replace(found, problems=(*refused, *found.problems), notes=(*found.notes, *notes))
         patients.append(found)
-        for note in _notes(found, description["patients"][patient].get("slices")):
-            log.warning("%s: %s", patient, note)
+        if not found.problems:  # else the report alone tells what follows from them
+            for note in _notes(found, description["patients"][patient].get("slices")):
+                log.warning("%s: %s", patient, note)
     problems = [problem for found in patients for problem in found.problems]
     if absent:
         problems.append(absent_problem(root, survey, described, absent))
@@ -136,6 +135,8 @@ def _pair_patient(
     workers: int,
 ) -> PatientPairs:
     """Pairs of one patient; adds the pixel digests of its slices to `digests`."""
+    if not any(header.patient == patient for header in survey.headers):
+        return PatientPairs(patient)
     doses = DOSES[:1] if "simulate" in description else DOSES
     chosen, problems = pairing.select_series(
         patient,
@@ -143,7 +144,7 @@ def _pair_patient(
         description["series"],
         doses,
         description["patients"][patient],
-        unmatched_files(survey, described, patient),
+        lacking(survey, described, patient),
     )
     if problems:
         return PatientPairs(patient, chosen, problems=problems)
@@ -153,9 +154,12 @@ def _pair_patient(
     digests.update(zip(paths, hashes, strict=True))
     tolerance = description.get("z_tolerance_mm", pairing.SAME_MM)
     found = pairing.pair_slices(patient, chosen, digests, doses, tolerance)
-    if found.problems or doses != DOSES:
+    if found.problems:
         return found
-    problems, notes = compare_doses(root, patient, found.pairs, workers)
+    problems, notes = [], []
+    if doses == DOSES:
+        problems, notes = compare_doses(root, patient, found.pairs, workers)
+    notes += filter(None, [level_note(root, found.pairs)])
     return replace(found, problems=tuple(problems), notes=(*notes, *found.notes))
 
 

@@ -96,7 +96,8 @@ class Described:
                 count, path = depth, candidate
         pattern = f"files.{dose} {self.files[dose]!r}"
         if count == len(parts):
-            return f"{pattern} matches {path}"
+            unnamed = ", but names no patient: put {patient} into it"
+            return f"{pattern} matches {path}{unnamed * ('{patient}' not in pattern)}"
         done = f"'{'/'.join(parts[:count])}' matches, " if count else ""
         return f"{pattern}: {done}'{parts[count]}' does not match {path or 'any file'}"
 

@@ -12,7 +12,7 @@ from ldct.data.dicom.header import SliceHeader
 from ldct.data.dicom.naming import DOSES, FULL, QUARTER
 from ldct.data.dicom.pairs import acquisitions
 from ldct.data.dicom.pairs.checks import by_series, geometry_problems, not_axial
-from ldct.data.dicom.pairs.matching import SAME_MM, apart, match, missing
+from ldct.data.dicom.pairs.matching import SAME_MM, apart, match, missing, near_misses
 from ldct.data.orientation import AXIAL, COSINE_TOLERANCE, plane
 
 THICKNESS_TOLERANCE_MM = 0.01
@@ -47,21 +47,24 @@ def select_series(
     series: Mapping[str, Any],
     doses: Sequence[str] = DOSES,
     entry: Mapping[str, Any] | None = None,
-    unmatched: Mapping[str, str] | None = None,
+    lacking: Mapping[str, str] | None = None,
 ) -> tuple[tuple[SliceHeader, ...], tuple[str, ...]]:
     """Slices of one patient that belong to the asked-for series, and what is wrong with them.
 
     series : `thickness_mm` and `kernel` of the description; null asks nothing, but thickness and
         kernel must then be one of each. `B30` matches `B30f`. doses : that are looked for.
     entry : of the patient in the description; `acquisition` and `series_uid` choose among several.
-    unmatched : dose -> what its pattern in `files` lacks, for messages.
+    lacking : dose -> the end of the message where there is none of it.
     """
     of_patient = [header for header in headers if header.patient == patient]
     own = [header for header in of_patient if header.dose in doses]
     if not own:
+        told = {header.dose for header in of_patient} - {None}
+        but = "nothing tells their dose; say with `files` in the description where each dose lies"
+        if told:
+            but = f"all are of {told.pop()} dose by their names; `simulate` takes full dose"
         return (), (
-            f"{patient}: {len(of_patient)} slices (first: {of_patient[0].path}), but nothing "
-            f"tells their dose; say with `files` in the description where each dose lies",
+            f"{patient}: {len(of_patient)} slices (first: {of_patient[0].path}), but {but}",
         )
     thickness, kernel = series["thickness_mm"], series["kernel"]
     chosen: Sequence[SliceHeader] = [
@@ -87,7 +90,7 @@ def select_series(
     problems += _mixture(patient, chosen)
     problems += [
         f"{patient}: {len(chosen)} slices, none of {dose} dose; a pair needs both"
-        + (f"; {unmatched[dose]}" if unmatched else "")
+        + (lacking or {}).get(dose, "")
         for dose in doses
         if not any(header.dose == dose for header in chosen)
     ]
@@ -147,6 +150,8 @@ def pair_slices(
             )
         elif pairs:
             notes.insert(0, f"few slices pair{told}")
+    elif told := near_misses(by_dose, unpaired):
+        notes.insert(0, told)
     return PatientPairs(
         patient=patient,
         pairs=tuple(pairs),

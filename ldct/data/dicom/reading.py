@@ -41,6 +41,7 @@ ARCHIVES = {".zip", ".gz", ".tar", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"}
 TAGS = [Tag(keyword) for keyword in HEADER_TAGS]
 FIRST_GROUPS = {b"\x08\x00", b"\x02\x00", b"\x00\x08"}  # with which a file without preamble begins
 UNDEFINED_LENGTH = 0xFFFFFFFF  # of compressed pixels
+EMPTY = "an empty file"
 DEFERRED = 1024  # bytes from which a value is passed over
 CHUNK = 64
 POOL_FROM = 256  # files below which starting processes costs more than it saves
@@ -77,18 +78,20 @@ class Survey:
         packed = [(kind, count) for kind, count in self.suffixes.items() if kind in ARCHIVES]
         return ", ".join(f"{count} {kind} file{'s'[: count > 1]}" for kind, count in sorted(packed))
 
-    def reasons(
-        self, patient: str | None, kinds: Iterable[str] = (NOT_A_SLICE, UNREADABLE)
-    ) -> list[str]:
-        """Why files of one patient (None: of nobody known) were refused, a line for each reason.
+    def refused(self, patient: str | None, kinds: Iterable[str]) -> list[Refusal]:
+        """Files of one patient (None: of nobody known) that were refused for reasons of `kinds`."""
+        return [each for each in self.refusals if each.patient == patient and each.kind in kinds]
 
-        `12 files refused: SliceThickness is empty, expected a number above 0 (first: FILE)`
-        """
-        groups: dict[tuple[str, str], list[Refusal]] = {}
-        for refusal in self.refusals:
-            if refusal.patient == patient and refusal.kind in kinds:
-                groups.setdefault((refusal.kind, refusal.field), []).append(refusal)
-        return [_reason(group) for group in groups.values()]
+
+def reasons(refusals: Iterable[Refusal]) -> list[str]:
+    """Why files were refused, a line for each reason.
+
+    `12 files refused: SliceThickness is empty, expected a number above 0 (first: FILE)`
+    """
+    groups: dict[tuple[str, str], list[Refusal]] = {}
+    for refusal in refusals:
+        groups.setdefault((refusal.kind, refusal.field), []).append(refusal)
+    return [_reason(group) for group in groups.values()]
 
 
 def _reason(group: list[Refusal]) -> str:
@@ -150,7 +153,8 @@ def read_header(
             dataset = _without_preamble(root / path)
         if dataset is not None:
             return slices_of(dataset, path, described, any_thickness)
-        kind, why = NOT_DICOM, f"not DICOM (no DICM mark, {_suffix(path)} file)"
+        empty = not (root / path).stat().st_size
+        kind, why = NOT_DICOM, EMPTY if empty else f"not DICOM (no DICM mark, {_suffix(path)} file)"
     except HeaderError as error:
         kind, why = UNREADABLE, str(error)
     except OSError as error:
@@ -170,7 +174,9 @@ def _without_preamble(path: Path) -> Dataset | None:
     dataset = pydicom.dcmread(path, force=True, specific_tags=tags, defer_size=DEFERRED)
     if any(tag not in dataset for tag in ("Modality", "Rows", "PixelData")):
         return None
-    compressed = getattr(dataset.get_item("PixelData"), "length", 0) == UNDEFINED_LENGTH
+    pixels = dataset.get_item("PixelData")
+    compressed = getattr(pixels, "length", 0) == UNDEFINED_LENGTH  # not read yet
+    compressed = compressed or getattr(pixels, "is_undefined_length", False)
     if compressed and "TransferSyntaxUID" not in dataset.file_meta:
         raise HeaderError(
             "TransferSyntaxUID", "compressed pixels, but TransferSyntaxUID is missing"

@@ -4,10 +4,11 @@ One AcquisitionNumber for every table position is usual (step and shoot), and so
 lie one beyond the other. Where they lie among each other, only the user knows which is meant.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ldct.data.dicom.header import SliceHeader
+from ldct.data.dicom.header import FRAME, SliceHeader
 
 SHORTEST_ENDING = 4  # characters of a SeriesInstanceUID
 LISTED = 4
@@ -45,13 +46,28 @@ def choose(
 
 def several(slices: Iterable[SliceHeader], dose: str) -> str | None:
     """A note on the series and acquisitions of one dose where there is more than one."""
-    groups = _groups(header for header in slices if header.dose == dose)
+    own = [header for header in slices if header.dose == dose]
+    groups = _groups(own)
     if len(groups) < 2:
-        return None
+        return _repeated(own, dose)
     endings = _endings(groups)
     counts = {"series": len(endings), "acquisitions": len({number for _, number in groups})}
     told = " and ".join(f"{count} {what}" for what, count in counts.items() if count > 1)
     return f"{dose} dose: {told}: {_listed(groups, endings)}"
+
+
+def _repeated(slices: Group, dose: str) -> str | None:
+    """A note where most InstanceNumbers of files stand at several positions, as of two scans."""
+    places = {(each.instance, round(each.along_mm, 2)) for each in slices if FRAME not in each.path}
+    counts = Counter(number for number, _ in places)
+    several = [number for number, count in counts.items() if count > 1]
+    if len(several) < 2 or 2 * len(several) < len(counts):
+        return None
+    return (
+        f"{dose} dose: {len(several)} InstanceNumbers stand at several positions each (first: "
+        f"{slices[0].path}): TWO SCANS IN ONE? Neither AcquisitionNumber nor SeriesInstanceUID "
+        f"tells them apart; if they are two, take the files of one away"
+    )
 
 
 def overlap(patient: str, slices: Sequence[SliceHeader], dose: str) -> str | None:
@@ -85,12 +101,18 @@ def _groups(slices: Iterable[SliceHeader]) -> dict[tuple[str, int | None], Group
     return groups
 
 
-def _listed(groups: Mapping[tuple[str, int | None], Group], endings: Mapping[str, str]) -> str:
-    """The groups in words: acquisition, end of the series UID, where, how many, a file."""
+def _listed(
+    groups: Mapping[tuple[str, int | None], Group], endings: Mapping[str, str], key: str = ""
+) -> str:
+    """The groups in words: acquisition, end of the series UID, where, how many, a file.
+
+    key : `series_uid` where the series are asked for.
+    """
     texts = []
     for (uid, number), group in list(groups.items())[:LISTED]:
-        names = [f"acquisition {number}"] if number is not None else []
-        names += [f"series ...{endings[uid]}"] if len(endings) > 1 or not names else []
+        names = ["no AcquisitionNumber" if number is None else f"acquisition {number}"]
+        if len(endings) > 1 or key == "series_uid" or (number is None and uid):
+            names.append(f"series ...{endings[uid]}" if uid else "no SeriesInstanceUID")
         z = [header.z_mm for header in group]
         texts.append(
             f"{', '.join(names)} ({len(group)} slices, z {min(z):g} to {max(z):g} mm, "
@@ -121,7 +143,7 @@ def _not_there(
     groups = _groups(own)
     return (
         f"{patient}: `{key}` of the description is {', '.join(map(str, wanted))}, but the {dose} "
-        f"dose holds {_listed(groups, _endings(groups))}; name one of "
+        f"dose holds {_listed(groups, _endings(groups), key)}; name one of "
         f"these in `{key}`, a list where each dose has its own"
     )
 

@@ -1,9 +1,11 @@
 """What is wrong with slice pairs of a patient: geometry, rescale, level, noise, equal pixels."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -17,6 +19,7 @@ from ldct.data.orientation import COSINE_TOLERANCE, is_tilted, plane
 
 LENGTH_TOLERANCE_MM = 1e-3
 CORNER_TOLERANCE_MM = 0.01
+CORNER_TOLERANCE = 0.05  # of a pixel
 DRIFT_TOLERANCE_MM = 0.1
 LEVEL_HU = 100.0  # between the means of a pair: noise and its clipping change it by less than 20
 AIR_HU = -500.0  # a slice with nothing above it shows no body
@@ -73,8 +76,9 @@ def geometry_problems(patient: str, pairs: Pairs, tolerance_mm: float) -> list[s
     """
     if not pairs:
         return []
-    reference = pairs[0][0]
     slices = [header for pair in pairs for header in pair]
+    ((grid, _),) = Counter(map(_grid, slices)).most_common(1)
+    reference = next(header for header in slices if _grid(header) == grid)
     problems = by_series(patient, slices, lambda header: _difference(reference, header))
     if problems or not is_tilted(reference.orientation):
         return problems
@@ -129,6 +133,18 @@ def compare_doses(
     return problems, notes
 
 
+def level_note(root: str | Path, pairs: Pairs) -> str | None:
+    """A note where a few full-dose slices hold no air or no tissue, as with a wrong rescale."""
+    slices = [slice_hu(*read_slice(Path(root), full.path)) for full, *_ in _some(pairs)]
+    lowest, highest = np.min(slices), np.max(slices)
+    if lowest <= AIR_HU < highest:
+        return None
+    return (
+        f"HU MAY BE WRONG: the full dose reaches from {lowest} to {highest} HU, expected air near "
+        f"-1000 and tissue near 0 HU; are RescaleSlope and RescaleIntercept right?"
+    )
+
+
 def slice_level(root: Path, path: str) -> Level:
     """Mean, body and checksum of one slice; of one that cannot be decoded, none."""
     try:
@@ -145,10 +161,9 @@ def noise_of_doses(root: str | Path, pairs: Pairs) -> tuple[float, float] | None
     In soft tissue of the full dose, or where there is little, at the finest scale in all of the
     body, where edges count least.
     """
-    chosen = np.unique(np.linspace(0, len(pairs) - 1, NOISE_SLICES + 2).round().astype(int))
     measured = []
-    for row in chosen[1:-1] if len(chosen) > 2 else chosen:
-        full, quarter = (slice_hu(*read_slice(Path(root), header.path)) for header in pairs[row])
+    for pair in _some(pairs):
+        full, quarter = (slice_hu(*read_slice(Path(root), header.path)) for header in pair)
         tissue, body = soft_tissue(full), local_mean(full) > BODY_HU
         if tissue.sum() >= FEWEST_PIXELS:
             measured.append([soft_tissue_noise(hu, tissue) for hu in (full, quarter)])
@@ -158,6 +173,12 @@ def noise_of_doses(root: str | Path, pairs: Pairs) -> tuple[float, float] | None
         return None
     full_noise, quarter_noise = np.median(measured, axis=0).tolist()
     return full_noise, quarter_noise
+
+
+def _some(pairs: Pairs) -> Pairs:
+    """A few pairs, evenly spread, without the ends of the scan."""
+    chosen = np.unique(np.linspace(0, len(pairs) - 1, NOISE_SLICES + 2).round().astype(int))
+    return [pairs[row] for row in (chosen[1:-1] if len(chosen) > 2 else chosen)]
 
 
 def _fine_noise(hu: np.ndarray, where: np.ndarray) -> float:
@@ -211,6 +232,13 @@ def _level_differs(patient: str, pairs: Pairs, of: dict[str, Level]) -> str | No
     )
 
 
+def _grid(header: SliceHeader) -> tuple[Any, ...]:
+    """What all slices of a patient share, but for rounding."""
+    lengths = (*header.pixel_mm, *(() if is_tilted(header.orientation) else header.position_mm[:2]))
+    rounded = *np.round(header.orientation, 3), *np.round(lengths, 1)
+    return header.rows, header.columns, *rounded
+
+
 def _difference(reference: SliceHeader, header: SliceHeader) -> tuple[str, str]:
     """What sets a slice apart from the first one of its patient: the kind, and in words."""
     found, expected = (
@@ -229,10 +257,15 @@ def _difference(reference: SliceHeader, header: SliceHeader) -> tuple[str, str]:
         what = "spacing"
         told = f"pixel spacing {header.pixel_mm} mm instead of {reference.pixel_mm} mm"
     elif not is_tilted(reference.orientation) and not np.allclose(
-        header.position_mm[:2], reference.position_mm[:2], rtol=0, atol=CORNER_TOLERANCE_MM
+        header.position_mm[:2],
+        reference.position_mm[:2],
+        rtol=0,
+        atol=max(CORNER_TOLERANCE_MM, CORNER_TOLERANCE * min(reference.pixel_mm)),
     ):
         what = "corner"
-        told = f"corner at {header.position_mm[:2]} mm instead of {reference.position_mm[:2]} mm"
+        away = np.hypot(*np.subtract(header.position_mm[:2], reference.position_mm[:2]))
+        told = f"corner at {header.position_mm[:2]} mm, {away:.3g} mm away from "
+        told += f"{reference.position_mm[:2]} mm"
     else:
         return "", ""
     return what, f"{told} as in {reference.path}; export both doses on the same grid"

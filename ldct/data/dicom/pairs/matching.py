@@ -42,11 +42,9 @@ def apart(by_dose: Mapping[str, Sequence[SliceHeader]], tolerance_mm: float) -> 
         return f": the {without} dose has no sound slice"
     nearest = _distances(few, many).min(axis=1)
     typical = float(np.median(nearest))
-    step = float(np.median(np.diff([header.along_mm for header in many]))) if len(many) > 1 else 0
-    if tolerance_mm < typical <= OFFSET * step:
-        unit = 10.0 ** np.floor(np.log10(typical)) / 2
-        farthest = nearest[nearest <= OFFSET * step].max()
-        enough = (np.floor(farthest / unit + 1e-6) + 1) * unit
+    reach = OFFSET * _step(many)
+    if tolerance_mm < typical <= reach:
+        enough = _enough(nearest[nearest <= reach])
         return (
             f": the doses are {typical:.3g} mm apart (first: {few[0].path}); if they are one "
             f"scan, set z_tolerance_mm: {enough:.3g} in the description"
@@ -58,10 +56,37 @@ def apart(by_dose: Mapping[str, Sequence[SliceHeader]], tolerance_mm: float) -> 
     return f": the nearest are {typical:.4g} mm apart, {ranges}; are they one scan on one grid?"
 
 
+def near_misses(
+    by_dose: Mapping[str, Sequence[SliceHeader]], unpaired: Sequence[SliceHeader]
+) -> str:
+    """How far apart slices of both doses without a partner are; empty where none are near."""
+    lonely = [[each for each in unpaired if each.dose == dose] for dose in by_dose]
+    if not all(lonely) or len(lonely) < 2:
+        return ""
+    nearest = _distances(*lonely).min(axis=1)
+    near = nearest[nearest <= OFFSET * _step(max(by_dose.values(), key=len))]
+    if not len(near):
+        return ""
+    return (
+        f"{len(near)} slices of the doses are {np.median(near):.3g} mm apart; if they are pairs, "
+        f"set z_tolerance_mm: {_enough(near):.3g} in the description"
+    )
+
+
+def _step(slices: Sequence[SliceHeader]) -> float:
+    return float(np.median(np.diff([each.along_mm for each in slices]))) if len(slices) > 1 else 0.0
+
+
+def _enough(distances: np.ndarray) -> float:
+    """A tolerance (mm) above all of some distances, in halves of a power of ten."""
+    unit = 10.0 ** np.floor(np.log10(np.median(distances))) / 2
+    return float((np.floor(distances.max() / unit + 1e-6) + 1) * unit)
+
+
 def missing(by_dose: Mapping[str, Sequence[SliceHeader]]) -> tuple[tuple[float, ...], str]:
     """Gaps of the dose with more slices where the other has no slice either, and a note."""
     grid, *others = sorted(by_dose.values(), key=len, reverse=True)
-    missing, note = find_gaps(grid)
+    missing, note = find_gaps(grid, [(header.series, header.acquisition) for header in grid])
     z = np.array([header.z_mm for other in others for header in other])
     half = np.median(np.diff([header.z_mm for header in grid])) / 2 if len(grid) > 1 else 0.0
     return tuple(gap for gap in missing if not np.any(np.abs(z - gap) < half)), note
