@@ -63,6 +63,8 @@ def write_volume(
     if rows.empty:
         known = ", ".join(sorted(index["patient"].unique()))
         raise InputError(f"index: no slices of patient {patient}; it has {known}")
+    if not simulate and f"{QUARTER}_path" not in rows:
+        raise InputError("index: no quarter dose, since it was made with `simulate`; index again")
     first = rows.iloc[0]
     info = {
         "patient": patient,
@@ -212,9 +214,8 @@ def _read_slice(root: Path, path: str, sha256: str) -> np.ndarray:
         unchanged = pixel_digest(dataset, frame) == sha256
         hu = slice_hu(dataset, frame) if unchanged else None
     except Exception as error:
-        raise InputError(
-            f"{root / path}: cannot be read any more ({error}); index again"
-        ) from error
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"{root / path}: cannot be read any more ({why}); index again") from error
     if hu is None:
         raise InputError(
             f"{root / path}: its pixels changed since the index was made; index the data set again"

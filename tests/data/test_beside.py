@@ -1,6 +1,7 @@
 """What lies beside the slices asked for, and faults that only show in a second look."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -10,6 +11,8 @@ from odd_trees import edit, files, index, refused, second_scan, shift
 from pydicom.uid import CTImageStorage
 
 from ldct import cli
+from ldct.common.errors import InputError
+from ldct.data.volumes import write_volume
 
 SIMULATE = {"dose_fraction": 0.25, "noise_ratio": 2.0, "seed": 1}
 LOST = {"RescaleSlope": None}
@@ -196,6 +199,54 @@ def test_dose_that_lies_packed_beside_the_other_is_hinted_at(tree):
     shutil.make_archive(str(folder), "zip", folder)
     shutil.rmtree(folder)
     assert "none of full dose; a pair needs both (1 .zip file there: unpack them)" in refused(tree)
+
+
+@pytest.mark.parametrize("doses", [["full"], ["quarter"], ["full", "quarter"]])
+def test_slices_that_one_name_gives_to_another_patient_are_told(tree, doses):
+    for dose in doses:
+        code = {"full": "FD", "quarter": "QD"}[dose]
+        edit(files(tree, dose), PatientName=f"L777_{code}_1")
+    line = refused(tree)
+    assert f"{6 * len(doses)} files name two patients" in line
+    assert "patient L067 by file name, folder, but patient L777 by PatientName" in line
+
+
+@pytest.mark.parametrize(("place", "stops"), [("L067/full_1mm", True), ("lost+found", False)])
+def test_folder_that_cannot_be_opened_is_told(tree, monkeypatch, place, stops):
+    (tree.root / place).mkdir(exist_ok=True)
+    scandir = os.scandir
+
+    def closed(folder):
+        if str(folder).endswith(place):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    if stops:
+        told = "1 file refused: the folder cannot be opened (Permission denied) (L067/full_1mm/)"
+        assert told in refused(tree)
+    else:
+        assert len(index(tree)[0]) == 6
+
+
+@pytest.mark.parametrize("dose", ["full", "quarter"])
+def test_dose_in_another_plane_is_not_called_missing(tree, dose):
+    shift(files(tree, dose), 0, 0, 0, turn=["1", "0", "0", "0", "0", "-1"])
+    line = refused(tree)
+    assert f"expected axial slices; export the axial reconstruction of the scan (6 {dose}" in line
+    assert "none of" not in line
+
+
+def test_pipe_is_not_waited_for(tree):
+    os.mkfifo(files(tree)[0].with_name("pipe.IMA"))
+    assert "1 file refused: a pipe, no file" in refused(tree)
+
+
+def test_index_without_quarter_dose_makes_no_pairs(tree, tmp_path):
+    found, _ = index(tree, simulate=SIMULATE)
+    with pytest.raises(InputError, match="made with `simulate`; index again"):
+        write_volume(found, tree.root, "L067", "x", tmp_path / "v")
+    assert not (tmp_path / "v").exists()
 
 
 def test_report_that_lies_beside_the_log_is_no_second_fault(tree, tmp_path, capsys):

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from ldct.common.provenance import RECORD_SUFFIX
@@ -14,15 +14,18 @@ NO_SLICES = (".csv", ".json", ".log", ".md", ".pdf", ".txt", ".xlsx", ".xml")
 EVERYTHING = ""
 
 
-def list_files(root: Path) -> tuple[list[str], int]:
+def list_files(
+    root: Path, onerror: Callable[[OSError], object] | None = None
+) -> tuple[list[str], int]:
     """Relative paths of the files under `root`, sorted; and how many projections were passed.
 
     Links to folders are followed, but not into a folder that they lie in. Hidden files and this
-    suite's own provenance records are no part of a data set.
+    suite's own provenance records are no part of a data set. onerror : gets the error of each
+    folder that cannot be opened.
     """
     paths, projections = [], 0
     inside = {str(root): {_identity(root)}}  # the folders that a folder lies in, itself among them
-    for folder, subfolders, files in os.walk(root, followlinks=True):
+    for folder, subfolders, files in os.walk(root, onerror=onerror, followlinks=True):
         above = inside.pop(folder)
         places = {name: str(Path(folder, name)) for name in subfolders if name[0] != "."}
         subfolders[:] = [name for name in places if _identity(places[name]) not in above]

@@ -83,7 +83,9 @@ def select_series(
             f"check `series` in the description",
         )
     # Reformatted planes are often exported along with the scan.
-    chosen = [header for header in chosen if plane(header.orientation) == "axial"] or chosen
+    axial = [header for header in chosen if plane(header.orientation) == "axial"]
+    told = {header.dose for header in axial}
+    chosen = [*axial, *(header for header in chosen if header.dose not in told)]
     chosen, problems = acquisitions.choose(patient, chosen, entry or {}, doses)
     problems += by_series(patient, chosen, not_axial)
     problems += by_series(patient, chosen, lambda header: (header.conflicts or ("",))[:1] * 2)
@@ -228,7 +230,7 @@ def _mixture(patient: str, chosen: Sequence[SliceHeader]) -> list[str]:
     )
     return [
         f"{patient}: several thicknesses or kernels are selected ({listed}); set "
-        f"series.thickness_mm and series.kernel in the description"
+        f"series.thickness_mm and series.kernel in the description, or `series_uid` of the patient"
     ]
 
 

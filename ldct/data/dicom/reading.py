@@ -125,7 +125,8 @@ def survey_folder(
             f"{root}: no such folder; put the DICOM files there or set `root` in the data set's "
             f"description"
         )
-    paths, projections = list_files(root)
+    closed: list[OSError] = []
+    paths, projections = list_files(root, closed.append)
     described = replace(described or Described(), metadata=_read_metadata(root, paths))
     read = partial(read_header, root, described=described, any_thickness=any_thickness)
     found = [
@@ -135,6 +136,7 @@ def survey_folder(
     ]
     headers = [result for result in found if isinstance(result, SliceHeader)]
     refusals = [result for result in found if isinstance(result, Refusal)]
+    refusals += [_closed_folder(root, error, described) for error in closed]
     filled = Counter(each.patient for each in headers if math.isnan(each.thickness_mm))
     if filled:
         headers, without = _fill_thickness(headers)
@@ -142,11 +144,20 @@ def survey_folder(
     return Survey(headers, refusals, projections, filled)
 
 
+def _closed_folder(root: Path, error: OSError, described: Described) -> Refusal:
+    path = f"{Path(error.filename).relative_to(root).as_posix()}/"
+    why = f"the folder cannot be opened ({error.strerror})"
+    patient = patient_of(file_names(Dataset(), f"{path}*", described))
+    return Refusal(path, UNREADABLE, why, why, patient)
+
+
 def read_header(
     root: Path, path: str, described: Described, any_thickness: bool = False
 ) -> list[SliceHeader | Refusal]:
     """The slices of one file, one for each frame, or why it has none."""
     try:
+        if (root / path).is_fifo():  # would be waited for
+            raise HeaderError("pipe", "a pipe, no file")
         try:
             dataset = pydicom.dcmread(root / path, stop_before_pixels=True, specific_tags=TAGS)
         except InvalidDicomError:

@@ -20,6 +20,8 @@ def absent_problem(
     if described.files:
         told = unmatched_files(survey, described, absent[0]).values()
         problem += f": {'; '.join(told)}; correct `files` in the description"
+    elif contradicted := _contradicted(survey, absent[0]):
+        problem += f"; {contradicted}"
     elif others:
         names = sorted({header.patient for header in others if header.patient})
         named = f"name {', '.join(names[:LISTED])}" if names else "name no patient"
@@ -67,9 +69,10 @@ def refused_files(
 def lacking(survey: Survey, described: Described, patient: str) -> dict[str, str]:
     """Dose -> what may be the cause where a patient has no slice of it, for the end of a line."""
     told = unmatched_files(survey, described, patient) if described.files else {}
+    contradicted = _contradicted(survey, patient)
     missing = "the description has no `files.{}`".format if described.files else "".format
     return {
-        dose: "".join(f"; {text}" for text in [told.get(dose, missing(dose))] if text)
+        dose: "".join(f"; {text}" for text in (told.get(dose, missing(dose)), contradicted) if text)
         + _unpack(survey)
         for dose in DOSES
     }
@@ -80,6 +83,17 @@ def unmatched_files(survey: Survey, described: Described, patient: str) -> dict[
     paths = [header.path for header in survey.headers]
     alone = Described(codes=(patient,), files=described.files)
     return {dose: alone.longest_match(dose, paths) for dose in DOSES if dose in alone.files}
+
+
+def _contradicted(survey: Survey, patient: str) -> str:
+    """Slices that one name gives to a patient and a more trusted one to another."""
+    told = [
+        f"{header.path}: {conflict}"
+        for header in survey.headers
+        for conflict in header.conflicts
+        if header.patient != patient and f"patient {patient} by " in conflict
+    ]
+    return f"{len(told)} files name two patients (first: {told[0]})" if told else ""
 
 
 def _of_another(refusal: Refusal, chosen: Sequence[SliceHeader]) -> bool:

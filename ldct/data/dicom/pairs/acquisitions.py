@@ -108,10 +108,10 @@ def _listed(
 
     key : `series_uid` where the series are asked for.
     """
-    texts = []
+    texts, numbered = [], any(number is not None for _, number in groups)
     for (uid, number), group in list(groups.items())[:LISTED]:
-        names = ["no AcquisitionNumber" if number is None else f"acquisition {number}"]
-        if len(endings) > 1 or key == "series_uid" or (number is None and uid):
+        names = ["no AcquisitionNumber" if number is None else f"acquisition {number}"] * numbered
+        if len(endings) > 1 or key == "series_uid" or not names:
             names.append(f"series ...{endings[uid]}" if uid else "no SeriesInstanceUID")
         z = [header.z_mm for header in group]
         texts.append(
