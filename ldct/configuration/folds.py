@@ -61,6 +61,20 @@ def describe_folds(folds: Mapping[str, Any]) -> str:
     return f", {len(folds)} folds over all patients" if len(folds) > 1 else ""
 
 
+def describe_notes(dataset: Mapping[str, Any]) -> str:
+    """What captions say of single patients, after the title.
+
+    >>> describe_notes({"patients": {"P1": {"note": "noisy"}, "P2": {}, "P3": {"note": "noisy"}}})
+    ' (P1, P3: noisy)'
+    """
+    noted: dict[str, list[str]] = {}
+    for patient, entry in dataset["patients"].items():
+        if "note" in entry:
+            noted.setdefault(entry["note"], []).append(patient)
+    words = "; ".join(f"{', '.join(names)}: {note}" for note, names in noted.items())
+    return f" ({words})" if words else ""
+
+
 def check_training(folder: Path, card: Mapping[str, Any], train: list[str]) -> None:
     """Raise InputError where a method is trained, or tuned, and there is no training patient."""
     code = folder / "denoise.py"

@@ -47,7 +47,16 @@ def expand_dataset(dataset: Mapping[str, Any], where: str) -> dict[str, Any]:
             key = f"patients.{name}.lidc_xml"
             entry["lidc_xml"] = expand_path(entry["lidc_xml"], key, where)
     root = expand_path(dataset["root"], "root", where)
-    return {**dataset, "root": root, "patients": patients}
+    expanded = {**dataset, "root": root, "patients": patients}
+    if "manifest" in dataset:
+        # Beside the description, so that a run from another folder finds it.
+        file = Path(where).parent / expand_path(dataset["manifest"], "manifest", where)
+        if not file.is_file():
+            raise InputError(
+                f"{where}: key 'manifest': found no file {file}, expected a CSV (docs/data.md)"
+            )
+        expanded["manifest"] = str(file)
+    return expanded
 
 
 def _existing(text: str, key: str, expected: str) -> str:

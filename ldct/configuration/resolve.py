@@ -8,7 +8,13 @@ from typing import Any
 from ldct.common.errors import InputError
 from ldct.common.run_files import FIXED
 from ldct.common.schema import read_valid, validate
-from ldct.configuration.folds import check_training, describe_folds, patients_of, resolve_folds
+from ldct.configuration.folds import (
+    check_training,
+    describe_folds,
+    describe_notes,
+    patients_of,
+    resolve_folds,
+)
 from ldct.configuration.paths import expand_dataset, expand_path, resolve_paths
 from ldct.configuration.published import read_published
 from ldct.configuration.registry import find_methods, method_folder, read_card
@@ -44,7 +50,9 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     named = _named_file(repository / "config/datasets", config["dataset"], "dataset")
     dataset = expand_dataset(read_valid(named, "dataset"), str(named))
     dataset.setdefault("simulated", "simulate" in dataset)
-    dataset["root"] = config.get("dataset_root") or dataset["root"]
+    place = "source" if "manifest" in dataset else "root"  # a source is copied from, and checked
+    dataset[place] = config.get("dataset_root") or dataset.get(place)
+    dataset["title"] += describe_notes(dataset)
     check_reader_marks(dataset)
     folders = find_methods([repository / "methods", *config.get("method_paths", [])])
     for key in ("methods", "controls"):
@@ -201,13 +209,15 @@ def check_folder(folder: Path, card: Mapping[str, Any], published: Mapping[str, 
 def check_source(dataset: Mapping[str, Any], index: Path) -> None:
     """Raise InputError where the DICOM folder of a data set that users provide is missing.
 
-    dataset : description of the data set; the demo data's folder is made by the workflow.
+    dataset : description of the data set; the workflow makes the folder of public scans.
     index : index of the data set; where it exists, the DICOM files have been read already.
     """
-    if dataset["name"] == "demo" or index.is_file() or Path(dataset["root"]).is_dir():
+    folder = dataset.get("source", dataset["root"])  # None: the series are fetched
+    made = dataset["name"] == "demo" or folder is None
+    if made or index.is_file() or Path(folder).is_dir():
         return
     raise InputError(
-        f"data set {dataset['name']}: no folder {dataset['root']}; put the DICOM files there, or "
+        f"data set {dataset['name']}: no folder {folder}; put the DICOM files there, or "
         "name their folder: --config dataset_root=FOLDER"
     )
 

@@ -28,6 +28,14 @@ def register(verbs: argparse._SubParsersAction) -> None:
     demo.add_argument("--output", type=Path, required=True)
     demo.set_defaults(run=run_write_demo_patient)
 
+    public = verbs.add_parser("fetch-open", help="one public series by its SeriesInstanceUID")
+    public.add_argument("--manifest", type=Path, required=True, help="CSV of docs/data.md")
+    public.add_argument("--patient", required=True)
+    public.add_argument("--source", type=Path, help="folder that may have its DICOM files")
+    public.add_argument("--downloads", type=Path, required=True, help="whole series are kept there")
+    public.add_argument("--output", type=Path, required=True)
+    public.set_defaults(run=run_fetch_open)
+
     index = verbs.add_parser("index", help="read every DICOM header, pair the doses, report")
     add_dataset(index, "name", "title", "root", "series", "patients")
     index.add_argument("--workers", type=positive_integer, default=1)
@@ -117,6 +125,16 @@ def run_write_demo_patient(options: argparse.Namespace) -> None:
             write_series(scan, options.patient, "full", temporary)
 
 
+def run_fetch_open(options: argparse.Namespace) -> None:
+    """Lay out the slices in use of one public series."""
+    from ldct.data.public_series import lay_series, read_series
+
+    series = read_series(options.manifest, options.patient)
+    source = options.source or options.downloads
+    with recorded([options.output], [options.manifest], series):
+        lay_series(series, source, options.downloads, options.output)
+
+
 def run_index(options: argparse.Namespace) -> None:
     """Index a data set and write its inventory."""
     from ldct.data.dicom.inventory import index_dataset
@@ -195,7 +213,7 @@ def run_lesions(options: argparse.Namespace) -> None:
             origins = {name: own["origin"] for name, own in named if "origin" in own}
             frames = [convert_neutral_csv(options.neutral_csv, geometry, origins)]
         elif options.archives is not None:
-            frames = [_demo_lesions(options.archives, geometry)]
+            frames = _demo_lesions(options.archives, options.patients, geometry)
         elif marks:
             frames = [
                 lesions_from_lidc_xml(path.read_bytes(), geometry[name], path.name)
@@ -210,11 +228,17 @@ def run_lesions(options: argparse.Namespace) -> None:
         write_lesions(found, options.output)
 
 
-def _demo_lesions(archives: Path, geometry: dict[str, dict[str, Any]]):
-    from ldct.data.demo.scans import LIDC_PATIENT, read_lidc_xml
+def _demo_lesions(
+    archives: Path, patients: dict[str, dict[str, str]], geometry: dict[str, dict[str, Any]]
+) -> list:
+    from ldct.data.demo.scans import LIDC_ORIGIN, read_lidc_xml
     from ldct.data.lidc import lesions_from_lidc_xml
 
-    return lesions_from_lidc_xml(read_lidc_xml(archives), geometry[LIDC_PATIENT], "LIDC-IDRI")
+    return [
+        lesions_from_lidc_xml(read_lidc_xml(archives), geometry[name], "LIDC-IDRI")
+        for name, entry in patients.items()
+        if entry.get("origin") == LIDC_ORIGIN
+    ]
 
 
 def run_select_test(options: argparse.Namespace) -> None:

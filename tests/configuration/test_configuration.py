@@ -210,6 +210,10 @@ def test_missing_dicom_folder_is_named_unless_it_was_read_already(tmp_path):
     check_source(dataset, index)
     check_source(dataset | {"root": str(tmp_path)}, tmp_path / "none")
     check_source({"name": "demo", "root": "made/by/the/workflow"}, tmp_path / "none")
+    fetched = {"name": "open", "root": "made/by/the/workflow", "source": None}
+    check_source(fetched, tmp_path / "none")
+    with pytest.raises(InputError, match="data set open: no folder nowhere;"):
+        check_source(fetched | {"source": "nowhere"}, tmp_path / "none")
 
 
 @pytest.mark.parametrize(

