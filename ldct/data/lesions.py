@@ -1,6 +1,6 @@
 """Lesions: one table, one row per lesion and slice, whatever the annotation came as."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,7 @@ def convert_neutral_csv(
     columns, rows = read_sheet(path, NEUTRAL_COLUMNS, LUNA_COLUMNS)
     if columns is NEUTRAL_COLUMNS:
         found = [_from_neutral(row, geometry) for row in rows]
+        _check_once(rows, found)
     else:
         found = _from_luna(rows, geometry, origins or {})
     return pd.DataFrame(found, columns=list(LESION_COLUMNS)).assign(source=Path(path).name)
@@ -188,6 +189,19 @@ def _from_neutral(row: Row, geometry: Mapping[str, Mapping[str, Any]]) -> dict[s
     return names | place | {"label": cells["label"]}
 
 
+def _check_once(rows: Sequence[Row], found: Sequence[Mapping[str, Any]]) -> None:
+    """Raise InputError where a lesion has two rows on a slice: it would count twice in means."""
+    lines: dict[tuple[Any, ...], int] = {}
+    for row, lesion in zip(rows, found, strict=True):
+        place = tuple(lesion[name] for name in ("patient", "lesion", "z_mm"))
+        if lines.setdefault(place, row.line) != row.line:
+            raise row.bad(
+                "lesion_id",
+                f"one row for a lesion on a slice: line {lines[place]} is on the same one, at "
+                f"{lesion['z_mm']:g} mm; delete one, or give two lesions two names",
+            )
+
+
 def _slice_of(row: Row, info: Mapping[str, Any], x: float, y: float) -> float:
     """Position of the slice that one neutral row names."""
     reference, z = row.cells["slice_ref"], row.number("z")
@@ -208,7 +222,11 @@ def _position_of(row: Row, column: str, info: Mapping[str, Any], z_mm: float) ->
     nearest = nearest_slice(info, z_mm)
     if nearest is None:
         first, last = info["z_mm"][0], info["z_mm"][-1]
-        raise row.bad(column, f"a position within half a slice of {first:g} to {last:g} mm")
+        raise row.bad(
+            column,
+            f"a position within half a slice of one of {info['patient']}, which lie from {first:g} "
+            f"to {last:g} mm",
+        )
     return info["z_mm"][nearest]
 
 
