@@ -36,7 +36,7 @@ NEUTRAL_COLUMNS = (
 LUNA_COLUMNS = ("seriesuid", "coordX", "coordY", "coordZ", "diameter_mm")
 UNITS = ("mm", "px")
 SLICE_REFERENCES = ("z_mm", "instance", "index_asc")
-AIR_HU = -950.0
+AIR_HU, TINY_MM = -950.0, 3.0
 POSITION_TOLERANCE_MM = 1e-3  # positions are rounded in DICOM headers
 
 
@@ -97,10 +97,10 @@ def lesion_slices(lesions: pd.DataFrame, volume_info: Mapping[str, Any]) -> list
     return sorted({row for row in rows if row is not None})
 
 
-def lesions_in_air(
+def doubtful_lesions(
     lesions: pd.DataFrame, info: Mapping[str, Any], ndct_hu: np.ndarray
 ) -> list[str]:
-    """A line for every lesion of a volume whose circle holds nothing but air on NDCT.
+    """A line for every lesion of a volume that is tiny, or whose circle holds only air on NDCT.
 
     info : content of `volume.json`. ndct_hu : [slice, row, column], HU.
     """
@@ -110,12 +110,17 @@ def lesions_in_air(
         column, row = to_pixels(info, *(lesion[f"{axis}_mm"] for axis in "xyz"))
         offsets = np.indices(image.shape) - np.reshape([row, column], (2, 1, 1))
         radii = np.hypot(*(offsets * np.reshape(info["pixel_mm"], (2, 1, 1))))
+        named = f"{lesion['source']}: lesion {lesion['lesion']} of {lesion['patient']}"
+        if lesion["diameter_mm"] < TINY_MM:
+            lines.append(
+                f"{named}: found a diameter of {lesion['diameter_mm']:g} mm, expected {TINY_MM:g} "
+                "at least; is the unit mm, or cm?"
+            )
         mean = float(image[radii <= max(lesion["diameter_mm"] / 2, radii.min())].mean())
         if mean < AIR_HU:
             lines.append(
-                f"{lesion['source']}: lesion {lesion['lesion']} of {lesion['patient']} at "
-                f"{lesion['x_mm']:g}, {lesion['y_mm']:g}, {lesion['z_mm']:g} mm: found air "
-                f"({mean:.0f} HU), expected tissue; is the unit mm, or px?"
+                f"{named} at {lesion['x_mm']:g}, {lesion['y_mm']:g}, {lesion['z_mm']:g} mm: found "
+                f"air ({mean:.0f} HU), expected tissue; is the unit mm, or px?"
             )
     return lines
 

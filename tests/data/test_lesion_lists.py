@@ -8,8 +8,8 @@ from ldct.common.errors import InputError
 from ldct.data.geometry import slice_position, to_mm, to_pixels
 from ldct.data.lesions import (
     convert_neutral_csv,
+    doubtful_lesions,
     lesion_slices,
-    lesions_in_air,
     read_lesions,
     write_lesions,
 )
@@ -190,13 +190,21 @@ def test_table_survives_writing_and_reading(tmp_path):
         assert lesion_slices(found, GEOMETRY) == [2] * len(lines)
 
 
-def test_lesions_in_air_are_told(tmp_path):
+def test_doubtful_lesions_are_told(tmp_path):
     ndct = np.full((4, 200, 300), -1000, np.int16)
     ndct[:, 50:, 50:] = 40
     lines = ["L067,a,100,100,-5,px,z_mm,12.5,x", "L067,b,20,20,-5,px,z_mm,10,mm as px"]
     found = convert(tmp_path, "\n".join([HEADER, *lines]))
-    (line,) = lesions_in_air(found, GEOMETRY, ndct)
+    (line,) = doubtful_lesions(found, GEOMETRY, ndct)
     assert line.startswith("list.csv: lesion b of L067 at -90, -34, -5 mm: found air (-1000 HU)")
+
+
+@pytest.mark.parametrize(("diameter", "told"), [("0.9", 1), ("1.25", 1), ("2.9", 1), ("3", 0)])
+def test_diameters_in_centimetres_are_told(tmp_path, diameter, told):
+    found = convert(tmp_path, PLAIN.replace("12.5", diameter))
+    lines = doubtful_lesions(found, GEOMETRY, np.zeros((4, 200, 300), np.int16))
+    assert len(lines) == told
+    assert all(f"a diameter of {diameter} mm" in line and "or cm?" in line for line in lines)
 
 
 TILT = np.deg2rad(20)
