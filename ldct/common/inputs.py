@@ -114,12 +114,12 @@ def import_file(path: str | Path) -> ModuleType:
     sys.modules[module.__name__] = module
     try:
         specification.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{path}: {failure(error, folder)}{_import_hint(error, folder)}") from None
     return module
 
 
-def failure(error: Exception, folder: Path) -> str:
+def failure(error: BaseException, folder: Path) -> str:
     """What an exception says, in one line, with the last place in a file of `folder`."""
     frames = traceback.extract_tb(error.__traceback__)
     places = [frame for frame in frames if Path(frame.filename).resolve().parent == folder]
@@ -127,7 +127,7 @@ def failure(error: Exception, folder: Path) -> str:
     return f"fails: {type(error).__name__}: {' '.join(str(error).split())}{place}"
 
 
-def _import_hint(error: Exception, folder: Path) -> str:
+def _import_hint(error: BaseException, folder: Path) -> str:
     name = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
     if name is None:
         return ""

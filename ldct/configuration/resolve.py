@@ -58,6 +58,8 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     for key in ("methods", "controls"):
         for name in config.get(key, []):
             method_folder(name, folders, f"configuration: key '{key}'")
+    if reference := config.get("statistics", {}).get("reference"):
+        method_folder(reference, folders, "configuration: key 'statistics.reference'")
     published = read_published(repository / "config/published.yaml")["rows"]
     folds = resolve_folds(config, dataset)
     train, test = (patients_of(folds, dataset, split) for split in ("train", "test"))

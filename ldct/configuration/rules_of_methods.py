@@ -7,6 +7,23 @@ from typing import Any
 
 from ldct.common.errors import InputError
 
+NAME = re.compile(r"^\s*(?:rule|checkpoint)\s+(\w+)\s*:", re.MULTILINE)
+
+
+def check_names(own: Path, others: Iterable[Path]) -> None:
+    """Raise InputError where a method's rules have a name that rules in other files have.
+
+    Looked for before the rules are included: Snakemake would blame the file that comes second.
+    """
+    names = set(NAME.findall(own.read_text(encoding="utf-8")))
+    for file in others:
+        taken = names.intersection(NAME.findall(file.read_text(encoding="utf-8")))
+        if taken:
+            raise InputError(
+                f"{own}: found a rule named '{min(taken)}', a name that {file.name} has already; "
+                "expected names of its own: rename the rule"
+            )
+
 
 def check_rules(rules: Sequence[Any], outputs: Iterable[str], where: str | Path) -> None:
     """Raise InputError where a method's rules do not make its predictions or lack a file.

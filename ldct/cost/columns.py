@@ -8,10 +8,14 @@ COST = {
         "multiply-adds", "", 0, "lower", "of convolutions and matrix products for one slice"
     ),
     "training_seconds": Formula(
-        "training time", "s", 1, "lower", "on the clock, mean over seeds, sum over stages"
+        "training time", "s", 1, "lower", "on the clock, mean over seeds and folds, sum over stages"
     ),
     "training_cpu_seconds": Formula(
-        "training time", "CPU s", 1, "lower", "processor time, mean over seeds, sum over stages"
+        "training time",
+        "CPU s",
+        1,
+        "lower",
+        "processor time, mean over seeds and folds, sum over stages",
     ),
     "training_peak_memory_mb": Formula(
         "peak memory of training", "MiB", 0, "lower", "largest of the stages, PyTorch included"

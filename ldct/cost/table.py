@@ -10,10 +10,10 @@ from ldct.rendering.numbers import MISSING, bounds, number
 from ldct.rendering.page import PlainTable
 
 NOTES = (
-    "Training: the steps alone, mean over seeds, all parts of a stopped training without the steps "
-    "lost between its last checkpoint and the stop. Jobs share the machine, which lengthens both "
-    "times. A method's row is the sum over its stages; a stage of several methods was trained "
-    "once.",
+    "Training: the steps alone, mean over seeds and folds, all parts of a stopped training without "
+    "the steps lost between its last checkpoint and the stop. Jobs share the machine, which "
+    "lengthens both times. A method's row is the sum over its stages; a stage of several methods "
+    "was trained once.",
     "Peak memory: of the job, PyTorch included; it varies by some percent from run to run. GPU "
     "peak: of PyTorch's allocator alone.",
     "Inference: processor time of one core on a CPU, wall time on a GPU; of programs that are no "

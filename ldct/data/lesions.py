@@ -1,6 +1,6 @@
 """Lesions: one table, one row per lesion and slice, whatever the annotation came as."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ NEUTRAL_COLUMNS = (
 LUNA_COLUMNS = ("seriesuid", "coordX", "coordY", "coordZ", "diameter_mm")
 UNITS = ("mm", "px")
 SLICE_REFERENCES = ("z_mm", "instance", "index_asc")
-AIR_HU = -950.0
+AIR_HU, TINY_MM = -950.0, 3.0
 POSITION_TOLERANCE_MM = 1e-3  # positions are rounded in DICOM headers
 
 
@@ -80,6 +80,7 @@ def convert_neutral_csv(
     columns, rows = read_sheet(path, NEUTRAL_COLUMNS, LUNA_COLUMNS)
     if columns is NEUTRAL_COLUMNS:
         found = [_from_neutral(row, geometry) for row in rows]
+        _check_once(rows, found)
     else:
         found = _from_luna(rows, geometry, origins or {})
     return pd.DataFrame(found, columns=list(LESION_COLUMNS)).assign(source=Path(path).name)
@@ -96,10 +97,10 @@ def lesion_slices(lesions: pd.DataFrame, volume_info: Mapping[str, Any]) -> list
     return sorted({row for row in rows if row is not None})
 
 
-def lesions_in_air(
+def doubtful_lesions(
     lesions: pd.DataFrame, info: Mapping[str, Any], ndct_hu: np.ndarray
 ) -> list[str]:
-    """A line for every lesion of a volume whose circle holds nothing but air on NDCT.
+    """A line for every lesion of a volume that is tiny, or whose circle holds only air on NDCT.
 
     info : content of `volume.json`. ndct_hu : [slice, row, column], HU.
     """
@@ -109,12 +110,17 @@ def lesions_in_air(
         column, row = to_pixels(info, *(lesion[f"{axis}_mm"] for axis in "xyz"))
         offsets = np.indices(image.shape) - np.reshape([row, column], (2, 1, 1))
         radii = np.hypot(*(offsets * np.reshape(info["pixel_mm"], (2, 1, 1))))
+        named = f"{lesion['source']}: lesion {lesion['lesion']} of {lesion['patient']}"
+        if lesion["diameter_mm"] < TINY_MM:
+            lines.append(
+                f"{named}: found a diameter of {lesion['diameter_mm']:g} mm, expected {TINY_MM:g} "
+                "at least; is the unit mm, or cm?"
+            )
         mean = float(image[radii <= max(lesion["diameter_mm"] / 2, radii.min())].mean())
         if mean < AIR_HU:
             lines.append(
-                f"{lesion['source']}: lesion {lesion['lesion']} of {lesion['patient']} at "
-                f"{lesion['x_mm']:g}, {lesion['y_mm']:g}, {lesion['z_mm']:g} mm: found air "
-                f"({mean:.0f} HU), expected tissue; is the unit mm, or px?"
+                f"{named} at {lesion['x_mm']:g}, {lesion['y_mm']:g}, {lesion['z_mm']:g} mm: found "
+                f"air ({mean:.0f} HU), expected tissue; is the unit mm, or px?"
             )
     return lines
 
@@ -188,6 +194,19 @@ def _from_neutral(row: Row, geometry: Mapping[str, Mapping[str, Any]]) -> dict[s
     return names | place | {"label": cells["label"]}
 
 
+def _check_once(rows: Sequence[Row], found: Sequence[Mapping[str, Any]]) -> None:
+    """Raise InputError where a lesion has two rows on a slice: it would count twice in means."""
+    lines: dict[tuple[Any, ...], int] = {}
+    for row, lesion in zip(rows, found, strict=True):
+        place = tuple(lesion[name] for name in ("patient", "lesion", "z_mm"))
+        if lines.setdefault(place, row.line) != row.line:
+            raise row.bad(
+                "lesion_id",
+                f"one row for a lesion on a slice: line {lines[place]} is on the same one, at "
+                f"{lesion['z_mm']:g} mm; delete one, or give two lesions two names",
+            )
+
+
 def _slice_of(row: Row, info: Mapping[str, Any], x: float, y: float) -> float:
     """Position of the slice that one neutral row names."""
     reference, z = row.cells["slice_ref"], row.number("z")
@@ -208,7 +227,11 @@ def _position_of(row: Row, column: str, info: Mapping[str, Any], z_mm: float) ->
     nearest = nearest_slice(info, z_mm)
     if nearest is None:
         first, last = info["z_mm"][0], info["z_mm"][-1]
-        raise row.bad(column, f"a position within half a slice of {first:g} to {last:g} mm")
+        raise row.bad(
+            column,
+            f"a position within half a slice of one of {info['patient']}, which lie from {first:g} "
+            f"to {last:g} mm",
+        )
     return info["z_mm"][nearest]
 
 

@@ -57,7 +57,7 @@ def lesions_from_lidc_xml(xml: bytes | str, info: Mapping[str, Any], source: str
     try:
         root = ElementTree.fromstring(xml)
         marks = list(_marks(root, info))
-    except (ElementTree.ParseError, TypeError, ValueError) as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise InputError(f"{source}: not a LIDC reader XML ({error})") from error
     readers = len(root.findall("readingSession", NAMESPACE))
     if not readers:
@@ -118,11 +118,13 @@ def _marks(root: ElementTree.Element, info: Mapping[str, Any]) -> Iterable[Mark]
 def _outline(roi: ElementTree.Element, info: Mapping[str, Any]) -> Outline:
     pixels = np.array(
         [
-            [float(edge.findtext(axis, None, NAMESPACE)) for axis in ("xCoord", "yCoord")]
+            [_number(edge, axis) for axis in ("xCoord", "yCoord")]
             for edge in roi.findall("edgeMap", NAMESPACE)
         ]
     )
-    z_mm = float(roi.findtext("imageZposition", None, NAMESPACE))
+    z_mm = _number(roi, "imageZposition")
+    if not len(pixels):
+        raise ValueError(f"a roi at imageZposition {z_mm:g} has no edgeMap")
     points = np.column_stack(to_mm(info, *pixels.T, z_mm))
     centre = (points.min(axis=0) + points.max(axis=0)) / 2
     if len(points) == 1:
@@ -131,6 +133,17 @@ def _outline(roi: ElementTree.Element, info: Mapping[str, Any]) -> Outline:
         # Pixels on the outline are outside: two pixels less, and one more for the pixels' width.
         diameter = max(float(pdist(points).max()) - np.mean(info["pixel_mm"]), POINT_DIAMETER_MM)
     return Outline(z_mm, float(centre[0]), float(centre[1]), diameter)
+
+
+def _number(element: ElementTree.Element, name: str) -> float:
+    text = element.findtext(name, "", NAMESPACE)
+    try:
+        value = float(text)
+    except ValueError:
+        value = np.nan
+    if not np.isfinite(value):
+        raise ValueError(f"{name}: found {text!r}, expected a number")
+    return value
 
 
 def _same_lesion(first: Mark, second: Mark) -> bool:

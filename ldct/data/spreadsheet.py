@@ -12,7 +12,7 @@ import numpy as np
 
 from ldct.common.errors import InputError
 
-SEPARATORS = (",", ";", "\t")
+SEPARATORS = (",", ";", "\t", "|")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Row:
 
     def number(self, column: str, above: float | None = None) -> float:
         """The number in a cell. InputError where there is none, or it is not above the bound."""
-        text = self.cells[column]
+        text = self.cells[column].replace("\u2212", "-")  # the minus sign of word processors
         try:
             value = float(text.replace(",", ".") if self.decimal_comma else text)
         except ValueError:
@@ -49,14 +49,15 @@ def read_sheet(path: str | Path, *formats: Sequence[str]) -> tuple[Sequence[str]
     """The columns of the first format that a table has all of, and its rows with these cells.
 
     Columns are found by name, upper or lower case; others are left out, and so are rows without
-    content. Comma, semicolon or tab; UTF-8 or -16 with or without a byte-order mark, else Windows'.
+    content. Comma, semicolon, tab or bar; UTF-8 or -16 with or without a byte-order mark, or else
+    Windows' encoding.
     InputError with one line where the file is missing, is no text, or has no such columns.
     """
     text = _read_text(path)
     first, _, rest = text.partition("\n")
-    told = first.strip().strip('"').lower().removeprefix("sep=")  # Excel's own first line
+    told = first.strip(' \r"').lower().removeprefix("sep=")  # Excel's own first line
     lines = io.StringIO("\n" + rest if told in SEPARATORS else text, newline="")
-    head = next((line for line in text.splitlines() if line.strip(" \t,;")), "")
+    head = next((line for line in text.splitlines() if line.strip(" \t,;|")), "")
     separator = told if told in SEPARATORS else max(SEPARATORS, key=head.count)
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
     try:
@@ -109,7 +110,7 @@ def _find_columns(
         tuple(columns): [name for name in columns if name.casefold() not in folded]
         for columns in formats
     }
-    columns = min(missing, key=lambda each: len(missing[each]))
+    columns = min(missing, key=lambda each: len(missing[each]) / len(each))
     if missing[columns]:
         first = missing[columns][0]
         close = get_close_matches(first.casefold(), folded, n=1)

@@ -187,7 +187,7 @@ def run_lesions(options: argparse.Namespace) -> None:
     from ldct.data.lesions import (
         LESION_COLUMNS,
         convert_neutral_csv,
-        lesions_in_air,
+        doubtful_lesions,
         write_lesions,
     )
     from ldct.data.lidc import lesions_from_lidc_xml
@@ -221,7 +221,7 @@ def run_lesions(options: argparse.Namespace) -> None:
             ]
         found = pd.concat(frames, ignore_index=True)
         for folder in options.volumes:
-            for line in lesions_in_air(
+            for line in doubtful_lesions(
                 found, geometry[folder.name], open_array(folder / "full.npy")
             ):
                 print(f"warning: {line}", file=sys.stderr)

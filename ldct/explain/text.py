@@ -5,7 +5,7 @@ from pathlib import PurePath
 from textwrap import wrap
 from typing import Any
 
-from ldct.rendering.numbers import bounds, number
+from ldct.rendering.numbers import bounds, counted, number
 from ldct.statistics.adversary import adversary_state
 
 WIDTH = 100
@@ -44,7 +44,7 @@ def _value(found: Mapping[str, Any]) -> list[str]:
         lines = [f"{number(value['estimate'], digits)} {formula['unit']}".rstrip() + interval]
     if "n_slices" in value:
         left_out = value["rows_left_out"]
-        undefined = f"; {left_out} undefined rows are left out" if left_out else ""
+        undefined = f"; {counted(left_out, 'row')} without a value left out" if left_out else ""
         lines.append(f"{value['n_slices']} slices of {value['note']}{undefined}")
     dose = " (simulated dose)" if found["simulated_dose"] else ""
     budget = f"; {found['budget']}" if found["budget"] else ""

@@ -14,6 +14,7 @@ from ldct.common.progress import track
 from ldct.common.provenance import recorded
 from ldct.common.run_files import image_files, seed_number
 from ldct.data.lesions import read_lesions
+from ldct.lesions.masks import LesionMasks
 from ldct.lesions.measures import (
     FURTHER,
     MEASURES,
@@ -26,6 +27,7 @@ from ldct.lesions.places import lesion_rows
 from ldct.metrics.pixelwise import equal_doses
 from ldct.metrics.protocol import Protocol
 
+SCORES, OF_LESION = MEASURES[:2], [*MEASURES[2:], "contrast_hu"]
 EQUAL = "equal in both doses"
 LESION = ["lesion", "label", "diameter_mm"]
 COLUMNS = ["method", "seed", "patient", "slice_index", "z_mm", *LESION, *MEASURES, *FURTHER]
@@ -43,8 +45,8 @@ def write_lesion_bench(
     Writes `<output>/<method>/<seed>/<patient>.parquet` with COLUMNS: a row per lesion and slice,
     for every prediction and for the references `ndct` and `ldct` (seed folder `fixed`). A patient
     without a lesion in the test set has tables without rows. Where both doses of a crop are equal
-    within the protocol's window, no image has scores; where they are equal as they are, no measure
-    at all. Raises InputError where shapes differ.
+    within the protocol's window, no image has scores; where they are equal at the lesion and in its
+    background, it has none of the other measures. Raises InputError where shapes differ.
     """
     lesions = read_lesions(lesions_csv)
     for folder in track(test_folders, "lesion bench"):
@@ -79,10 +81,13 @@ def write_lesion_bench(
 
 
 def _without_meaning(ldct_hu: np.ndarray, view: LesionView, protocol: Protocol) -> dict[str, Any]:
-    """What no image is given where both doses of the crop are equal, and why."""
+    """What no image is given where both doses are equal in the crop or at the lesion, and why."""
     crop = crop_of(ldct_hu, view.roi)
-    if np.array_equal(crop, view.ndct_hu):
-        return {**dict.fromkeys([*MEASURES, "contrast_hu"], np.nan), "note": EQUAL}
+    unmeasured, where = [], ""
     if equal_doses(crop, view.ndct_hu, protocol):
-        return {"crop_psnr": np.nan, "crop_ssim": np.nan, "note": f"{EQUAL} within the window"}
-    return {}
+        unmeasured, where = [*SCORES], " within the window"
+    if isinstance(view.masks, LesionMasks):
+        near = view.masks.lesion | view.masks.background
+        if np.array_equal(crop[near], view.ndct_hu[near]):
+            unmeasured, where = [*unmeasured, *OF_LESION], " at the lesion"
+    return dict.fromkeys(unmeasured, np.nan) | ({"note": f"{EQUAL}{where}"} if where else {})

@@ -13,6 +13,7 @@ import numpy as np
 from ldct.common.errors import InputError
 from ldct.common.files import REPOSITORY, write_text
 from ldct.common.inputs import open_array
+from ldct.configuration.rules_of_methods import check_names
 from ldct.method_check.pair import (
     CONSTANT_HU,
     ODD_SHAPES,
@@ -59,6 +60,8 @@ def check_external(folder: Path, card: Mapping[str, Any], work: Path, verdict: V
         "dataset": {"name": "check", "title": "synthetic", "simulated": True},
     }
     rules = str((folder / "rules.smk").resolve())
+    others = [*REPOSITORY.glob("workflow/rules/*.smk"), REPOSITORY / "Snakefile"]
+    check_names(Path(rules), others)
     outputs = [f"results/check/predictions/{name}/fixed/{patient}.npy" for patient in shapes]
     content = SNAKEFILE.format(settings=settings, rules=rules, outputs=outputs)
     write_text(work / "Snakefile", content)

@@ -116,7 +116,7 @@ def finite_slice(
         raise InputError(
             f"{path}: slice {row} (slice_index {volume['slice_index'][row]}, "
             f"z {volume['z_mm'][row]} mm): found {bad} NaN or infinite values, expected finite HU; "
-            "check that the method's training did not diverge, then predict again"
+            "check the method (did a training diverge?), then predict again"
         )
     return image
 

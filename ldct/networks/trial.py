@@ -16,6 +16,7 @@ from ldct.networks.sizes import SIZES, served
 
 CONSTANTS = {0.0: "0 (air, or below the window)", 0.5: "0.5", 1.0: "1 (above the window)"}
 SIDES = range(16, 130)
+USUAL_TILE = 64
 LARGE_SIDES = (160, 192, 224, 256, 384, 512)
 
 
@@ -105,6 +106,7 @@ def answer(network: nn.Module, images: Tensor, where: str) -> Tensor:
     Raises InputError, in words, where it fails or returns anything but images of that size.
     """
     rows, columns = images.shape[2:]
+    version = images._version
     try:
         found = network(images)
     except Exception as error:
@@ -113,6 +115,11 @@ def answer(network: nn.Module, images: Tensor, where: str) -> Tensor:
             f"{where}: fails on images of {rows} x {columns} pixels: "
             f"{type(error).__name__}: {message}"
         ) from None
+    if images._version != version:
+        raise InputError(
+            f"{where}: changes its input in place (`x += ...`, or ReLU(inplace=True) on it?); "
+            "expected a new tensor, as the image is used again: write `x = x + ...`"
+        )
     if not isinstance(found, Tensor):
         raise InputError(
             f"{where}: returns a {type(found).__name__}, expected one tensor "
@@ -170,9 +177,10 @@ def rule_of(network: nn.Module, channels: int) -> str:
     elif regular and first > SIDES[0]:
         rule, key, served = f"sides from {first} pixels on", f"multiple_of: {first}", "padded"
     elif regular:
-        rule, key = "square images", "tile: 64"
+        rule, key = "square images", f"tile: {USUAL_TILE}"
     else:
         rule = f"sides of {', '.join(map(str, good[:8]))}{', ...' if len(good) > 8 else ''} pixels"
+        key = f"tile: {min(good, key=lambda side: abs(side - USUAL_TILE))}"
     return (
         f"; it takes {rule} alone: write `{key}` on its card, so that slices of any size are "
         f"{served}"

@@ -63,7 +63,8 @@ def choose(what: str, name: str, known: Sequence[str], expected: str = "one of t
     """`name` where it is known. InputError with the choices and the nearest one otherwise."""
     if name in known:
         return name
-    close = get_close_matches(name, known, n=1)
+    by_case = {one.casefold(): one for one in reversed(known)}
+    close = [by_case[each] for each in get_close_matches(name.casefold(), by_case, n=1)]
     hint = f" (did you mean '{close[0]}'?)" if close else ""
     choices = ", ".join(known) or "none"
     raise InputError(f"unknown {what} '{name}'{hint}; expected {expected}; known: {choices}")

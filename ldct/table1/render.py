@@ -38,7 +38,8 @@ def render_table1(
     methods : ordered {"id", "title", "missing" (optional: why there is no value), "critic_auc"
         (optional: of its adversary)}.
     published : content of config/published.yaml. margins : by metric (config/margins.yaml).
-    context : of the resolved run: run, dataset, budget_text, test, seeds; kept_tiles (int);
+    context : of the resolved run: run, dataset, budget_text, test, seeds; kept_tiles (int, the
+        mean over tile_tables, one for each fold);
         protocol in words; published_protocol (bool: the published values stand beside ours); slices
         (`notes_of_slices`).
     Rows of the paper come first, in its order; the run's other methods follow.
@@ -170,10 +171,12 @@ def _about(published: Mapping[str, Any], context: Mapping[str, Any]) -> list[str
     chosen = "all slices"
     if test != "all" and test["every"] > 1:
         chosen = f"one slice in {test['every']}"
+    folds = " in a fold, on average" if context.get("tile_tables", 1) > 1 else ""
     theirs = [f"Published: {published['source']}, {published['place']}; of other data and dose."]
     return [
         f"Test slices: {chosen}; the paper: {counts['test_slices']:,} slices.",
-        f"Training tiles kept: {context['kept_tiles']:,}; the paper: {counts['training_tiles']:,}.",
+        f"Training tiles kept{folds}: {context['kept_tiles']:,}; the paper: "
+        f"{counts['training_tiles']:,}.",
         f"Protocol: {context['protocol']}.",
         f"{trainings} Rates differ between rows, and under short budgets critics are not their "
         "authors': the cards say how.",

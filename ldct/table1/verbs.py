@@ -47,7 +47,7 @@ def run_table1(options: argparse.Namespace) -> None:
             load_protocols(options.protocols),
             read_published(options.published, "source", "place", "counts"),
             read_margins(options.margins),
-            settings | {"critic_auc": found},
+            settings | {"critic_auc": found, "tile_tables": len(options.tiles)},
             round(fmean(len(read_tiles(path)) for path in options.tiles)),
             options.output,
         )

@@ -61,7 +61,10 @@ def _values(found: MethodTexture) -> dict[str, Any]:
 
 def _notes(summary: TextureSummary, facts: Mapping[str, Any]) -> list[str]:
     equal = {name: rows for name, rows in facts.get("equal_slices", {}).items() if rows}
-    places = [f"{name} slices {', '.join(map(str, rows))}" for name, rows in equal.items()]
+    places = [
+        f"{name} slice{'s' * (len(rows) > 1)} {', '.join(map(str, rows))}"
+        for name, rows in equal.items()
+    ]
     left_out = [f"Left out, both doses being equal there: {'; '.join(places)}."] if places else []
     intervals = [one for found in summary.methods for one in found.intervals.values()]
     if not intervals:

@@ -288,6 +288,7 @@ def filled(arguments: list[str], folder: Path) -> list[str]:
         ("x = 1\nfrom blocks import y\n", r"line 2\); a file beside it"),
         ("import no_such_package.part\n", "install the package no_such_package"),
         ("def build(:\n", "SyntaxError"),
+        ("import sys\nsys.exit('no GPU')\n", r"SystemExit: no GPU \(network.py, line 2\)"),
         ("x = 1 / 0\n", r"ZeroDivisionError: division by zero \(network.py, line 1\)"),
     ],
 )

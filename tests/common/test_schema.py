@@ -23,8 +23,8 @@ def inference(**options):
     return DEFAULT | {"inference": DEFAULT["inference"] | options}
 
 
-def coded(patient):
-    return DATASET | {"patients": {patient: {"split": "test"}}}
+def coded(patient, **more):
+    return DATASET | {"patients": {patient: {"split": "test"} | more}}
 
 
 def simulated(**changes):
@@ -65,6 +65,7 @@ def test_paper_overlay_is_valid_over_the_default():
         ("config", {**DEFAULT, "tiles": DEFAULT["tiles"] | {"sise": 1}}, "unknown key 'sise' in"),
         ("config", {k: v for k, v in DEFAULT.items() if k != "seeds"}, "missing seeds"),
         ("config", DEFAULT | {"methods": "drl"}, "from the command line use --configfile"),
+        ("dataset", coded("a", slices="9"), "found '9', expected a number of slices from 1"),
         ("dataset", DATASET | {"patients": {}}, "found {}, expected one patient's code and split"),
         ("dataset", coded(1), "key 'patients': found 1, expected a code in quotes"),
         ("dataset", coded("a b"), "key 'patients': found 'a b', expected a code in quotes"),
@@ -140,6 +141,12 @@ STAGE = {name: CARD[name] for name in ("network", "loss", "recipe")} | {"target"
 def test_a_typo_is_told_rather_than_the_missing_key(schema, content, typo, meant):
     with pytest.raises(InputError, match=f"unknown key '{typo}'.*did you mean '{meant or ''}"):
         validate(content, schema, "here")
+
+
+@pytest.mark.parametrize("key", ["window", "optimizer", "gpu"])
+def test_a_key_that_is_no_typo_gets_no_guess(key):
+    with pytest.raises(InputError, match=f"unknown key '{key}'; allowed"):
+        validate(CARD | {key: 1}, "method", "here")
 
 
 def test_a_key_that_is_no_text_is_told():

@@ -111,6 +111,7 @@ def test_dataset_can_be_a_file_and_its_root_can_be_replaced(tmp_path):
             "key 'tiles.size': found 60",
         ),
         ({"precision": "fp16"}, "key 'precision': found 'fp16', expected one of fp32, bf16"),
+        ({"statistics": {"reference": "propsed"}}, r"reference': .* \(did you mean 'proposed'\?\)"),
         ({"method_paths": ["nowhere"]}, "no folder nowhere"),
     ],
 )
@@ -183,6 +184,7 @@ def test_home_and_variables_are_written_out_in_every_path(tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("words", "wrong"),
     [
+        (["--configfile=missing.yaml", "-n"], "missing.yaml"),
         (["--configfile", "{mine}", "all"], "all"),
         (["--configfile", "{mine}", "results/tiny/tables/table1.csv"], "table1.csv"),
         (["--configfile", "{mine}", "results/tiny/config.yaml", "-n"], "config.yaml"),
@@ -196,9 +198,18 @@ def test_a_target_behind_the_configuration_is_told(tmp_path, words, wrong):
     outcome = snakemake(tmp_path, *snakefile, *words, configfiles=())
     last = outcome.stdout.rstrip().splitlines()[-1]
     assert outcome.returncode == 1 and "Traceback" not in outcome.stdout
-    option = words[0]
+    option = words[0].partition("=")[0]
     assert last.startswith(f"error: {option}: found no configuration ") and wrong in last
     assert f"put the target before {option}: snakemake" in last
+
+
+@pytest.mark.parametrize("word", ["engine.compile=true", "2nd=1", "=x"])
+def test_a_key_that_the_command_line_cannot_give_is_told(tmp_path, word):
+    snakefile = ("--snakefile", str(REPOSITORY / "Snakefile"))
+    outcome = snakemake(tmp_path, *snakefile, "-n", "--config", word, configfiles=())
+    last = outcome.stdout.rstrip().splitlines()[-1]
+    assert outcome.returncode == 1 and "Traceback" not in outcome.stdout
+    assert last.startswith(f"error: --config: found key '{word.partition('=')[0]}', expected ")
 
 
 def test_missing_dicom_folder_is_named_unless_it_was_read_already(tmp_path):

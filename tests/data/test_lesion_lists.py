@@ -8,8 +8,8 @@ from ldct.common.errors import InputError
 from ldct.data.geometry import slice_position, to_mm, to_pixels
 from ldct.data.lesions import (
     convert_neutral_csv,
+    doubtful_lesions,
     lesion_slices,
-    lesions_in_air,
     read_lesions,
     write_lesions,
 )
@@ -69,6 +69,9 @@ WRITTEN = {
     "decimal commas": PLAIN.replace(",", ";").replace(".", ","),
     "tabs": PLAIN.replace(",", "\t"),
     "tabs, decimal commas": PLAIN.replace(",", "\t").replace(".", ","),
+    "bars": PLAIN.replace(",", "|"),
+    "typeset minus": PLAIN.replace("-40.5", "\u221240.5"),
+    "sep= and a tab": "sep=\t\r\n" + PLAIN.replace(",", "\t"),
     "sep= of Excel": "sep=;\r\n" + PLAIN.replace(",", ";"),
     "quoted": "\n".join(",".join(f'"{one}"' for one in line.split(",")) for line in (HEADER, ROW)),
     "byte-order mark": b"\xef\xbb\xbf" + PLAIN.encode(),
@@ -103,6 +106,11 @@ def test_a_list_is_read_however_it_was_written(tmp_path, kind):
         (PLAIN.replace("-40.5", "-40,5"), "line 2: found 10 values, expected 9 as in the header"),
         (PLAIN.replace("-40.5", '"-40,5"'), "line 2, column x: found '-40,5', expected a number"),
         (f"{HEADER}\n\n\nL067,1,1", "list.csv, line 4, column unit: found '', expected one of"),
+        ("# mine\n" + PLAIN, "label is missing; found # mine; expected patient_id, lesion_id"),
+        (
+            f"{PLAIN}\n{ROW.replace('-5,', '-5.4,')}",
+            "line 3, column lesion_id: found '1', expected",
+        ),
         ("", "list.csv: found no header, expected patient_id"),
         (b"PK\x03\x04\x00\x00", "list.csv: found a workbook or another file that is no text"),
         (PLAIN.replace("L067", '"L067'), "list.csv, line 2: not a CSV table"),
@@ -143,6 +151,7 @@ def test_bad_values_are_named_by_line_and_column(tmp_path, line, column):
         ("L067,1,512,12,-5,px,z_mm,5,wider image", "x", "is the unit mm?"),
         ("L067,1,250,20,-5,mm,z_mm,12.5,px as mm", "x", "is the unit mm, or px?"),
         ("L067,1,20,150,-5,mm,index_asc,12.5,px as mm", "z", "a slice of the volume"),
+        ("L067,1,-40.5,20,80,mm,z_mm,5,another scan", "z", "half a slice of one of L067"),
         ("L067,1,20,150,2,mm,index_asc,12.5,px as mm", "y", "is the unit mm, or px?"),
         ("L067,1,0,20,-5,mm,z_mm,151,wider than the image", "diameter_mm", "is the unit mm?"),
         ("L067,1,-98,20,-5,mm,z_mm,12.5,partly outside", "x", "so that a lesion of 12.5 mm lies"),
@@ -181,13 +190,21 @@ def test_table_survives_writing_and_reading(tmp_path):
         assert lesion_slices(found, GEOMETRY) == [2] * len(lines)
 
 
-def test_lesions_in_air_are_told(tmp_path):
+def test_doubtful_lesions_are_told(tmp_path):
     ndct = np.full((4, 200, 300), -1000, np.int16)
     ndct[:, 50:, 50:] = 40
     lines = ["L067,a,100,100,-5,px,z_mm,12.5,x", "L067,b,20,20,-5,px,z_mm,10,mm as px"]
     found = convert(tmp_path, "\n".join([HEADER, *lines]))
-    (line,) = lesions_in_air(found, GEOMETRY, ndct)
+    (line,) = doubtful_lesions(found, GEOMETRY, ndct)
     assert line.startswith("list.csv: lesion b of L067 at -90, -34, -5 mm: found air (-1000 HU)")
+
+
+@pytest.mark.parametrize(("diameter", "told"), [("0.9", 1), ("1.25", 1), ("2.9", 1), ("3", 0)])
+def test_diameters_in_centimetres_are_told(tmp_path, diameter, told):
+    found = convert(tmp_path, PLAIN.replace("12.5", diameter))
+    lines = doubtful_lesions(found, GEOMETRY, np.zeros((4, 200, 300), np.int16))
+    assert len(lines) == told
+    assert all(f"a diameter of {diameter} mm" in line and "or cm?" in line for line in lines)
 
 
 TILT = np.deg2rad(20)

@@ -104,11 +104,16 @@ NO_NAMESPACE = "<LidcReadMessage><readingSession/></LidcReadMessage>"
     [
         *("not xml", "", b"\xff\xfe", OTHER_ROOT, NO_NAMESPACE),
         message("<unblindedReadNodule><roi><edgeMap/></roi></unblindedReadNodule>"),
+        message(nodule({("", "TRUE"): square(40, 60, 4)})),
+        message(nodule({("nan", "TRUE"): square(40, 60, 4)})),
+        message(nodule({(-5.0, "TRUE"): []})),
+        '<?xml version="1.0" encoding="no-such"?>' + NO_NAMESPACE,
     ],
 )
 def test_other_text_is_refused(xml):
-    with pytest.raises(InputError, match=r"test: not a LIDC reader XML \(.+\)$"):
+    with pytest.raises(InputError, match=r"test: not a LIDC reader XML \(.+\)$") as caught:
         read_xml(xml)
+    assert "to_mm" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

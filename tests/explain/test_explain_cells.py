@@ -151,7 +151,7 @@ def test_what_is_undefined_or_infinite_is_said(tables, capsys):
     frame.to_parquet(path)
     text = text_of(capsys, "bm3d", "psnr")
     assert "∞ dB 12 slices of 3 patients: no interval" in text
-    assert "1 undefined rows are left out" in text_of(capsys, "bm3d", "ssim")
+    assert "1 row without a value left out" in text_of(capsys, "bm3d", "ssim")
 
 
 def test_tables_without_a_column_of_protocols(tables, capsys):

@@ -229,25 +229,37 @@ def test_patient_without_lesion_has_empty_tables_of_the_same_types(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shift_hu", "whole"), [(0, True), (-1024, True), (-900, False), (2000, False)]
+    ("shift_hu", "equal", "missing"),
+    [
+        *((0, "all", MEASURES), (-1024, "all", MEASURES), (0, "all but bone", MEASURES)),
+        *((-900, "none", MEASURES[:2]), (2000, "none", MEASURES[:2]), (0, "lesion", MEASURES[2:])),
+    ],
 )
-def test_lesions_in_what_is_equal_in_both_doses_are_left_out_and_named(tmp_path, shift_hu, whole):
+def test_lesions_in_what_is_equal_in_both_doses_are_left_out_and_named(
+    tmp_path, shift_hu, equal, missing
+):
     test, prediction, table = write_case(
         tmp_path, [lesion_at(80, 76, 20.0, z_mm=z) for z in (0, 2)]
     )
     full, quarter = (np.load(test / f"{dose}.npy") for dose in ("full", "quarter"))
     full[0] += shift_hu
-    quarter[0] = full[0] if whole else quarter[0] + shift_hu
+    quarter[0] += shift_hu
+    part = np.index_exp[0, 50:110, 46:106] if equal == "lesion" else np.index_exp[0]
+    if equal != "none":
+        quarter[part] = full[part]
+    if equal == "all but bone":
+        full[0, 44, 40], quarter[0, 44, 40] = 900, 800
     np.save(test / "full.npy", full)
     np.save(test / "quarter.npy", quarter)
     write_lesion_bench([test], [prediction], table, PROTOCOL, tmp_path / "bench")
     paths = list(tmp_path.glob("bench/*/*/P1.parquet"))
     frame = pd.concat(map(pd.read_parquet, paths), ignore_index=True)
     own = frame[frame["slice_index"] == 0]
-    assert own[["crop_psnr", "crop_ssim"]].isna().all(axis=None)
-    assert own[MEASURES].isna().all(axis=None) == whole
+    assert own[missing].isna().all(axis=None)
+    others = own.loc[own["method"] == "some", [one for one in MEASURES if one not in missing]]
+    assert others.notna().any(axis=None) == (len(missing) < len(MEASURES))
     values = lesion_summary(frame, {"ndct": "NDCT", "some": "Some"})
-    psnr = values[values["measure"] == "crop_psnr"]
+    psnr = values[values["measure"] == missing[0]]
     assert set(psnr["n_slices"]) == {1} and set(psnr["n_failed"]) == {0}
     note = "Left out, both doses being equal about them: P1 lesion 1 slice 0."
     assert note in lesion_notes(frame, values, "data")

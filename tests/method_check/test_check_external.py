@@ -12,6 +12,7 @@ PROGRAM, RULES = "program.py", "rules.smk"
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
+        (RULES, "rule mine:", "rule table1:", "a name that table1.smk has already"),
         (RULES, "/fixed/", "/0/", "no rule makes results/check/predictions/mine/fixed/L001.npy"),
         (RULES, "predictions/mine", "predictions/other", "found rules that make results/check/pre"),
         (RULES, "{RUN}/pred", "results/my-run/pred", "no rule makes results/check/predictions"),
@@ -56,6 +57,8 @@ def test_a_fault_of_rules_or_program_is_one_line(tmp_path, capsys, file, old, ne
     [
         ("/fixed/", "/0/", "which is where predictions are expected; found rules that make "),
         ("environment.yml", "missing.yml", "key 'conda': found no file "),
+        ("rule mine:", "rule score:", "a name that metrics.smk has already"),
+        ("rule mine:", "rule  all :", "a name that Snakefile has already"),
         ("{{patient}}", "L000", "no rule makes results/dry/predictions/mine/fixed/L903.npy"),
     ],
 )

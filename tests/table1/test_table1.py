@@ -114,6 +114,7 @@ def test_csv_holds_full_precision_gains_and_what_it_belongs_to(page):
     assert (row["n_slices"], row["n_patients"], row["n_seeds"]) == (12, 3, 2)
     assert (row["seeds"], row["protocol"]) == ("0 1", "abdomen")
     assert row["dataset"] == CONTEXT["dataset"]["title"] and row["simulated"]
+    assert "Training tiles kept: 6,123; the paper" in page[1]
     assert (row["kept_tiles"], row["published_tiles"]) == (6123, 281660)
 
 
@@ -273,3 +274,8 @@ def test_gains_stand_patient_by_patient_where_there_are_several(tmp_path, patien
         low = rows[rows["method"] == "low_dose"].groupby("patient")["psnr"].mean()
         own = rows[rows["method"] == "proposed"].groupby("patient")["psnr"].mean()
         assert [float(cell) for cell in cells] == pytest.approx((own - low).tolist(), abs=0.006)
+
+
+def test_tiles_of_folds_are_told_as_a_mean(tmp_path):
+    markdown = render(tmp_path, tile_tables=2)[1]
+    assert "Training tiles kept in a fold, on average: 6,123; the paper" in markdown

@@ -208,7 +208,8 @@ def test_slices_equal_in_both_doses_have_no_squares_and_are_named(test_set, tmp_
     assert frame.loc[frame["slice_index"].isin(left_out), "n_squares"].eq(0).all()
     summary = summarise_texture(files, ROWS[:2], {})
     write_texture_tables(summary, facts, "a box", "", tmp_path / "tables", files)
-    note = f"Left out, both doses being equal there: P1 slices {', '.join(map(str, left_out))}."
+    named = f"slices {', '.join(map(str, left_out))}" if len(left_out) > 1 else "slice 1"
+    note = f"Left out, both doses being equal there: P1 {named}."
     assert note in (tmp_path / "tables/texture.md").read_text()
     drawn = [draw(summary, "a box", tmp_path / "a") for draw in (draw_curves, draw_spectra)]
     assert len(drawn) == 2

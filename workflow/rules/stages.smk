@@ -5,7 +5,7 @@ import shlex
 from ldct.common.files import read_yaml
 from ldct.common.errors import InputError
 from ldct.configuration.registry import find_methods
-from ldct.configuration.rules_of_methods import check_rules
+from ldct.configuration.rules_of_methods import check_names, check_rules
 from ldct.configuration.stages import (
     network_files,
     perceptual_network,
@@ -18,12 +18,16 @@ from ldct.devices.torch_build import CHANGE_BITS, gpus_of_a_job
 
 def include_rules_of_methods():
     """Include `rules.smk` of external methods; one that is broken is left out, with the reason."""
+    suite = Path(workflow.basedir)
     for method in [*METHODS]:
         if SETTINGS["cards"][method]["kind"] != "external":
             continue
         rules = Path(SETTINGS["folders"][method], "rules.smk")
         depth, before = len(workflow.included_stack), list(workflow.rules)
         try:
+            check_names(
+                rules, [*suite.glob("workflow/rules/*.smk"), suite / "Snakefile"]
+            )
             # What the keyword does, which cannot stand in a try block.
             workflow.include(str(rules.resolve()))
             own = [rule for rule in workflow.rules if rule not in before]
