@@ -94,3 +94,14 @@ def expand_path(text: str, key: str, where: str = "configuration") -> str:
             "file, or name a link to it that has none"
         )
     return path
+
+
+def check_reader_marks(dataset: Mapping[str, Any]) -> None:
+    """Raise InputError where the LIDC reader XML of a patient is no file."""
+    for patient, entry in dataset["patients"].items():
+        file = entry.get("lidc_xml")
+        if file is not None and not Path(file).is_file():
+            raise InputError(
+                f"data set {dataset['name']}: key 'patients.{patient}.lidc_xml': found no file "
+                f"{file}, expected its LIDC reader XML; correct the path, or leave the key out"
+            )

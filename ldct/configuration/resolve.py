@@ -15,7 +15,12 @@ from ldct.configuration.folds import (
     patients_of,
     resolve_folds,
 )
-from ldct.configuration.paths import expand_dataset, expand_path, resolve_paths
+from ldct.configuration.paths import (
+    check_reader_marks,
+    expand_dataset,
+    expand_path,
+    resolve_paths,
+)
 from ldct.configuration.published import read_published
 from ldct.configuration.registry import find_methods, method_folder, read_card
 from ldct.configuration.stages import LEARNED, describe_budget, resolve_models, scaling_from
@@ -97,17 +102,6 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
         "validation_protocol_file": _validation_protocol(config, train, repository),
         "budget_text": describe_budget(config["budget"]) + describe_folds(folds),
     }
-
-
-def check_reader_marks(dataset: Mapping[str, Any]) -> None:
-    """Raise InputError where the LIDC reader XML of a patient is no file."""
-    for patient, entry in dataset["patients"].items():
-        file = entry.get("lidc_xml")
-        if file is not None and not Path(file).is_file():
-            raise InputError(
-                f"data set {dataset['name']}: key 'patients.{patient}.lidc_xml': found no file "
-                f"{file}, expected its LIDC reader XML; correct the path, or leave the key out"
-            )
 
 
 def _resolve_methods(
