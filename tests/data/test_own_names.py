@@ -146,6 +146,7 @@ def test_patient_whose_folders_are_called_otherwise_is_told_what_lies_there(tmp_
 def test_slices_of_no_dose_are_told_with_the_key(tmp_path):
     line = refused(own_tree(tmp_path, "{code}/{DOSE}/{row}.dcm"))
     assert "PAT01: 8 slices (first: PAT01/LDCT/0.dcm), but nothing tells their dose" in line
+    assert "or with `simulate` that all are full dose" in line
     assert "`files`" in line
 
 

@@ -60,7 +60,10 @@ def select_series(
     own = [header for header in of_patient if header.dose in doses]
     if not own:
         told = {header.dose for header in of_patient} - {None}
-        but = "nothing tells their dose; say with `files` in the description where each dose lies"
+        but = (
+            "nothing tells their dose; say with `files` in the description where each dose lies, "
+            "or with `simulate` that all are full dose"
+        )
         if told:
             but = f"all are of {told.pop()} dose by their names; `simulate` takes full dose"
         return (), (
