@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from test_lesions import GEOMETRY
 
 from ldct.common.errors import InputError
 from ldct.data.geometry import slice_position, to_mm, to_pixels
@@ -14,16 +15,6 @@ from ldct.data.lesions import (
     write_lesions,
 )
 
-GEOMETRY = {
-    "patient": "L067",
-    "slice_index": [0, 1, 2, 3],
-    "z_mm": [-10.0, -7.5, -5.0, -2.5],
-    "instance": [4, 3, 2, 1],
-    "origin_mm": [-100.0, -50.0],
-    "pixel_mm": [0.8, 0.5],
-    "thickness_mm": 2.5,
-    "shape": (200, 300),
-}
 HEADER = "patient_id,lesion_id,x,y,z,unit,slice_ref,diameter_mm,label"
 ROW = "L067,1,-40.5,20,-5,mm,z_mm,12.5,cyst"
 LUNA = "seriesuid,coordX,coordY,coordZ,diameter_mm"

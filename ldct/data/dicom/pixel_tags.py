@@ -59,7 +59,7 @@ def _missing_decoder(syntax: UID | None, bits: float) -> str | None:
         return None
     try:
         decoder = get_decoder(syntax)
-    except NotImplementedError:
+    except NotImplementedError:  # how pydicom says that it knows no decoder of a syntax
         return f"TransferSyntaxUID is {syntax.name}, which is not read; export as Explicit VR"
     usable = set(decoder.available_plugins)
     if syntax == JPEGExtended12Bit and bits > 8:
