@@ -64,13 +64,13 @@ def describe_folds(folds: Mapping[str, Any]) -> str:
 def describe_notes(dataset: Mapping[str, Any]) -> str:
     """What captions say of single patients, after the title.
 
-    >>> describe_notes({"patients": {"P1": {"note": "noisy"}, "P2": {}, "P3": {"note": "noisy"}}})
+    >>> describe_notes({"patients": {"P1": {"apart": "noisy"}, "P2": {}, "P3": {"apart": "noisy"}}})
     ' (P1, P3: noisy)'
     """
     noted: dict[str, list[str]] = {}
     for patient, entry in dataset["patients"].items():
-        if "note" in entry:
-            noted.setdefault(entry["note"], []).append(patient)
+        if "apart" in entry:
+            noted.setdefault(entry["apart"], []).append(patient)
     words = "; ".join(f"{', '.join(names)}: {note}" for note, names in noted.items())
     return f" ({words})" if words else ""
 

@@ -13,7 +13,7 @@ from ldct.common.files import read_json, read_yaml, write_json
 PLAN = "plan.json"
 # Of the resolved settings; models are the recipes of all stages.
 KEYS = ("methods", "cards", "models", "controls", "budget", "seeds", "folds", "test", "scaling")
-KEYS += ("image_quality", "statistics", "detectability")
+KEYS += ("texture_slices", "image_quality", "statistics", "detectability")
 
 
 def plan_of(settings: Mapping[str, Any], repository: Path) -> dict[str, Any]:

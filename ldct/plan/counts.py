@@ -9,7 +9,6 @@ import numpy as np
 
 from ldct.data.dicom.naming import DOSES
 from ldct.data.tiles import VOLUME
-from ldct.texture.columns import TEXTURE_SLICES
 
 # Of the tiles of the challenge's training slices the paper kept 281,660 of 325,888.
 KEPT_SHARE = 281_660 / 325_888
@@ -46,7 +45,7 @@ def expected_slices(settings: Mapping[str, Any]) -> dict[str, int]:
     """Test patient to number of slices, at most; those added for lesions are not known."""
     every = 1 if settings["test"] == "all" else settings["test"]["every"]
     listed = {name: listed_slices(settings, [name]) for name in settings["test_patients"]}
-    return {name: min(n, -(-n // every) + TEXTURE_SLICES) for name, n in listed.items()}
+    return {name: min(n, -(-n // every) + settings["texture_slices"]) for name, n in listed.items()}
 
 
 def expected_volume_mb(settings: Mapping[str, Any]) -> float:

@@ -2,8 +2,6 @@
 
 from ldct.rendering.columns import POSITIVE, Formula
 
-# Slices of a patient whose texture is measured: those with most flat squares.
-TEXTURE_SLICES = 20
 # All spectra are of flat squares of soft tissue, found on NDCT.
 TEXTURE = {
     "n_squares": Formula("flat squares", "", 1, "none", "flat squares of soft tissue in a slice"),

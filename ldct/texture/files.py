@@ -13,7 +13,7 @@ from ldct.common.provenance import recorded
 from ldct.common.run_files import FIXED, REFERENCES, VOLUME_FILES
 from ldct.data.volumes import load_volume
 from ldct.metrics.tissues import SOFT_TISSUE_HU
-from ldct.texture.columns import TEXTURE, TEXTURE_SLICES
+from ldct.texture.columns import TEXTURE
 from ldct.texture.measure import (
     SIDES_PX,
     choose_squares,
@@ -24,13 +24,13 @@ from ldct.texture.measure import (
 COLUMNS = ["method", "seed", "patient", "slice_index", "z_mm", *TEXTURE, "reason"]
 
 
-def write_squares(volume_folders: Sequence[Path], output: Path) -> None:
+def write_squares(volume_folders: Sequence[Path], n_slices: int, output: Path) -> None:
     """Choose the squares of all test patients on their volumes; parquet of `choose_squares`."""
     inputs = [folder / name for folder in volume_folders for name in VOLUME_FILES]
-    with recorded([output], inputs, {"sides_px": SIDES_PX, "slices": TEXTURE_SLICES}):
+    with recorded([output], inputs, {"sides_px": SIDES_PX, "slices": n_slices}):
         volumes = [load_volume(folder) for folder in volume_folders]
         found = [(each.full, each.info, _equal_rows(each.quarter, each.full)) for each in volumes]
-        write_frame(output, choose_squares(found))
+        write_frame(output, choose_squares(found, n_slices))
 
 
 def write_references(test_folders: Sequence[Path], squares_path: Path, output: Path) -> None:

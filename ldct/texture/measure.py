@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ldct.data.volumes import neighbour_mean
-from ldct.texture.columns import TEXTURE, TEXTURE_SLICES
+from ldct.texture.columns import TEXTURE
 from ldct.texture.noise_power import describe_spectrum, noise_power, radial_profile, shape_distance
 from ldct.texture.regions import soft_tissue_squares, spread_out
 
@@ -26,7 +26,7 @@ FEW = (
 
 
 def choose_squares(
-    volumes: Sequence[tuple[np.ndarray, Mapping[str, Any], Sequence[int]]],
+    volumes: Sequence[tuple[np.ndarray, Mapping[str, Any], Sequence[int]]], n_slices: int
 ) -> pd.DataFrame:
     """Flat squares of soft tissue in which all images of a run are measured, chosen on NDCT alone.
 
@@ -36,10 +36,12 @@ def choose_squares(
     without squares: those that are equal in both doses say nothing of a method.
     Returns one row per square: patient, slice_index (row of the volume), top, left, side (pixels,
     the same for all) and spread_hu (of the smoothed pixels): of the flatter half of a patient's
-    squares those in the TEXTURE_SLICES slices that have most of them.
+    squares those in the n_slices slices that have most of them.
     """
     for side in SIDES_PX:
-        squares = pd.concat([_squares_of(*volume, side) for volume in volumes], ignore_index=True)
+        squares = pd.concat(
+            [_squares_of(*volume, n_slices, side) for volume in volumes], ignore_index=True
+        )
         if len(squares.drop_duplicates(["patient", "slice_index"])) >= FEWEST_SLICES:
             break
     return squares
@@ -106,7 +108,7 @@ def halves_distance(
 
 
 def _squares_of(
-    ndct_hu: np.ndarray, info: Mapping[str, Any], left_out: Sequence[int], side: int
+    ndct_hu: np.ndarray, info: Mapping[str, Any], left_out: Sequence[int], n_slices: int, side: int
 ) -> pd.DataFrame:
     means = (neighbour_mean(ndct_hu, row, info) for row in range(len(ndct_hu)))
     found = soft_tissue_squares((mean for mean in means if mean is not None), side, STRIDE_PX)
@@ -117,7 +119,7 @@ def _squares_of(
     places.insert(0, "patient", info["patient"])
     places = places.assign(side=side, spread_hu=flat[:, 3])
     counts = places.groupby("slice_index").size()
-    most = counts[counts >= FEWEST_SQUARES].nlargest(TEXTURE_SLICES).index
+    most = counts[counts >= FEWEST_SQUARES].nlargest(n_slices).index
     return places[places["slice_index"].isin(most)]
 
 

@@ -10,6 +10,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the parser."""
     squares = verbs.add_parser("texture-squares", help="flat squares of soft tissue, by rule")
     squares.add_argument("--volumes", type=Path, nargs="+", required=True)
+    squares.add_argument("--slices", type=int, required=True, help="of a patient, at most")
     squares.add_argument("--output", type=Path, required=True)
     squares.set_defaults(run=run_texture_squares)
 
@@ -44,7 +45,7 @@ def run_texture_squares(options: argparse.Namespace) -> None:
     """Choose squares on the volumes of the test patients."""
     from ldct.texture.files import write_squares
 
-    write_squares(options.volumes, options.output)
+    write_squares(options.volumes, options.slices, options.output)
 
 
 def run_texture_references(options: argparse.Namespace) -> None:

@@ -48,7 +48,7 @@ NDCT = ndct()
 INFO = volume_info(SLICES, patient="P1")
 # The last slice with tissue has air on one side.
 BODIES = SLICES - 3
-SQUARES = squares_in(INFO, choose_squares([(NDCT, INFO, ())]))
+SQUARES = squares_in(INFO, choose_squares([(NDCT, INFO, ())], 20))
 CHECKERBOARD = (-1.0) ** np.indices((SIZE, SIZE)).sum(axis=0)
 
 
@@ -60,7 +60,7 @@ def measured(image: np.ndarray) -> pd.DataFrame:
 def references(folders: list[Path], output: Path) -> Path:
     """Squares of folders that hold whole volumes, and the references in them."""
     squares = output / "squares.parquet"
-    write_squares(folders, squares)
+    write_squares(folders, 20, squares)
     write_references(folders, squares, output)
     return squares
 
@@ -90,9 +90,10 @@ def test_squares_are_flat_soft_tissue_and_overlap_by_half_at_most():
 def test_squares_do_not_see_the_slice_that_they_are_in():
     changed = NDCT.copy()
     changed[1] += np.random.default_rng(3).normal(0, 40, NDCT[1].shape).astype(np.int16)
-    again = choose_squares([(changed, INFO, ())])
+    again = choose_squares([(changed, INFO, ())], 20)
     own = [
-        frame[frame["slice_index"] == 1] for frame in (again, choose_squares([(NDCT, INFO, ())]))
+        frame[frame["slice_index"] == 1]
+        for frame in (again, choose_squares([(NDCT, INFO, ())], 20))
     ]
     assert len(own[0]) > 3
     pd.testing.assert_frame_equal(*(frame.reset_index(drop=True) for frame in own))
@@ -102,7 +103,7 @@ def test_the_slices_with_most_squares_are_measured():
     image = np.full((30, 64, 64), -1000.0)
     image[:, 4:60, 4:60] = 50
     image[:5, 4:60, 20:60] = -1000  # fewer squares
-    found = choose_squares([(image, volume_info(30), ())])
+    found = choose_squares([(image, volume_info(30), ())], 20)
     assert found["slice_index"].nunique() == 20 and found["slice_index"].min() >= 5
 
 
@@ -126,14 +127,14 @@ def test_spreading_out_keeps_the_flattest():
 def test_small_images_get_smaller_squares_and_none_where_there_is_no_tissue():
     image = np.full((3, 64, 160), -1000.0)
     info = volume_info(3)
-    empty = squares_in(info, choose_squares([(image, info, ())]))
+    empty = squares_in(info, choose_squares([(image, info, ())], 20))
     assert empty.empty
     frame, arrays = measure_texture(image, image, empty, 16, PIXEL_MM)
     assert frame[MEASURES].isna().all(axis=None)
     assert frame["reason"].str.contains("squares of soft tissue").all()
     assert np.isnan(arrays["power"]).all()
     image[:, 10:54, 4:156] = 50
-    assert set(choose_squares([(image, info, ())])["side"]) == {16}
+    assert set(choose_squares([(image, info, ())], 20)["side"]) == {16}
 
 
 def test_ndct_is_its_own_texture():

@@ -123,7 +123,7 @@ def description_of_patient(wildcards):
     entry = DATASET["patients"][wildcards.patient]
     own = {
         key: entry[key]
-        for key in entry.keys() - {"split", "slices", "lidc_xml", "note"}
+        for key in entry.keys() - {"split", "slices", "lidc_xml", "apart"}
     }
     return described("title", patients={wildcards.patient: own})
 

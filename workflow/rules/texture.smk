@@ -29,10 +29,12 @@ rule texture_squares:
         ENVIRONMENT
     params:
         volumes=TEST_VOLUMES,
+        slices=SETTINGS["texture_slices"],
     message:
         "Choosing flat soft tissue"
     shell:
-        "python -m ldct --log {log} texture-squares --volumes {params.volumes} --output {output}"
+        "python -m ldct --log {log} texture-squares --volumes {params.volumes}"
+        " --slices {params.slices} --output {output}"
 
 
 rule texture_references:
