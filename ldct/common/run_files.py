@@ -17,12 +17,13 @@ IMAGES = {"ndct": "NDCT", "ldct": "LDCT"}
 
 
 def table_files(run: Path, settings: Mapping[str, Any], table: str, method: str) -> list[Path]:
-    """Files of one table that the run's settings ask for; left-over files of other runs are not.
+    """Files of one table that means and claims rest on; left-over files of other runs are not.
 
-    settings : resolved run: `method_seeds` and `test_patients`.
+    settings : resolved run: `method_seeds`, `test_patients`, and `apart`, patients left out.
     """
-    pattern = TABLES[table]
-    patients = settings["test_patients"] if "{patient}" in pattern else [""]
+    pattern, apart = TABLES[table], settings.get("apart", {})
+    counted = [name for name in settings["test_patients"] if name not in apart]
+    patients = counted if "{patient}" in pattern else [""]
     return [
         run / pattern.format(method=method, seed=seed, patient=patient)
         for seed in settings["method_seeds"].get(method, [FIXED])

@@ -52,26 +52,38 @@ def patients_of(
     return [name for name in dataset["patients"] if name in used]
 
 
-def describe_folds(folds: Mapping[str, Any]) -> str:
-    """What captions say of folds after the budget; nothing where patients are split once.
+def describe_folds(folds: Mapping[str, Any], apart: Mapping[str, str]) -> str:
+    """What captions say after the budget of folds, and of patients that are reported apart.
 
-    >>> describe_folds({"fold1-": {}, "fold2-": {}}), describe_folds({"": {}})
-    (', 2 folds over all patients', '')
+    >>> describe_folds({"fold1-": {}, "fold2-": {}}, {"P1": "noisy"}), describe_folds({"": {}}, {})
+    (', 2 folds over all patients, P1 in no mean', '')
     """
-    return f", {len(folds)} folds over all patients" if len(folds) > 1 else ""
+    text = f", {len(folds)} folds over all patients" if len(folds) > 1 else ""
+    return text + (f", {', '.join(apart)} in no mean" if apart else "")
 
 
-def describe_notes(dataset: Mapping[str, Any]) -> str:
-    """What captions say of single patients, after the title.
+def apart_patients(dataset: Mapping[str, Any], test: list[str]) -> dict[str, str]:
+    """Test patients that no mean and no claim counts, to the reason; none where all would be.
 
-    >>> describe_notes({"patients": {"P1": {"apart": "noisy"}, "P2": {}, "P3": {"apart": "noisy"}}})
+    >>> patients = {"P1": {"apart": "noisy reference"}, "P2": {}}
+    >>> apart_patients({"patients": patients}, ["P1", "P2"])
+    {'P1': 'noisy reference'}
+    """
+    found = {name: dataset["patients"][name].get("apart") for name in test}
+    apart = {name: reason for name, reason in found.items() if reason}
+    return apart if len(apart) < len(test) else {}
+
+
+def describe_apart(apart: Mapping[str, str]) -> str:
+    """What captions say of patients that are reported apart, after the title.
+
+    >>> describe_apart({"P1": "noisy", "P3": "noisy"})
     ' (P1, P3: noisy)'
     """
-    noted: dict[str, list[str]] = {}
-    for patient, entry in dataset["patients"].items():
-        if "apart" in entry:
-            noted.setdefault(entry["apart"], []).append(patient)
-    words = "; ".join(f"{', '.join(names)}: {note}" for note, names in noted.items())
+    named: dict[str, list[str]] = {}
+    for patient, reason in apart.items():
+        named.setdefault(reason, []).append(patient)
+    words = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in named.items())
     return f" ({words})" if words else ""
 
 

@@ -9,9 +9,10 @@ from ldct.common.errors import InputError
 from ldct.common.run_files import FIXED
 from ldct.common.schema import read_valid, validate
 from ldct.configuration.folds import (
+    apart_patients,
     check_training,
+    describe_apart,
     describe_folds,
-    describe_notes,
     patients_of,
     resolve_folds,
 )
@@ -42,10 +43,10 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     repository : folder that holds `config/` and `methods/`.
     Returns plain data: the checked configuration with `dataset` replaced by its description, and
     `cards`, `controls`, `control_cards`, `broken`, `folders`, `models`, `chains`, `method_seeds`,
-    `folds`, `train_patients`, `test_patients`, `protocol_file`, `protocol_files` (the main one
-    first, then the further ones), `protocol_names` (in the same order), `calibrated_protocol`,
-    `calibration_file`, `budget_text`. A method whose folder is broken stands in `broken` (name to
-    message) and nowhere else: the other rows do not need it.
+    `folds`, `train_patients`, `test_patients`, `apart` (`apart_patients`), `protocol_file`,
+    `protocol_files` (the main one first, then the further ones), `protocol_names` (in the same
+    order), `calibrated_protocol`, `calibration_file`, `budget_text`. A method whose folder is
+    broken stands in `broken` (name to message) and nowhere else: the other rows do not need it.
     Controls have cards of their own: they are measured as methods are, and no row of Table I.
     Raises InputError with one line naming the key or file, and where every method is broken.
     """
@@ -57,7 +58,6 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     dataset.setdefault("simulated", "simulate" in dataset)
     place = "source" if "manifest" in dataset else "root"  # a source is copied from, and checked
     dataset[place] = config.get("dataset_root") or dataset.get(place)
-    dataset["title"] += describe_notes(dataset)
     check_reader_marks(dataset)
     folders = find_methods([repository / "methods", *config.get("method_paths", [])])
     for key in ("methods", "controls"):
@@ -68,6 +68,8 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     published = read_published(repository / "config/published.yaml")["rows"]
     folds = resolve_folds(config, dataset)
     train, test = (patients_of(folds, dataset, split) for split in ("train", "test"))
+    apart = apart_patients(dataset, test)
+    dataset["title"] += describe_apart(apart)
     cards, models, chains, broken = _resolve_methods(config, folders, published, train)
     controls = _resolve_controls(config, folders, published, train, cards, broken)
     processes = (config.get("engine") or {}).get("processes", 1)
@@ -97,10 +99,11 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
         "folds": folds,
         "train_patients": train,
         "test_patients": test,
+        "apart": apart,
         **protocols,
         "calibration_file": _calibration_file(config, repository),
         "validation_protocol_file": _validation_protocol(config, train, repository),
-        "budget_text": describe_budget(config["budget"]) + describe_folds(folds),
+        "budget_text": describe_budget(config["budget"]) + describe_folds(folds, apart),
     }
 
 

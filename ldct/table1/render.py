@@ -13,6 +13,7 @@ from ldct.common.scaling import OUTSIDE_WINDOW
 from ldct.rendering.numbers import bounds, counted, number, signed
 from ldct.rendering.page import Cell, PlainTable, latex_table, to_html, to_markdown
 from ldct.statistics.adversary import ADVERSARY_AT_WORK
+from ldct.statistics.uncertainty import PairedDifference
 from ldct.table1.frame import DECIMALS, METRICS, table_frame
 from ldct.table1.statistics import MetricStatistics
 
@@ -20,6 +21,7 @@ TITLE = "Mean PSNR (dB) and SSIM for the test set"
 OTHER_ROWS = "Not in the paper's table"
 IDLE = "†"
 BY_PATIENT, MOST_PATIENTS = "PSNR gain over Low Dose (dB), patient by patient", 12
+APART = "Patients reported apart: PSNR gain over Low Dose (dB)"
 
 
 def render_table1(
@@ -41,7 +43,7 @@ def render_table1(
     context : of the resolved run: run, dataset, budget_text, test, seeds; kept_tiles (int, the
         mean over tile_tables, one for each fold);
         protocol in words; published_protocol (bool: the published values stand beside ours); slices
-        (`notes_of_slices`).
+        (`notes_of_slices`); gains_apart (of patients in no mean; optional).
     Rows of the paper come first, in its order; the run's other methods follow.
     Returns the four paths. Raises InputError for a summary without rows.
     """
@@ -50,7 +52,8 @@ def render_table1(
     frame = table_frame(summary, statistics, methods, published, margins)
     confidence = next(iter(statistics["psnr"].intervals.values())).confidence
     table, reasons = _table(frame, context["published_protocol"])
-    tables = [table, *_by_patient(frame, statistics["psnr"])]
+    tables = [table, *_by_patient(BY_PATIENT, frame, statistics["psnr"].gains)]
+    tables += _by_patient(APART, frame, context.get("gains_apart", {}), fewest=1)
     caption = _caption(frame, margins, confidence, context)
     about = [*context.get("slices", []), *_about(published, context)]
     about += [*(f"{mark} not run: {why}." for why, mark in reasons)]
@@ -105,18 +108,20 @@ def _table(frame: pd.DataFrame, compare: bool) -> tuple[PlainTable, list[tuple[s
     return PlainTable(TITLE, heads, groups), list(reasons.items())
 
 
-def _by_patient(frame: pd.DataFrame, psnr: MetricStatistics) -> list[PlainTable]:
+def _by_patient(
+    title: str, frame: pd.DataFrame, gains: Mapping[str, PairedDifference], fewest: int = 2
+) -> list[PlainTable]:
     """Gain over the low dose of each patient, where there are several and few enough to print."""
-    gains = {name: gain.units.mean(axis=1) for name, gain in psnr.gains.items()}
-    patients = list(next(iter(gains.values())).index) if gains else []
-    if not 1 < len(patients) <= MOST_PATIENTS:
+    means = {name: gain.units.mean(axis=1) for name, gain in gains.items()}
+    patients = list(next(iter(means.values())).index) if means else []
+    if not fewest <= len(patients) <= MOST_PATIENTS:
         return []
     rows: list[list[str | Cell]] = [
         [frame["title"][name], *(signed(own[patient], DECIMALS["psnr"]) for patient in patients)]
-        for name, own in gains.items()
+        for name, own in means.items()
         if name in frame.index
     ]
-    return [PlainTable(BY_PATIENT, ["Method", *map(str, patients)], {"": rows})]
+    return [PlainTable(title, ["Method", *map(str, patients)], {"": rows})]
 
 
 def _own_cell(row: Mapping[str, Any], metric: str, reasons: Mapping[str, str]) -> Cell:

@@ -32,10 +32,13 @@ def write_score_tables(
     protocols : the main one first. published : content of config/published.yaml. margins : by
         metric, of config/margins.yaml.
     settings : of the resolved run: run, dataset, budget_text, seeds, test, methods, cards, broken,
-        statistics; `failed` (methods without scores, to message) after a failure; `critic_auc`
-        (methods with an adversary to the AUC of its critic).
+        statistics; `apart` (patients in no mean, to the reason); `failed` (methods without scores,
+        to message) after a failure; `critic_auc` (methods with an adversary to the AUC of its
+        critic).
     Returns the paths written.
     """
+    is_apart = scores["patient"].isin(settings.get("apart", {}))
+    apart, scores = scores[is_apart], scores[~is_apart]
     options = STATISTICS | dict(settings.get("statistics") or {})
     summaries = [summarise(scores, protocol) for protocol in protocols]
     reference = choose_reference(summaries[0], options["reference"])
@@ -60,6 +63,8 @@ def write_score_tables(
                 {method["id"]: method["title"] for method in methods},
             ),
         }
+        if not apart.empty:
+            context["gains_apart"] = metric_statistics(apart, protocol, "psnr", reference).gains
         target = folder if main else folder / protocol.name
         written += render_table1(summary, found, methods, published, margins, context, target)
     differences = folder / "differences.csv"

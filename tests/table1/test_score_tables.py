@@ -179,3 +179,21 @@ def test_all_tables_are_written_for_every_protocol(tmp_path):
         text = (tmp_path / name).read_text(encoding="utf-8")
         assert ("that they make at the bound of the window" in text) == wide
         assert "simulated by this suite" in text
+
+
+def test_patient_reported_apart_is_in_no_mean_and_has_a_table_of_its_own(tmp_path):
+    rows = run_rows()
+    (first, *_), lost = sorted(rows["patient"].unique()), {"psnr": rows["psnr"] - 9}
+    spoilt = rows.assign(psnr=rows["psnr"].where(rows["patient"] != first, lost["psnr"]))
+    settings = SETTINGS | {"apart": {first: "noisy reference"}}
+    published = read_yaml(REPOSITORY / "config/published.yaml")
+    for name, scores in (("a", rows), ("b", spoilt), ("c", rows[rows["patient"] != first])):
+        of_run = SETTINGS if name == "c" else settings
+        write_score_tables(
+            scores, [ABDOMEN], published, read_margins(MARGINS), of_run, 1, tmp_path / name
+        )
+    tables = [(tmp_path / name / "table1.csv").read_text() for name in "abc"]
+    assert tables[0] == tables[1] == tables[2]
+    page = (tmp_path / "b/table1.md").read_text()
+    assert page.count("Patients reported apart") == 1 and page.count(first) == 1
+    assert "Patients reported apart" not in (tmp_path / "c/table1.md").read_text()

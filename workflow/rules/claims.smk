@@ -7,6 +7,7 @@ CLAIM_SETTINGS = {"image_quality": {}} | chosen(
         "budget_text",
         "seeds",
         "test_patients",
+        "apart",
         "method_seeds",
         "folds",
     ),

@@ -55,7 +55,7 @@ if LESIONS_LISTED:
     rule draw_lesion_bench:
         """Lesion bench as table."""
         input:
-            measured=LESION_FILES,
+            measured=tables_of("lesion_bench", ["ndct", "ldct", *MEASURED]),
             code=code_behind("draw-lesion-bench"),
         output:
             **table("lesions", "Lesions", "lesion_bench"),

@@ -8,12 +8,13 @@ from ldct.common.run_files import table_files, training_names
 from ldct.statistics.adversary import training_records
 
 
-def tables_of(table, methods):
+def tables_of(table, methods, changes={}):
     """Files of one kind of per-slice table (scores, image_quality, ...), those of all seeds."""
+    settings = SETTINGS | changes
     return [
         str(file)
         for method in methods
-        for file in table_files(Path(RUN), SETTINGS, table, method)
+        for file in table_files(Path(RUN), settings, table, method)
     ]
 
 

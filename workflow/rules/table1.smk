@@ -15,14 +15,14 @@ PLAIN_TABLES = [
 ]
 TABLE_SETTINGS = chosen(
     *("run", "dataset", "budget_text", "seeds", "test", "methods", "cards", "broken"),
-    *("statistics", "chains", "method_seeds", "folds"),
+    *("statistics", "chains", "method_seeds", "folds", "apart"),
 )
 
 
 rule table1:
     """Table I beside the published values, under every protocol; differences."""
     input:
-        scores=tables_of("scores", METHODS),
+        scores=tables_of("scores", METHODS, {"apart": {}}),
         trainings=trainings_of(METHODS),
         tiles=ALL_TILES,
         protocols=SETTINGS["protocol_files"],
