@@ -1,9 +1,12 @@
-"""Files of a folder of DICOM files, none opened, and one text that tells whether any changed."""
+"""Files of a folder of DICOM files: listed, opened, and one text that tells whether any changed."""
 
 import hashlib
+import mmap
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from ldct.common.provenance import RECORD_SUFFIX
 
@@ -40,6 +43,20 @@ def list_files(
             if not name.startswith(".") and not name.endswith(RECORD_SUFFIX)
         ]
     return sorted(paths), projections
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[BinaryIO | mmap.mmap]:
+    """A file open for reading that never gives, nor sets memory aside for, more than it holds.
+
+    Damaged lengths claim gigabytes, which `read` of a plain file allocates.
+    """
+    with path.open("rb") as stream:
+        if not path.stat().st_size:  # nothing to map
+            yield stream
+            return
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+            yield whole
 
 
 def _identity(folder: str | Path) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from ldct.data.dicom.header import FRAME, frame_dataset
 from ldct.data.dicom.hounsfield import stored_to_hu
+from ldct.data.dicom.listing import mapped
 
 
 def read_slice(root: Path, path: str) -> tuple[Dataset, int | None]:
@@ -64,7 +65,8 @@ def _stored(dataset: Dataset, frame: int | None) -> np.ndarray:
 
 
 def _open(path: Path) -> Dataset:
-    dataset = pydicom.dcmread(path, force=True)  # headers were checked: older files have no mark
+    with mapped(path) as file:  # headers were checked: older files have no mark
+        dataset = pydicom.dcmread(file, force=True)
     if "TransferSyntaxUID" not in dataset.file_meta:
         implicit, little = dataset.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian

@@ -32,7 +32,7 @@ from ldct.data.dicom.header import (
     patient_of,
     slices_of,
 )
-from ldct.data.dicom.listing import METADATA_NAME, list_files
+from ldct.data.dicom.listing import METADATA_NAME, list_files, mapped
 from ldct.data.dicom.naming import Described
 from ldct.data.dicom.values import HeaderError
 
@@ -159,7 +159,8 @@ def read_header(
         if (root / path).is_fifo():  # would be waited for
             raise HeaderError("pipe", "a pipe, no file")
         try:
-            dataset = pydicom.dcmread(root / path, stop_before_pixels=True, specific_tags=TAGS)
+            with mapped(root / path) as file:
+                dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=TAGS)
         except InvalidDicomError:
             dataset = _without_preamble(root / path)
         if dataset is not None:
