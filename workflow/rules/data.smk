@@ -135,6 +135,8 @@ rule write_volume:
         f"{DATA}/benchmarks/write_volume/{{patient}}.tsv"
     conda:
         ENVIRONMENT
+    # Else trainings that need few patients begin, and no moment comes at which all cores are free.
+    priority: 10
     threads: all_cores() if "simulate" in DATASET else 1
     resources:
         mem_mb=2000,
