@@ -133,10 +133,10 @@ rule write_volume:
         f"logs/{DATASET['name']}/write_volume/{{patient}}.log",
     benchmark:
         f"{DATA}/benchmarks/write_volume/{{patient}}.tsv"
-    conda:
-        ENVIRONMENT
     # Else trainings that need few patients begin, and no moment comes at which all cores are free.
     priority: 10
+    conda:
+        ENVIRONMENT
     threads: all_cores() if "simulate" in DATASET else 1
     resources:
         mem_mb=2000,
