@@ -7,7 +7,8 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-from ldct.configuration.resolve import check_source, resolve_run
+from ldct.configuration.paths import check_source
+from ldct.configuration.resolve import resolve_run
 from ldct.configuration.seal import plan_of, seal, seal_text
 from ldct.common.errors import InputError
 from ldct.common.held_files import release_stale_lock

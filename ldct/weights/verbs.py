@@ -1,0 +1,48 @@
+"""Verbs on sets of trained models."""
+
+import argparse
+from pathlib import Path
+
+
+def register(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the parser."""
+    export = verbs.add_parser("export-weights", help="a set of trained models from a finished run")
+    export.add_argument("run_folder", type=Path, metavar="RUN", help="results/<run>")
+    export.add_argument("--training", help="of several, its folder's name: 0, or fold3-0")
+    export.add_argument("--licence", help="of the set; left out, the suite's")
+    export.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    export.set_defaults(run=run_export)
+
+    take = verbs.add_parser("take-weights", help="one stage of a set in place of its training")
+    take.add_argument("--set", type=Path, required=True, metavar="FOLDER")
+    take.add_argument("--stage", required=True, help="its name in weights.json")
+    take.add_argument("--output", type=Path, required=True, help="folder of the trained model")
+    take.set_defaults(run=run_take)
+
+    parameters = verbs.add_parser("take-parameters", help="tuned parameters out of a set")
+    parameters.add_argument("--set", type=Path, required=True, metavar="FOLDER")
+    parameters.add_argument("--method", required=True)
+    parameters.add_argument("--output", type=Path, required=True)
+    parameters.set_defaults(run=run_parameters)
+
+
+def run_export(options: argparse.Namespace) -> None:
+    """Write a set of weights."""
+    from ldct.weights.export import LICENCE, export_weights
+
+    licence = options.licence or LICENCE
+    export_weights(options.run_folder, options.training, options.output, licence)
+
+
+def run_take(options: argparse.Namespace) -> None:
+    """Write the folder of a trained stage out of a set."""
+    from ldct.weights.take import take_stage
+
+    take_stage(options.set, options.stage, options.output)
+
+
+def run_parameters(options: argparse.Namespace) -> None:
+    """Write the parameters of a tuned method out of a set."""
+    from ldct.weights.take import take_parameters
+
+    take_parameters(options.set, options.method, options.output)
