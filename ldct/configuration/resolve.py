@@ -25,7 +25,13 @@ from ldct.configuration.paths import (
 from ldct.configuration.published import read_published
 from ldct.configuration.registry import find_methods, method_folder, read_card
 from ldct.configuration.stages import LEARNED, describe_budget, resolve_models, scaling_from
-from ldct.configuration.weights import describe_set, read_set, take_models, with_set
+from ldct.configuration.weights import (
+    describe_set,
+    read_set,
+    summary_of,
+    take_models,
+    with_set,
+)
 
 # Name, among protocols, of the one that the run's own calibration writes.
 CALIBRATED = "calibrated"
@@ -46,9 +52,9 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     `cards`, `controls`, `control_cards`, `broken`, `folders`, `models`, `chains`, `method_seeds`,
     `folds`, `train_patients`, `test_patients`, `protocol_file`, `protocol_files` (the main one
     first, then the further ones), `protocol_names` (in the same order), `calibrated_protocol`,
-    `calibration_file`, `budget_text`, and under `weights` the content of the set whose models are
-    taken, or None. A method whose folder is broken stands in `broken` (name to message) and
-    nowhere else: the other rows do not need it.
+    `calibration_file`, `budget_text`, and under `weights` what `summary_of` tells of the set
+    whose models are taken, or None. A method whose folder is broken stands in `broken` (name to
+    message) and nowhere else: the other rows do not need it.
     Controls have cards of their own: they are measured as methods are, and no row of Table I.
     Raises InputError with one line naming the key or file, and where every method is broken.
     """
@@ -113,7 +119,7 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
         **protocols,
         "calibration_file": _calibration_file(config, repository),
         "validation_protocol_file": _validation_protocol(config, train, repository),
-        "weights": weights,
+        "weights": summary_of(weights) if weights else None,
         "budget_text": budget_text,
     }
 

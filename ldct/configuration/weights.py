@@ -163,6 +163,13 @@ def code_of(stage: Mapping[str, Any], root: Path = Path()) -> str:
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
+def summary_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run keeps of a set: its folder and sha256, what it holds, what changed since."""
+    keys = ("folder", "sha256", "run", "training", "tiles", "changed")
+    lists = {"patients": given["data"]["patients"], "parameters": given["parameters"]}
+    return {key: given[key] for key in keys} | {key: list(each) for key, each in lists.items()}
+
+
 def title_of(given: Mapping[str, Any]) -> str:
     """What readers call a set."""
     folder = Path(given["folder"])

@@ -184,7 +184,10 @@ def all_jobs(folders: Sequence[Path], stages: Mapping[str, Mapping[str, Any]]) -
 def read_record(output: Path) -> dict[str, Any]:
     """Provenance record of a file; empty without one."""
     path = record_path(output)
-    return read_json(path) if path.is_file() else {}
+    record = read_json(path) if path.is_file() else {}
+    if "taken_from" in record.get("settings", {}):  # its time is that of copying
+        return {"settings": record["settings"]}
+    return record
 
 
 def read_benchmark(path: Path) -> dict[str, float]:

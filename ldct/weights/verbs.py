@@ -25,6 +25,13 @@ def register(verbs: argparse._SubParsersAction) -> None:
     parameters.add_argument("--output", type=Path, required=True)
     parameters.set_defaults(run=run_parameters)
 
+    check = verbs.add_parser("check-scores", help="hold a run's scores against committed values")
+    check.add_argument("run_folder", type=Path, metavar="RUN", help="results/<run>")
+    file = check.add_mutually_exclusive_group(required=True)
+    file.add_argument("--expected", type=Path, metavar="CSV", help="fail where one is off")
+    file.add_argument("--write", type=Path, metavar="CSV", help="make that file from the run")
+    check.set_defaults(run=run_check)
+
 
 def run_export(options: argparse.Namespace) -> None:
     """Write a set of weights."""
@@ -46,3 +53,19 @@ def run_parameters(options: argparse.Namespace) -> None:
     from ldct.weights.take import take_parameters
 
     take_parameters(options.set, options.method, options.output)
+
+
+def run_check(options: argparse.Namespace) -> None:
+    """Print each score beside its expected value, or write the file of expected values."""
+    from ldct.common.errors import InputError
+    from ldct.weights.expected import TOLERANCE, compare_values, write_values
+
+    if options.write is not None:
+        write_values(options.run_folder, options.write)
+        return
+    pair, beyond = compare_values(options.run_folder, options.expected)
+    print(pair.to_string(index=False, float_format="{:.5f}".format))
+    limits = " and ".join(f"{limit:g} ({metric})" for metric, limit in TOLERANCE.items())
+    if beyond:
+        raise InputError(f"{options.expected}: not within {limits}: {'; '.join(beyond)}")
+    print(f"All {len(pair)} rows within {limits}.")
