@@ -25,7 +25,6 @@ def take_stage(folder: Path, model: str, output: Path) -> None:
         "stage": stage["stage"],
         "steps": stage["steps"],
         "seed": given["seed"],
-        "device": "not trained here",
         "taken_from": _origin(given),
     }
     with recorded([output / "weights.safetensors"], [folder / SET, weights, history], settings):
