@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 
 from ldct import __version__
 from ldct.common.errors import InputError
-from ldct.common.files import atomic_folder, sha256_of_file, write_json, write_text
+from ldct.common.files import atomic_folder, read_json, sha256_of_file, write_json, write_text
 from ldct.common.provenance import git_revision
 from ldct.configuration.weights import SET
 from ldct.weights.card import CARD, model_card
@@ -46,7 +46,7 @@ def export_weights(run: Path, training: str | None, folder: Path, licence: str =
                 "history_sha256": sha256_of_file(history),
             }
         write_json(temporary / SET, content)
-        write_text(temporary / CARD, model_card(content))
+        write_text(temporary / CARD, model_card(read_json(temporary / SET)))
 
 
 def _copy_weights(source: Path, target: Path, stage: Mapping[str, Any]) -> None:

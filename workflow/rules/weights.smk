@@ -1,7 +1,11 @@
 """Stages and parameters taken out of a set of trained models: nothing is trained, nothing tuned."""
 
+if CONTROLS:
 
-ruleorder: take_parameters > tune_controls > tune_classical
+    ruleorder: take_parameters > tune_controls
+
+
+ruleorder: take_parameters > tune_classical
 
 
 rule take_weights:
