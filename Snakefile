@@ -7,7 +7,8 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-from ldct.configuration.resolve import check_source, resolve_run
+from ldct.configuration.paths import check_source
+from ldct.configuration.resolve import resolve_run
 from ldct.configuration.seal import plan_of, seal, seal_text
 from ldct.common.errors import InputError
 from ldct.common.held_files import release_stale_lock
@@ -30,7 +31,8 @@ os.environ.update(PYTHONPATH=os.pathsep.join(PYTHONPATH))
 try:
     SETTINGS = resolve_run(config, REPOSITORY)
     check_source(
-        SETTINGS["dataset"], Path("data", SETTINGS["dataset"]["name"], "index.parquet")
+        SETTINGS["dataset"],
+        Path("data", SETTINGS["dataset"]["folder"], "index.parquet"),
     )
     if SETTINGS["sealed"]:
         SEALED = Path("results", SETTINGS["run"]), plan_of(SETTINGS, REPOSITORY)
@@ -45,6 +47,12 @@ include: "workflow/rules/results.smk"
 
 
 include_rules_of_methods()
+if WEIGHTS and WEIGHTS["changed"]:
+    print(
+        f"warning: {WEIGHTS['folder']}: changed since these models were trained: "
+        f"{', '.join(WEIGHTS['changed'])}",
+        file=sys.stderr,
+    )
 for name, problem in SETTINGS["broken"].items():
     print(f"warning: {name} is left out: {problem}", file=sys.stderr)
 if not TEST_PATIENTS:
@@ -54,7 +62,17 @@ if not TEST_PATIENTS:
 include: "workflow/rules/configuration.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/pretrained.smk"
-include: "workflow/rules/training.smk"
+
+
+if WEIGHTS:
+
+    include: "workflow/rules/weights.smk"
+
+else:
+
+    include: "workflow/rules/training.smk"
+
+
 include: "workflow/rules/denoising.smk"
 include: "workflow/rules/controls.smk"
 include: "workflow/rules/metrics.smk"

@@ -33,6 +33,7 @@ ROOMS = (
     "figures",
     "cost",
     "plan",
+    "weights",
     "claims",
     "explain",
     "method_check",

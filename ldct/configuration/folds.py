@@ -1,6 +1,6 @@
 """Which patients train and which test: the data set's own split, or folds over all patients."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +87,15 @@ def describe_apart(apart: Mapping[str, str]) -> str:
     return f" ({words})" if words else ""
 
 
-def check_training(folder: Path, card: Mapping[str, Any], train: list[str]) -> None:
-    """Raise InputError where a method is trained, or tuned, and there is no training patient."""
+def is_tuned(folder: Path) -> bool:
+    """Whether a method chooses parameters on training patients: its denoise.py has a `tune`."""
     code = folder / "denoise.py"
-    tuned = code.is_file() and "def tune(" in code.read_text(encoding="utf-8")
+    return code.is_file() and "def tune(" in code.read_text(encoding="utf-8")
+
+
+def check_training(folder: Path, card: Mapping[str, Any], train: Iterable[str]) -> None:
+    """Raise InputError where a method is trained, or tuned, and there is no training patient."""
+    tuned = is_tuned(folder)
     if not train and (card["kind"] in LEARNED or tuned):
         raise InputError(
             f"data set: key 'patients': found none of the split train, on which {folder.name} is "

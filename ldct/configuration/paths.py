@@ -105,3 +105,19 @@ def check_reader_marks(dataset: Mapping[str, Any]) -> None:
                 f"data set {dataset['name']}: key 'patients.{patient}.lidc_xml': found no file "
                 f"{file}, expected its LIDC reader XML; correct the path, or leave the key out"
             )
+
+
+def check_source(dataset: Mapping[str, Any], index: Path) -> None:
+    """Raise InputError where the DICOM folder of a data set that users provide is missing.
+
+    dataset : description of the data set; the workflow makes the folder of public scans.
+    index : index of the data set; where it exists, the DICOM files have been read already.
+    """
+    folder = dataset.get("source", dataset["root"])  # None: the series are fetched
+    made = dataset["name"] == "demo" or folder is None
+    if made or index.is_file() or Path(folder).is_dir():
+        return
+    raise InputError(
+        f"data set {dataset['name']}: no folder {folder}; put the DICOM files there, or "
+        "name their folder: --config dataset_root=FOLDER"
+    )

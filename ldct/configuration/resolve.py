@@ -1,6 +1,6 @@
 """A run's configuration: checked once, resolved once, then handed on as plain data."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from ldct.configuration.folds import (
     check_training,
     describe_apart,
     describe_folds,
+    is_tuned,
     patients_of,
     resolve_folds,
 )
@@ -25,6 +26,13 @@ from ldct.configuration.paths import (
 from ldct.configuration.published import read_published
 from ldct.configuration.registry import find_methods, method_folder, read_card
 from ldct.configuration.stages import LEARNED, describe_budget, resolve_models, scaling_from
+from ldct.configuration.weights import (
+    describe_set,
+    read_set,
+    summary_of,
+    take_models,
+    with_set,
+)
 
 # Name, among protocols, of the one that the run's own calibration writes.
 CALIBRATED = "calibrated"
@@ -45,8 +53,9 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     `cards`, `controls`, `control_cards`, `broken`, `folders`, `models`, `chains`, `method_seeds`,
     `folds`, `train_patients`, `test_patients`, `apart` (`apart_patients`), `protocol_file`,
     `protocol_files` (the main one first, then the further ones), `protocol_names` (in the same
-    order), `calibrated_protocol`, `calibration_file`, `budget_text`. A method whose folder is
-    broken stands in `broken` (name to message) and nowhere else: the other rows do not need it.
+    order), `calibrated_protocol`, `calibration_file`, `budget_text`, and under `weights` what
+    `summary_of` tells of the set whose models are taken, or None. A method whose folder is broken
+    stands in `broken` (name to message) and nowhere else: the other rows do not need it.
     Controls have cards of their own: they are measured as methods are, and no row of Table I.
     Raises InputError with one line naming the key or file, and where every method is broken.
     """
@@ -58,6 +67,10 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     dataset.setdefault("simulated", "simulate" in dataset)
     place = "source" if "manifest" in dataset else "root"  # a source is copied from, and checked
     dataset[place] = config.get("dataset_root") or dataset.get(place)
+    dataset["folder"] = dataset["name"]  # below data/
+    weights = read_set(config["weights"], repository) if config.get("weights") else None
+    if weights:
+        config, dataset = with_set(config, dataset, weights)
     check_reader_marks(dataset)
     folders = find_methods([repository / "methods", *config.get("method_paths", [])])
     for key in ("methods", "controls"):
@@ -70,8 +83,14 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     train, test = (patients_of(folds, dataset, split) for split in ("train", "test"))
     apart = apart_patients(dataset, test)
     dataset["title"] += describe_apart(apart)
-    cards, models, chains, broken = _resolve_methods(config, folders, published, train)
-    controls = _resolve_controls(config, folders, published, train, cards, broken)
+    trained_on = weights["data"]["patients"] if weights else train
+    cards, models, chains, broken = _resolve_methods(config, folders, published, trained_on)
+    controls = _resolve_controls(config, folders, published, trained_on, cards, broken)
+    budget_text = describe_budget(config["budget"]) + describe_folds(folds, apart)
+    if weights:
+        tuned = [name for name in (*cards, *controls) if is_tuned(folders[name])]
+        models, weights["changed"] = take_models(models, chains, cards, tuned, weights)
+        budget_text = describe_set(weights)
     processes = (config.get("engine") or {}).get("processes", 1)
     for name, stage in models.items():
         batch = stage["recipe"]["batch"]
@@ -103,7 +122,8 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
         **protocols,
         "calibration_file": _calibration_file(config, repository),
         "validation_protocol_file": _validation_protocol(config, train, repository),
-        "budget_text": describe_budget(config["budget"]) + describe_folds(folds, apart),
+        "weights": summary_of(weights) if weights else None,
+        "budget_text": budget_text,
     }
 
 
@@ -111,7 +131,7 @@ def _resolve_methods(
     config: Mapping[str, Any],
     folders: dict[str, Path],
     published: Mapping[str, Any],
-    train: list[str],
+    train: Iterable[str],
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[str]], dict[str, str]]:
     """Cards, models and chains of the run's methods, and what is wrong with the broken ones."""
     cards: dict[str, Any] = {}
@@ -141,7 +161,7 @@ def _resolve_controls(
     config: Mapping[str, Any],
     folders: dict[str, Path],
     published: Mapping[str, Any],
-    train: list[str],
+    train: Iterable[str],
     cards: Mapping[str, Any],
     broken: dict[str, str],
 ) -> dict[str, Any]:
@@ -203,22 +223,6 @@ def check_folder(folder: Path, card: Mapping[str, Any], published: Mapping[str, 
             f"the paper's Table I has {'a' if folder.name in published else 'no'} row "
             f"'{folder.name}' (config/published.yaml)"
         )
-
-
-def check_source(dataset: Mapping[str, Any], index: Path) -> None:
-    """Raise InputError where the DICOM folder of a data set that users provide is missing.
-
-    dataset : description of the data set; the workflow makes the folder of public scans.
-    index : index of the data set; where it exists, the DICOM files have been read already.
-    """
-    folder = dataset.get("source", dataset["root"])  # None: the series are fetched
-    made = dataset["name"] == "demo" or folder is None
-    if made or index.is_file() or Path(folder).is_dir():
-        return
-    raise InputError(
-        f"data set {dataset['name']}: no folder {folder}; put the DICOM files there, or "
-        "name their folder: --config dataset_root=FOLDER"
-    )
 
 
 def _resolve_protocols(

@@ -25,6 +25,7 @@ def plan_of(settings: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     files |= {"margins": repository / "config/margins.yaml"}
     plan = {
         **{key: settings.get(key) for key in KEYS},
+        "weights": settings["weights"] and settings["weights"]["sha256"],
         "data set": settings["dataset"]["name"],
         "patients": settings["dataset"]["patients"],
         "protocols": {

@@ -18,6 +18,8 @@ Number = float | None
 Shares = dict[str, dict[str, float]] | None
 SUMMED = ("parameters", "multiply_adds_per_slice", "training_seconds", "training_cpu_seconds")
 SPENT = ("training_seconds", "training_cpu_seconds", "peak_memory_mb", "peak_gpu_memory_mb")
+# Of a record's settings, where models were taken from a set of trained ones.
+TAKEN, ELSEWHERE = "taken_from", "not trained here"
 PEAKS = ("peak_memory_mb", "peak_gpu_memory_mb")
 
 
@@ -90,7 +92,7 @@ def training_job(run: Path, model: str, name: str) -> dict[str, Any]:
     about = record.get("settings", {})
     return {
         "steps": about.get("steps"),
-        "device": str(about.get("device", "unknown")),
+        "device": ELSEWHERE if TAKEN in about else str(about.get("device", "unknown")),
         "training_seconds": spent["seconds"],
         "training_cpu_seconds": spent["cpu_seconds"],
         "peak_memory_mb": largest(benchmark.get("max_rss"), record.get("peak_memory_mb")),
@@ -184,7 +186,10 @@ def all_jobs(folders: Sequence[Path], stages: Mapping[str, Mapping[str, Any]]) -
 def read_record(output: Path) -> dict[str, Any]:
     """Provenance record of a file; empty without one."""
     path = record_path(output)
-    return read_json(path) if path.is_file() else {}
+    record = read_json(path) if path.is_file() else {}
+    if TAKEN in record.get("settings", {}):  # its time is that of copying
+        return {"settings": record["settings"]}
+    return record
 
 
 def read_benchmark(path: Path) -> dict[str, float]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from ldct.cost.collect import ELSEWHERE
 from ldct.rendering.numbers import MISSING, bounds, number
 from ldct.rendering.page import PlainTable
 
@@ -21,6 +22,17 @@ NOTES = (
     "Critic AUC: at the end, of NDCT against generated tiles that the critic never trained on; 0.5 "
     "is chance. Shares: of each weighted term in the sum of their sizes, which are no gradients.",
 )
+
+NOT_TRAINED = (
+    "The models were taken from a set of trained ones: what their trainings and tunings took on "
+    "another machine is not known here."
+)
+
+
+def notes_of(stages: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Notes below the tables."""
+    elsewhere = any(stage["device"] == ELSEWHERE for stage in stages.values())
+    return [*NOTES, NOT_TRAINED] if elsewhere else [*NOTES]
 
 
 def significant(value: float) -> str:

@@ -60,7 +60,7 @@ def run_cost(options: argparse.Namespace) -> None:
     from ldct.common.provenance import recorded
     from ldct.cost.collect import all_jobs, collect_cost
     from ldct.cost.probes import stage_facts
-    from ldct.cost.table import NOTES, all_jobs_note, cost_frame, cost_tables
+    from ldct.cost.table import all_jobs_note, cost_frame, cost_tables, notes_of
     from ldct.rendering.numbers import write_tables
 
     settings, path = options.settings, options.output / "cost.json"
@@ -78,7 +78,7 @@ def run_cost(options: argparse.Namespace) -> None:
         f"Cost of run {settings['run']}",
         cost_tables(cost),
         cost_frame(cost),
-        NOTES,
+        notes_of(cost["stages"]),
         options.micro,
         [all_jobs_note(cost["all_jobs"]), caption],
     )

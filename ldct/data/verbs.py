@@ -19,6 +19,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the parser."""
     fetch = verbs.add_parser("fetch-demo", help="download the demo archives (78 MB, checked)")
     fetch.add_argument("--archives", type=Path, required=True, help="folder to keep them in")
+    fetch.add_argument("--projects", nargs="*", help="those of some patients alone")
     fetch.set_defaults(run=run_fetch_demo)
 
     demo = verbs.add_parser("write-demo-patient", help="one demo scan as full-dose DICOM")
@@ -107,7 +108,7 @@ def run_fetch_demo(options: argparse.Namespace) -> None:
     """Fetch the demo archives."""
     from ldct.data.demo.scans import fetch_archives
 
-    fetch_archives(options.archives)
+    fetch_archives(options.archives, options.projects)
 
 
 def run_write_demo_patient(options: argparse.Namespace) -> None:

@@ -21,6 +21,8 @@ def expected_tiles(settings: Mapping[str, Any], data: Path) -> tuple[int, str]:
 
     settings : of `ldct.configuration.resolve.resolve_run`. data : data folder; need not exist.
     """
+    if settings["weights"]:
+        return settings["weights"]["tiles"], "of the weights' own training; nothing is trained here"
     held_out = settings["validation"]["patient"]
     table = data / "tiles.npy"
     if table.is_file() and "" in settings["folds"]:

@@ -133,7 +133,8 @@ def plan_stages(
     Of several processes one is timed, with its part of the batch. On a CPU with fewer cores they
     take turns. Memory of the machine is that of all processes, memory of a GPU that of one.
     """
-    models, processes = settings["models"], settings["engine"]["processes"]
+    models = {} if settings["weights"] else settings["models"]
+    processes = settings["engine"]["processes"]
     lanes = processes if is_gpu(device) else min(processes, cores)
     kinds = {name: kind_of(stage, models) for name, stage in models.items()}
     examples = {kind: name for name, kind in reversed(kinds.items())}
@@ -236,6 +237,8 @@ def plan_methods(
             found["seconds_per_slice"] = 0.0
         else:
             found["note"] = "an external program is not timed"
+        if settings["weights"]:
+            found["tuning_seconds"] = 0.0
         per_slice = found["seconds_per_slice"]
         seconds = None if per_slice is None else per_slice * slices
         planned[name] = {"title": card["title"], **found, "seconds": seconds}
@@ -285,7 +288,7 @@ def list_jobs(
             for patient, count in slices.items():
                 seconds = method["seconds_per_slice"] * count / wide
                 training, tuned = (training_name(settings, key, patient) for key in (seed, FIXED))
-                after = [f"train/{model}/{training}" for model in chain]
+                after = [f"train/{model}/{training}" for model in chain if model in stages]
                 after += [f"tune_classical/{name}/{tuned}"] if method["tuning_seconds"] else []
                 memory = (method.get("peak_memory_mb") or 0.0) * wide
                 own, on_gpu = (gpus if chain else 0), method.get("peak_gpu_memory_mb") or 0.0

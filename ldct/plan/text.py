@@ -42,8 +42,7 @@ def plan_text(plan: Mapping[str, Any]) -> str:
         f"Plan of run {plan['run']}: {plan['dataset']}; {plan['budget']}; seeds: {plan['seeds']}",
         f"{plan['tiles']:,} training tiles ({plan['tiles_from']}); {plan['test_slices']:,} test "
         f"slices; device {plan['device']}; {resources}",
-        f"Training in {', '.join([plan['precision'], *plan['engine']])}; inference in "
-        f"{plan['inference_precision']}",
+        f"{trained_in(plan)}; inference in {plan['inference_precision']}",
         "",
         *text_table("stage", {k: stage_row(v, trainings) for k, v in plan["stages"].items()}),
         *text_table("method", {k: method_row(v) for k, v in plan["methods"].items()}),
@@ -60,6 +59,13 @@ def plan_text(plan: Mapping[str, Any]) -> str:
         jobs = plan["jobs_per_gpu"]
         lines.append(f"Each job was timed alone: up to {jobs} that share a GPU slow each other.")
     return "\n".join([*lines, ACCURACY])
+
+
+def trained_in(plan: Mapping[str, Any]) -> str:
+    """Precision and options of the trainings, where there are any."""
+    if not plan["stages"]:
+        return "No training"
+    return f"Training in {', '.join([plan['precision'], *plan['engine']])}"
 
 
 def gibibytes(mebibytes: float) -> str:

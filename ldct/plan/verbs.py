@@ -45,7 +45,7 @@ def run_plan(options: argparse.Namespace) -> None:
     with hold_device(settings["device"], options.gpus, settings["jobs_per_gpu"]) as device:
         plan = make_plan(
             settings,
-            Path("data", settings["dataset"]["name"]),
+            Path("data", settings["dataset"]["folder"]),
             cores=options.cores or usable_cores(),
             gpus=options.gpus,
             device=device,
@@ -66,7 +66,7 @@ def run_ahead(options: argparse.Namespace) -> None:
 
     given = json.load(sys.stdin)
     settings, how = given["settings"], {"cores": options.cores, "gpus": options.gpus}
-    data = Path("data", settings["dataset"]["name"])
+    data = Path("data", settings["dataset"]["folder"])
     with hold_device(settings["device"], options.gpus, settings["jobs_per_gpu"]) as device:
         print(duration(seconds_ahead(settings, given["jobs"], data, device=device, **how)))
 

