@@ -1,0 +1,152 @@
+"""Where a number, its interval and its margin are drawn, in percent of the drawing's width.
+
+A drawing of these has no size of its own: it is as wide as its place, and its text keeps its size.
+"""
+
+from collections.abc import Mapping
+from math import copysign, isfinite, log, log1p
+from typing import Any
+
+import pandas as pd
+from matplotlib.ticker import MaxNLocator
+
+from ldct.front_page.results import Results
+from ldct.rendering.numbers import bounds, number, signed
+from ldct.table1.frame import DECIMALS
+
+HALF = 4.0  # margins to each side of the bound in a claim's drawing
+UNITS = {"psnr": "PSNR (dB)", "ssim": "SSIM"}
+# What the outcome of another method beside the cascade says of the cascade.
+SIGNS = {
+    "below": ("✓", "better"),
+    "above": ("✗", "worse"),
+    "equal": ("=", "equal"),
+    "open": ("?", "open"),
+}
+GROUPS = ("its parts", "perceptual loss", "another adversary", "supervised alone")
+
+
+def claim_drawing(comparison: Mapping[str, Any]) -> dict[str, Any] | None:
+    """One comparison of a claim on a scale of margins; to the right is what the claim says.
+
+    Without a margin the side alone has a meaning. None for a number that is not finite.
+    """
+    side = 1 if comparison["better"] == "higher" else -1
+    estimate, bound, margin = (comparison[key] for key in ("estimate", "bound", "margin"))
+    if estimate is None or not isfinite(estimate):
+        return None
+
+    def place(value: float) -> float:
+        if margin is None:
+            return 50 + 30 * copysign(value != bound, side * (value - bound))
+        if comparison["form"] == "ratio":
+            distance = log(value / bound) / log1p(margin) if value > 0 else -2 * HALF
+        else:
+            distance = (value - bound) / margin
+        return 50 + 50 * side * distance / HALF
+
+    over = [each for each in comparison["tests"] if margin is not None]
+    ends = sorted((place(over[0]["lower"]), place(over[0]["upper"]))) if over else None
+    half_band = 50 / HALF
+    band = None if margin is None else (50 - half_band, 2 * half_band)
+    return _drawing(place(estimate), ends, band, 50)
+
+
+def forest(results: Results) -> dict[str, Any] | None:
+    """The reference method against its parts and against other networks, on one scale a metric.
+
+    The values are those of differences.csv with the sign turned: reference minus method.
+    """
+    frame = results.frame("tables/differences.csv")
+    if frame is None or frame.empty:
+        return None
+    main = frame[(frame["protocol"] == frame["protocol"].iat[0]) & frame["metric"].isin(UNITS)]
+    reference = main["reference"].iat[0]
+    groups = {name: group_of(name, reference, results.settings) for name in main["method"].unique()}
+    main = main[main["method"].map(groups).notna()]
+    if main.empty:
+        return None
+    scales = {metric: _scale(own) for metric, own in main.groupby("metric", sort=False)}
+    rows = {
+        group: [
+            {
+                "title": results.titles[name],
+                "cells": [_cell(row, *scales[row["metric"]]) for row in own.to_dict("records")],
+            }
+            for name, own in main.groupby("method", sort=False)
+            if groups[name] == group
+        ]
+        for group in GROUPS
+    }
+    return {
+        "title": results.titles[reference],
+        "groups": {group: own for group, own in rows.items() if own},
+        "axes": [
+            {"title": UNITS[metric], "ticks": _ticks(*scale, DECIMALS[metric])}
+            for metric, scale in scales.items()
+        ],
+        "margins": main.groupby("metric", sort=False)["margin"].first().to_dict(),
+        "signs": dict(SIGNS.values()),
+        "intervals": bool(main["lower"].notna().any()),
+    }
+
+
+def group_of(method: str, reference: str, settings: Mapping[str, Any]) -> str | None:
+    """Which of GROUPS a method belongs to, by its stages; None where it has none.
+
+    A part: one stage with the network and the loss terms of a level of the reference.
+    """
+    stages, levels = (
+        [settings["models"][model] for model in settings["chains"].get(name, [])]
+        for name in (method, reference)
+    )
+    if not stages:
+        return None
+    kinds = [(stage["network"]["name"], set(stage["loss"])) for stage in levels]
+    if len(stages) == 1 and (stages[0]["network"]["name"], set(stages[0]["loss"])) in kinds:
+        return GROUPS[0]
+    terms = {term for stage in stages for term in stage["loss"]}
+    return GROUPS[1 if "perceptual" in terms else 2 if "adversarial" in terms else 3]
+
+
+def _scale(own: pd.DataFrame) -> tuple[float, float]:
+    """Ends of an axis that holds all differences, with the sign turned, and the margin."""
+    values = -own[["estimate", "lower", "upper"]].stack()
+    margin = own["margin"].iat[0]
+    low, high = min(values.min(), -2 * margin), max(values.max(), 2 * margin)
+    pad = 0.06 * (high - low)
+    return low - pad, high + pad
+
+
+def _cell(row: Mapping[str, Any], low: float, high: float) -> dict[str, Any]:
+    """One difference: where it is drawn, its sign, and the number with its interval."""
+
+    def place(value: float) -> float:
+        return 100 * (value - low) / (high - low)
+
+    sign, word = SIGNS[row["outcome"]]
+    digits = DECIMALS[row["metric"]]
+    ends = (-row["upper"], -row["lower"])
+    interval = [place(end) for end in ends] if pd.notna(row["lower"]) else None
+    band = place(-row["margin"]), place(row["margin"]) - place(-row["margin"])
+    drawn = _drawing(place(-row["estimate"]), interval, band, place(0))
+    return drawn | {
+        "sign": sign,
+        "word": word,
+        "number": signed(-row["estimate"], digits),
+        "bounds": bounds(*ends, digits),
+    }
+
+
+def _ticks(low: float, high: float, digits: int) -> list[tuple[float, str]]:
+    values = [value for value in MaxNLocator(3).tick_values(low, high) if low < value < high]
+    return [(100 * (value - low) / (high - low), number(value, min(digits, 2))) for value in values]
+
+
+def _drawing(
+    dot: float, ends: list[float] | None, band: tuple[float, float] | None, zero: float
+) -> dict[str, Any]:
+    """Places in percent, kept within the drawing; `beyond` says at which side the dot was not."""
+    kept = [min(max(value, 5.0), 95.0) for value in (dot, *(ends or []))]
+    beyond = "" if kept[0] == dot else "right" if dot > 50 else "left"
+    return {"dot": kept[0], "ends": kept[1:], "band": band, "zero": zero, "beyond": beyond}

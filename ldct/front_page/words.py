@@ -1,0 +1,152 @@
+"""What the page says in words: what a run rests on, its claims, and its methods."""
+
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+
+from ldct.claims import page as ledger_page
+from ldct.front_page.intervals import claim_drawing
+from ldct.front_page.results import Results
+from ldct.rendering.numbers import counted, number
+from ldct.table1.tables import STATISTICS
+
+KINDS = {"identity": "no method", "external": "program of its own"}
+
+
+def facts(results: Results, table: pd.DataFrame | None) -> dict[str, str]:
+    """Five lines that a reader needs before any number. table : table1.csv."""
+    settings = results.settings
+    dataset, ledger = settings["dataset"], results.json("claims.json")
+    low, high = shares_of_budget(results, ledger)
+    share = f"{low:.2g}" if f"{low:.2g}" == f"{high:.2g}" else f"{low:.2g} to {high:.2g}"
+    seeds = len(settings["seeds"])
+    data = sentence(dataset["title"])
+    patients = None
+    if table is not None:
+        columns = ["n_slices", "n_patients", "kept_tiles", "published_tiles"]
+        slices, patients, kept, theirs = map(int, table[columns].max())
+        data += f"; {counted(slices, 'test slice')} of {counted(patients, 'patient')}"
+        data += f"; {kept:,} training tiles (paper: {theirs:,})"
+    if dataset["simulated"] and "simulated" not in dataset["title"]:
+        data += "; quarter dose simulated"
+    budget = sentence(settings["budget_text"])
+    if high:
+        budget += f": a stage saw {share} % of the tiles that the paper's saw"
+    units = f"Patients and trainings, never slices: {counted(seeds, 'training')} of each network"
+    if patients is not None:
+        confidence = (STATISTICS | settings.get("statistics", {}))["confidence"]
+        several = f"; brackets: {confidence:.0%} intervals over {patients} patients"
+        few = f", {counted(patients, 'patient')}, so no interval (three are needed)"
+        units += few if patients < 3 else several
+    protocol = ledger["context"]["protocol"] if ledger else settings["protocol"]
+    return {
+        "Data": f"{data}.",
+        "Budget": f"{budget}.",
+        "Protocol": f"{sentence(protocol)}.",
+        "Units": f"{units}.",
+        "Not said": " ".join(_limits(dataset["simulated"], high, seeds)),
+    }
+
+
+def _limits(simulated: bool, share: float, seeds: int) -> list[str]:
+    lines = ["Nothing for patients or diagnosis."]
+    lines += ["Nothing of a scanner's own low dose, or of AAPM data."] if simulated else []
+    lines += ["Nothing of networks trained as long as the paper's."] if 0 < share < 10 else []
+    lines += ["Nothing of other trainings: there is one."] if seeds == 1 else []
+    return lines
+
+
+def shares_of_budget(results: Results, ledger: Mapping[str, Any] | None) -> tuple[float, float]:
+    """Least and most of the tiles of a stage in the paper that a stage saw, in percent; else 0."""
+    stages = (results.json("tables/cost.json") or {}).get("stages", {}).values()
+    if ledger is None:
+        return 0.0, 0.0
+    paper = ledger["rule"]["tile_presentations"]["paper"]
+    seen = [100 * each["steps"] * each["batch"] / paper for each in stages if each["steps"]]
+    return min(seen, default=0.0), max(seen, default=0.0)
+
+
+def claims(results: Results) -> dict[str, Any] | None:
+    """Counts of verdicts, and the lines of all claims below their headings."""
+    ledger = results.json("claims.json")
+    if ledger is None:
+        return None
+    found = [(each["heading"], _claim(each, results.titles)) for each in ledger["claims"]]
+    counts = ledger["counts"]
+    signs = ledger_page.SIGNS.items()
+    return {
+        "counts": [(sign, name, counts[name]) for name, sign in signs if counts.get(name)],
+        "groups": {
+            heading: [line for _, line in group]
+            for heading, group in groupby(found, lambda pair: pair[0])
+        },
+        "checks": [
+            (ledger_page.STATES[check["state"]], check["statement"], check["state"])
+            for check in ledger["checks"]
+        ],
+        "rule": ledger["rule"]["verdicts"],
+        "source": ledger["source"],
+    }
+
+
+def _claim(claim: ledger_page.Claim, titles: ledger_page.Titles) -> dict[str, Any]:
+    told = ("id", "statement", "quotation", "place", "verdict")
+    decided = claim["verdict"] not in ("not measured", "not testable") and claim["comparisons"]
+    by = ledger_page.deciding(claim) if decided else None
+    return {
+        **{key: claim[key] for key in told},
+        "sign": ledger_page.SIGNS[claim["verdict"]],
+        "measure": ledger_page.measure_text(by) if by else "",
+        "number": ledger_page.value_text(by) if by else claim["verdict"],
+        "drawing": claim_drawing(by) if by else None,
+        "reading": ledger_page.reading_text(claim),
+        "measured": ledger_page.measured_lines(claim, titles),
+        "why": sentence(ledger_page.verdict_text(claim)),
+    }
+
+
+def cards(results: Results) -> list[dict[str, Any]]:
+    """One card for each method: what it is, how its stages were trained, where it departs."""
+    settings = results.settings
+    return [
+        {
+            "name": name,
+            "title": card["title"],
+            "kind": KINDS.get(card["kind"], card["kind"]),
+            "source": card.get("source", ""),
+            "stages": [
+                stage_text(settings["models"][model]) for model in settings["chains"].get(name, [])
+            ],
+            "departures": card.get("departures", []),
+        }
+        for name, card in settings["cards"].items()
+    ]
+
+
+def stage_text(stage: Mapping[str, Any]) -> str:
+    """A trained stage in one line: network, target, loss, and how long.
+
+    stage : of the resolved `models`.
+    """
+    recipe = stage["recipe"]
+    terms = ", ".join(f"{term} {_weight(value)}" for term, value in stage["loss"].items())
+    steps = f"{counted(recipe['steps'], 'step')} of batch {recipe['batch']}"
+    return (
+        f"{stage['model']}: network {stage['network']['name']}, target {stage['target']}; "
+        f"loss {terms}; {steps}, rate {recipe['learning_rate']:g}"
+    )
+
+
+def _weight(value: float | Mapping[str, Any]) -> str:
+    weight = value["weight"] if isinstance(value, Mapping) else value
+    if isinstance(weight, Mapping):  # found on the first batches
+        key, size = next(iter(weight.items()))
+        return f"({key.replace('_', ' ')} {number(size, 0)})"
+    return f"× {weight:g}"
+
+
+def sentence(text: str) -> str:
+    """The text with a capital."""
+    return text[:1].upper() + text[1:]
