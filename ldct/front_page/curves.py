@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
+from ldct.front_page.intervals import tick_text
 from ldct.front_page.results import Results
-from ldct.rendering.numbers import number
 
 DECADES, COLOURS = 4.5, 6
 SIDE = 1000  # of the drawing, in its own units
@@ -43,7 +43,7 @@ def spectra(results: Results, own: str) -> dict[str, Any] | None:
     decades = range(int(np.ceil(low)), int(np.floor(high)) + 1)
     return {
         "lines": lines,
-        "across": [(100 * tick / right, number(tick, 1)) for tick in _inside(right)],
+        "across": [(100 * tick / right, tick_text(tick)) for tick in _inside(right)],
         "up": [(100 * (high - tick) / (high - low), tick) for tick in decades],
     }
 

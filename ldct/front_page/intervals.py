@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from ldct.front_page.results import Results
-from ldct.rendering.numbers import bounds, number, signed
+from ldct.rendering.numbers import bounds, signed
 from ldct.table1.frame import DECIMALS
 
 HALF = 4.0  # margins to each side of the bound in a claim's drawing
@@ -82,8 +82,7 @@ def forest(results: Results) -> dict[str, Any] | None:
         "title": results.titles[reference],
         "groups": {group: own for group, own in rows.items() if own},
         "axes": [
-            {"title": UNITS[metric], "ticks": _ticks(*scale, DECIMALS[metric])}
-            for metric, scale in scales.items()
+            {"title": UNITS[metric], "ticks": _ticks(*scale)} for metric, scale in scales.items()
         ],
         "margins": main.groupby("metric", sort=False)["margin"].first().to_dict(),
         "signs": dict(SIGNS.values()),
@@ -138,9 +137,14 @@ def _cell(row: Mapping[str, Any], low: float, high: float) -> dict[str, Any]:
     }
 
 
-def _ticks(low: float, high: float, digits: int) -> list[tuple[float, str]]:
+def _ticks(low: float, high: float) -> list[tuple[float, str]]:
     values = [value for value in MaxNLocator(3).tick_values(low, high) if low < value < high]
-    return [(100 * (value - low) / (high - low), number(value, min(digits, 2))) for value in values]
+    return [(100 * (value - low) / (high - low), tick_text(value)) for value in values]
+
+
+def tick_text(value: float) -> str:
+    """A value of an axis, all its digits."""
+    return f"{round(value, 9) + 0:g}".replace("-", "−")
 
 
 def _drawing(
