@@ -57,9 +57,9 @@ def caption(ledger: Mapping[str, Any]) -> list[str]:
     """Lines that a reader needs before any verdict: the counts, and what they rest on."""
     context, checks = ledger["context"], ledger["checks"]
     counts = [
-        f"{SIGNS[name]} {count} {name}"
-        for name, count in ledger["counts"].items()
-        if count or name in VERDICTS
+        f"{sign} {ledger['counts'][name]} {name}"
+        for name, sign in SIGNS.items()
+        if ledger["counts"][name] or name in VERDICTS
     ]
     tests = sum(claim["p_value"] is not None for claim in ledger["claims"])
     level = 1 - ledger["rule"]["confidence"]

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from ldct.common.arguments import json_mapping
+
 
 def register(verbs: argparse._SubParsersAction) -> None:
     """Add the verb to the parser."""
@@ -13,6 +15,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     page.add_argument(
         "--results", type=Path, nargs="+", help="files that it shows; left out: all of the folder"
     )
+    page.add_argument("--settings", type=json_mapping("cards"), help="JSON; else its config.yaml")
     page.add_argument("--output", type=Path, help="left out: index.html of the run's folder")
     page.set_defaults(run=run_front_page)
 
@@ -25,11 +28,12 @@ def run_front_page(options: argparse.Namespace) -> None:
     from ldct.front_page.page import front_page
     from ldct.front_page.results import Results
 
-    run, settings = open_run(str(options.run_folder))
+    run, settings = options.run_folder, options.settings
+    if settings is None:
+        run, settings = open_run(str(run))
     given = options.results or [run]
     found = [path for each in given for path in (each.rglob("*") if each.is_dir() else [each])]
     output = options.output or run / "index.html"
-    inputs = [run / "config.yaml", *(options.results or [])]
-    with recorded([output], inputs, {}):
+    with recorded([output], options.results or [run / "config.yaml"], {"run": settings["run"]}):
         write_text(output, front_page(Results(run, settings, frozenset(found))))
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")

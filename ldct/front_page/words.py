@@ -46,16 +46,17 @@ def facts(results: Results, table: pd.DataFrame | None) -> dict[str, str]:
         "Budget": f"{budget}.",
         "Protocol": f"{sentence(protocol)}.",
         "Units": f"{units}.",
-        "Not said": " ".join(_limits(dataset["simulated"], high, seeds)),
+        "Does not follow": _limits(dataset["simulated"], high, seeds),
     }
 
 
-def _limits(simulated: bool, share: float, seeds: int) -> list[str]:
-    lines = ["Nothing for patients or diagnosis."]
-    lines += ["Nothing of a scanner's own low dose, or of AAPM data."] if simulated else []
-    lines += ["Nothing of networks trained as long as the paper's."] if 0 < share < 10 else []
-    lines += ["Nothing of other trainings: there is one."] if seeds == 1 else []
-    return lines
+def _limits(simulated: bool, share: float, seeds: int) -> str:
+    """What no reader may conclude. share : of the paper's tiles, percent; 0 where it is unknown."""
+    no = ["for diagnosis"]
+    no += ["of AAPM data", "of a scanner's own low dose"] if simulated else []
+    no += ["of trainings as long as the paper's"] if 0 < share < 10 else []
+    no += ["of other seeds than one"] if seeds == 1 else []
+    return f"Anything {', '.join(no)}."
 
 
 def shares_of_budget(results: Results, ledger: Mapping[str, Any] | None) -> tuple[float, float]:
@@ -69,15 +70,13 @@ def shares_of_budget(results: Results, ledger: Mapping[str, Any] | None) -> tupl
 
 
 def claims(results: Results) -> dict[str, Any] | None:
-    """Counts of verdicts, and the lines of all claims below their headings."""
+    """Counts of verdicts in words, and the lines of all claims below their headings."""
     ledger = results.json("claims.json")
     if ledger is None:
         return None
     found = [(each["heading"], _claim(each, results.titles)) for each in ledger["claims"]]
-    counts = ledger["counts"]
-    signs = ledger_page.SIGNS.items()
     return {
-        "counts": [(sign, name, counts[name]) for name, sign in signs if counts.get(name)],
+        "counts": ledger_page.caption(ledger)[0],
         "groups": {
             heading: [line for _, line in group]
             for heading, group in groupby(found, lambda pair: pair[0])
