@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from math import copysign, isfinite, log, log1p
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
@@ -60,31 +61,26 @@ def forest(results: Results) -> dict[str, Any] | None:
     frame = results.frame("tables/differences.csv")
     if frame is None or frame.empty:
         return None
-    main = frame[(frame["protocol"] == frame["protocol"].iat[0]) & frame["metric"].isin(UNITS)]
+    main = frame[frame["protocol"] == frame["protocol"].iat[0]]
     reference = main["reference"].iat[0]
     groups = {name: group_of(name, reference, results.settings) for name in main["method"].unique()}
-    main = main[main["method"].map(groups).notna()]
-    if main.empty:
-        return None
-    scales = {metric: _scale(own) for metric, own in main.groupby("metric", sort=False)}
-    rows = {
-        group: [
-            {
-                "title": results.titles[name],
-                "cells": [_cell(row, *scales[row["metric"]]) for row in own.to_dict("records")],
-            }
-            for name, own in main.groupby("method", sort=False)
-            if groups[name] == group
+    main = main.assign(group=main["method"].map(groups)).dropna(subset="group")
+    main = main[main["metric"].isin(UNITS) & np.isfinite(main["estimate"])]
+    axes = {metric: _axis(metric, own) for metric, own in main.groupby("metric", sort=False)}
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in GROUPS}
+    for (group, method), own in main.groupby(["group", "method"], sort=False):
+        by_metric = {row["metric"]: row for row in own.to_dict("records")}
+        cells = [
+            _cell(by_metric[metric], axis) if metric in by_metric else None
+            for metric, axis in axes.items()
         ]
-        for group in GROUPS
-    }
+        rows[group].append({"title": results.titles[method], "cells": cells})
+    if not axes:
+        return None
     return {
         "title": results.titles[reference],
         "groups": {group: own for group, own in rows.items() if own},
-        "axes": [
-            {"title": UNITS[metric], "ticks": _ticks(*scale)} for metric, scale in scales.items()
-        ],
-        "margins": main.groupby("metric", sort=False)["margin"].first().to_dict(),
+        "axes": list(axes.values()),
         "signs": dict(SIGNS.values()),
         "intervals": bool(main["lower"].notna().any()),
     }
@@ -108,28 +104,30 @@ def group_of(method: str, reference: str, settings: Mapping[str, Any]) -> str | 
     return GROUPS[1 if "perceptual" in terms else 2 if "adversarial" in terms else 3]
 
 
-def _scale(own: pd.DataFrame) -> tuple[float, float]:
-    """Ends of an axis that holds all differences, with the sign turned, and the margin."""
-    values = -own[["estimate", "lower", "upper"]].stack()
-    margin = own["margin"].iat[0]
+def _axis(metric: str, own: pd.DataFrame) -> dict[str, Any]:
+    """Title, ends and ticks of an axis that holds all differences, sign turned, and the margin."""
+    values, margin = -own[["estimate", "lower", "upper"]].stack(), own["margin"].iat[0]
     low, high = min(values.min(), -2 * margin), max(values.max(), 2 * margin)
     pad = 0.06 * (high - low)
-    return low - pad, high + pad
+    low, high = low - pad, high + pad
+    ticks = [value for value in MaxNLocator(3).tick_values(low, high) if low < value < high]
+    return {
+        "title": f"{UNITS[metric]}, margin {margin:g}",
+        "ends": (low, high),
+        "ticks": [(_place(value, low, high), tick_text(value)) for value in ticks],
+    }
 
 
-def _cell(row: Mapping[str, Any], low: float, high: float) -> dict[str, Any]:
+def _cell(row: Mapping[str, Any], axis: Mapping[str, Any]) -> dict[str, Any]:
     """One difference: where it is drawn, its sign, and the number with its interval."""
-
-    def place(value: float) -> float:
-        return 100 * (value - low) / (high - low)
-
     sign, word = SIGNS[row["outcome"]]
-    digits = DECIMALS[row["metric"]]
+    digits, margin = DECIMALS[row["metric"]], row["margin"]
     ends = (-row["upper"], -row["lower"])
-    interval = [place(end) for end in ends] if pd.notna(row["lower"]) else None
-    band = place(-row["margin"]), place(row["margin"]) - place(-row["margin"])
-    drawn = _drawing(place(-row["estimate"]), interval, band, place(0))
-    return drawn | {
+    dot, zero, left, right, *reach = (
+        _place(value, *axis["ends"]) for value in (-row["estimate"], 0, -margin, margin, *ends)
+    )
+    known = reach if pd.notna(row["lower"]) else None
+    return _drawing(dot, known, (left, right - left), zero) | {
         "sign": sign,
         "word": word,
         "number": signed(-row["estimate"], digits),
@@ -137,9 +135,8 @@ def _cell(row: Mapping[str, Any], low: float, high: float) -> dict[str, Any]:
     }
 
 
-def _ticks(low: float, high: float) -> list[tuple[float, str]]:
-    values = [value for value in MaxNLocator(3).tick_values(low, high) if low < value < high]
-    return [(100 * (value - low) / (high - low), tick_text(value)) for value in values]
+def _place(value: float, low: float, high: float) -> float:
+    return 100 * (value - low) / (high - low)
 
 
 def tick_text(value: float) -> str:

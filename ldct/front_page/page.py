@@ -63,6 +63,7 @@ def front_page(results: Results, viewer: str = "") -> str:
         credit=results.settings["dataset"].get("credit", results.settings["dataset"]["title"]),
         further={name: what for name, what in FURTHER.items() if results.path(name)},
         viewer=Markup(viewer),
+        has=results.path,
         image=results.image,
         record=results.record,
     )

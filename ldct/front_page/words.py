@@ -17,37 +17,45 @@ KINDS = {"identity": "no method", "external": "program of its own"}
 
 def facts(results: Results, table: pd.DataFrame | None) -> dict[str, str]:
     """Five lines that a reader needs before any number. table : table1.csv."""
-    settings = results.settings
-    dataset, ledger = settings["dataset"], results.json("claims.json")
-    low, high = shares_of_budget(results, ledger)
-    share = f"{low:.2g}" if f"{low:.2g}" == f"{high:.2g}" else f"{low:.2g} to {high:.2g}"
+    settings, ledger = results.settings, results.json("claims.json")
+    shares = shares_of_budget(results, ledger)
     seeds = len(settings["seeds"])
-    data = sentence(dataset["title"])
-    patients = None
+    protocol = ledger["context"]["protocol"] if ledger else settings["protocol"]
+    lines = {
+        "Data": _data(settings["dataset"], table),
+        "Budget": settings["budget_text"] + _share(*shares),
+        "Protocol": protocol,
+        "Units": f"patients and trainings, never slices: {_units(settings, seeds, table)}",
+        "Does not follow": _limits(settings["dataset"]["simulated"], shares[1], seeds),
+    }
+    return {name: f"{sentence(text)}." for name, text in lines.items()}
+
+
+def _data(dataset: Mapping[str, Any], table: pd.DataFrame | None) -> str:
+    parts = [dataset["title"]]
+    parts += ["quarter dose simulated"] * (dataset["simulated"] and "simulated" not in parts[0])
     if table is not None:
         columns = ["n_slices", "n_patients", "kept_tiles", "published_tiles"]
         slices, patients, kept, theirs = map(int, table[columns].max())
-        data += f"; {counted(slices, 'test slice')} of {counted(patients, 'patient')}"
-        data += f"; {kept:,} training tiles (paper: {theirs:,})"
-    if dataset["simulated"] and "simulated" not in dataset["title"]:
-        data += "; quarter dose simulated"
-    budget = sentence(settings["budget_text"])
-    if high:
-        budget += f": a stage saw {share} % of the tiles that the paper's saw"
-    units = f"Patients and trainings, never slices: {counted(seeds, 'training')} of each network"
-    if patients is not None:
-        confidence = (STATISTICS | settings.get("statistics", {}))["confidence"]
-        several = f"; brackets: {confidence:.0%} intervals over {patients} patients"
-        few = f", {counted(patients, 'patient')}, so no interval (three are needed)"
-        units += few if patients < 3 else several
-    protocol = ledger["context"]["protocol"] if ledger else settings["protocol"]
-    return {
-        "Data": f"{data}.",
-        "Budget": f"{budget}.",
-        "Protocol": f"{sentence(protocol)}.",
-        "Units": f"{units}.",
-        "Does not follow": _limits(dataset["simulated"], high, seeds),
-    }
+        parts.append(f"{counted(slices, 'test slice')} of {counted(patients, 'patient')}")
+        parts.append(f"{kept:,} training tiles (paper: {theirs:,})")
+    return "; ".join(parts)
+
+
+def _share(low: float, high: float) -> str:
+    """How much of the paper's budget a stage had, from least to most, in percent."""
+    least, most = (f"{share:.2g}" for share in (low, high))
+    share = most if least == most else f"{least} to {most}"
+    return f": a stage saw {share} % of the tiles that the paper's saw" if high else ""
+
+
+def _units(settings: Mapping[str, Any], seeds: int, table: pd.DataFrame | None) -> str:
+    trainings = f"{counted(seeds, 'training')} of each network"
+    patients = 0 if table is None else int(table["n_patients"].max())
+    if patients < 3:
+        return f"{trainings}, {counted(patients, 'patient')}, so no interval (three are needed)"
+    confidence = (STATISTICS | settings.get("statistics", {}))["confidence"]
+    return f"{trainings}; brackets: {confidence:.0%} intervals over {patients} patients"
 
 
 def _limits(simulated: bool, share: float, seeds: int) -> str:
@@ -56,7 +64,7 @@ def _limits(simulated: bool, share: float, seeds: int) -> str:
     no += ["of AAPM data", "of a scanner's own low dose"] if simulated else []
     no += ["of trainings as long as the paper's"] if 0 < share < 10 else []
     no += ["of other seeds than one"] if seeds == 1 else []
-    return f"Anything {', '.join(no)}."
+    return f"anything {', '.join(no)}"
 
 
 def shares_of_budget(results: Results, ledger: Mapping[str, Any] | None) -> tuple[float, float]:
