@@ -20,9 +20,10 @@ from ldct.table1.tables import STATISTICS
 from ldct.texture.table import texture_table
 
 HERE = Path(__file__).parent
-DOI = re.compile(r"doi:(10\.\d+/[^\s;,]*[^\s;,.])")
+ADDRESS = re.compile(r"(?:doi:|https://)[^\s;,()]+[^\s;,().]")
 # Further pages of a run, which lie beside this one.
 FURTHER = {
+    "tables/table1.html": "Table I with the gains of each patient",
     "tables/metrics.html": "further metrics",
     "tables/detectability.html": "detectability of discs",
     "tables/controls.html": "controls",
@@ -74,8 +75,12 @@ def _table(table: PlainTable) -> Markup:
 
 
 def _linked(text: str) -> Markup:
-    """Plain text whose DOIs are links."""
-    return Markup(DOI.sub(r'<a href="https://doi.org/\1">doi:\1</a>', str(escape(text))))
+    """Plain text whose DOIs and addresses are links."""
+
+    def link(found: re.Match[str]) -> str:
+        return f'<a href="{found[0].replace("doi:", "https://doi.org/")}">{found[0]}</a>'
+
+    return Markup(ADDRESS.sub(link, str(escape(text))))
 
 
 def _table1(frame: Any) -> Mapping[str, Any] | None:
