@@ -84,6 +84,7 @@ include: "workflow/rules/detectability.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/cost.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/front_page.smk"
 
 
 onstart:

@@ -8,6 +8,7 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
+from ldct.rendering.columns import Formula
 from ldct.rendering.numbers import bounds, counted, number, p_text, signed
 from ldct.rendering.page import escape_markdown, html_line, html_page
 from ldct.runs.formulas import formula_of
@@ -56,9 +57,9 @@ def caption(ledger: Mapping[str, Any]) -> list[str]:
     """Lines that a reader needs before any verdict: the counts, and what they rest on."""
     context, checks = ledger["context"], ledger["checks"]
     counts = [
-        f"{SIGNS[name]} {count} {name}"
-        for name, count in ledger["counts"].items()
-        if count or name in VERDICTS
+        f"{sign} {ledger['counts'][name]} {name}"
+        for name, sign in SIGNS.items()
+        if ledger["counts"][name] or name in VERDICTS
     ]
     tests = sum(claim["p_value"] is not None for claim in ledger["claims"])
     level = 1 - ledger["rule"]["confidence"]
@@ -98,43 +99,57 @@ def _check(check: Mapping[str, Any], titles: Titles) -> str:
 def _claim(claim: Claim, titles: Titles) -> str:
     summary = f"<b>{SIGNS[claim['verdict']]}</b> {escape(claim['statement'])}"
     told = deciding_text(claim, titles)
-    bound = f" Bound: {claim['bound_why']}." if claim["bound_why"] else ""
-    measured = [describe(each, titles) for each in claim["comparisons"]]
-    why = "not testable" if claim["verdict"] == "not testable" else "not measured"
-    measured += [f"{why}: {reason}" for reason in claim["missing"]]
-    tested = ""
-    if claim["p_value"] is not None:
-        tested = f"; p {p_text(claim['p_value'])}, q {p_text(claim['q_value'])}"
-    reason = f" ({claim['reason']})" if claim["reason"] else ""
-    verdict = f"{claim['verdict']}{reason}. Rests on: {claim['scope'] or 'nothing'}{tested}"
     lines = [
         f'<details id="{claim["id"]}">',
         f"<summary>{summary}{escape(f' · {told}' if told else '')}</summary>",
         f"<blockquote>“{escape(claim['quotation'])}” {escape(claim['place'])}</blockquote>",
-        html_line(f"Read as: {claim['reading']}{bound}"),
+        html_line(reading_text(claim)),
         "<ul>",
-        *(f"<li>{escape(line)}</li>" for line in measured),
+        *(f"<li>{escape(line)}</li>" for line in measured_lines(claim, titles)),
         "</ul>",
-        html_line(f"{verdict}."),
+        html_line(verdict_text(claim)),
         "</details>",
     ]
     return "\n".join(" ".join(line.split()) for line in lines)
+
+
+def reading_text(claim: Claim) -> str:
+    """How the sentence is read, and why a bound of its own."""
+    bound = f" Bound: {claim['bound_why']}." if claim["bound_why"] else ""
+    return f"Read as: {claim['reading']}{bound}"
+
+
+def measured_lines(claim: Claim, titles: Titles) -> list[str]:
+    """A line for each comparison, and for each that is missing why."""
+    why = "not testable" if claim["verdict"] == "not testable" else "not measured"
+    missing = [f"{why}: {reason}" for reason in claim["missing"]]
+    return [*(describe(each, titles) for each in claim["comparisons"]), *missing]
+
+
+def verdict_text(claim: Claim) -> str:
+    """The verdict with its reason, what it rests on, and its p value where there is one."""
+    tested = ""
+    if claim["p_value"] is not None:
+        tested = f"; p {p_text(claim['p_value'])}, q {p_text(claim['q_value'])}"
+    reason = f" ({claim['reason']})" if claim["reason"] else ""
+    return f"{claim['verdict']}{reason}. Rests on: {claim['scope'] or 'nothing'}{tested}."
 
 
 def deciding_text(claim: Claim, titles: Titles) -> str:
     """Behind the statement: the number that made the verdict, and which way an open one leans."""
     if claim["verdict"] in ("not measured", "not testable"):
         return claim["verdict"]
-    text = _measured(_deciding(claim), titles)
+    text = _measured(deciding(claim), titles)
     if claim["verdict"] not in VERDICTS:
         return f"{text} · {claim['verdict']}"
     return f"{text} · leans to {SIGNS[claim['leaning']]}" if "leans" in claim["reason"] else text
 
 
-def _deciding(claim: Claim) -> Mapping[str, Any]:
-    """What speaks most against the claim; the r-th of these where it claims place r.
+def deciding(claim: Claim) -> Mapping[str, Any]:
+    """The comparison that made the verdict, for the claim's line.
 
-    Differences count in margins. A counted number that holds decides nothing beside a sampled one.
+    What speaks most against the claim; the r-th of these where it claims place r. Differences count
+    in margins. A counted number that holds decides nothing beside a sampled one.
     """
 
     def against(each: Mapping[str, Any]) -> tuple[int, bool, float]:
@@ -163,24 +178,41 @@ def describe(comparison: Mapping[str, Any], titles: Titles) -> str:
 
 def _measured(comparison: Mapping[str, Any], titles: Titles) -> str:
     """What was compared, the number and its interval."""
-    metric, _, detail = comparison["metric"].partition(" ")
-    formula, ratio = formula_of(metric), comparison["form"] == "ratio"
-    digits = 2 if ratio else formula.digits
-    value = (number if ratio else signed)(comparison["estimate"], digits)
-    further = ""
-    for each in comparison["tests"]:
-        interval = bounds(each["lower"], each["upper"], digits)
-        if each["unit"] == "patients":
-            value += f" {interval}"
-        else:
-            further += f", over {each['n']:.0f} {each['unit']} {interval}"
-    unit = "" if ratio else f" {formula.unit}"
+    ratio, (_, digits) = comparison["form"] == "ratio", _form(comparison)
+    further = "".join(
+        f", over {each['n']:.0f} {each['unit']} {bounds(each['lower'], each['upper'], digits)}"
+        for each in comparison["tests"]
+        if each["unit"] != "patients"
+    )
     method, reference = (
         titles.get(comparison[role], comparison[role]) for role in ("method", "reference")
     )
     names = f"{method} {'over' if ratio else '−'} {reference}"
-    what = f"{formula.title} {detail}".strip()
-    return f"{what}, {names}: {f'{value}{unit}'.strip()}{further}"
+    return f"{measure_text(comparison)}, {names}: {value_text(comparison)}{further}"
+
+
+def measure_text(comparison: Mapping[str, Any]) -> str:
+    """What was measured: the title of the metric, and which of several it is."""
+    _, _, detail = comparison["metric"].partition(" ")
+    return f"{_form(comparison)[0].title} {detail}".strip()
+
+
+def value_text(comparison: Mapping[str, Any]) -> str:
+    """The number with its unit, and its interval over patients where there is one."""
+    ratio, (formula, digits) = comparison["form"] == "ratio", _form(comparison)
+    value = (number if ratio else signed)(comparison["estimate"], digits)
+    over = (
+        bounds(each["lower"], each["upper"], digits)
+        for each in comparison["tests"]
+        if each["unit"] == "patients"
+    )
+    return " ".join(filter(None, [value, *over, "" if ratio else formula.unit]))
+
+
+def _form(comparison: Mapping[str, Any]) -> tuple[Formula, int]:
+    """Formula of the metric, and digits after the point."""
+    formula = formula_of(comparison["metric"].partition(" ")[0])
+    return formula, 2 if comparison["form"] == "ratio" else formula.digits
 
 
 def _short(value: float) -> str:

@@ -30,6 +30,12 @@ def write_lesion_table(
 
     values : `lesion_summary`. titles : method to title, in the order of the rows.
     """
+    tables = [lesion_table(values, titles)]
+    write_tables(stem, "Annotated lesions", tables, values, notes, inputs)
+
+
+def lesion_table(values: pd.DataFrame, titles: Mapping[str, str]) -> PlainTable:
+    """The table for people; arguments as for `write_lesion_table`."""
     cells = values.set_index(["method", "measure"])
     most = values.groupby("measure")[["n_slices", "n_lesions"]].max()
     rows = [["n slices / n lesions", *("{} / {}".format(*most.loc[each]) for each in MEASURES)]]
@@ -41,8 +47,7 @@ def write_lesion_table(
             missing = f" ({found['n_failed']:.0f} without)" if found["n_failed"] else ""
             row.append(with_bounds(*bounds, LESION_BENCH[measure].digits) + missing)
         rows.append(row)
-    table = PlainTable("Mean over lesion slices", ["Method", *map(title_of, MEASURES)], rows)
-    write_tables(stem, "Annotated lesions", [table], values, notes, inputs)
+    return PlainTable("Mean over lesion slices", ["Method", *map(title_of, MEASURES)], rows)
 
 
 def lesion_summary(

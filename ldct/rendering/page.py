@@ -99,9 +99,12 @@ def html_table(table: PlainTable) -> str:
     """The table alone, without its title."""
     kinds = [' class="words"' if n in table.words else "" for n in range(len(table.heads))]
     heads = [
-        f"<th{kind}>{escape(head)}</th>" for kind, head in zip(kinds, table.heads, strict=True)
+        f'<th scope="col"{kind}>{escape(head)}</th>'
+        for kind, head in zip(kinds, table.heads, strict=True)
     ]
-    lines = ['<div class="wide"><table>', f"<thead><tr>{''.join(heads)}</tr></thead>"]
+    # Wide tables scroll within their place; a keyboard can do so where it can go there.
+    region = f'tabindex="0" role="region" aria-label="{escape(table.title)}"'
+    lines = [f'<div class="wide" {region}><table>', f"<thead><tr>{''.join(heads)}</tr></thead>"]
     for group, rows in table.groups.items():
         lines.append("<tbody>")
         if group:

@@ -51,19 +51,12 @@ def render_table1(
         raise InputError("Table I: no method has scores; run at least one method first")
     frame = table_frame(summary, statistics, methods, published, margins)
     confidence = next(iter(statistics["psnr"].intervals.values())).confidence
-    table, reasons = _table(frame, context["published_protocol"])
+    table, reasons = printed_table(frame, context["published_protocol"])
     tables = [table, *_by_patient(BY_PATIENT, frame, statistics["psnr"].gains)]
     tables += _by_patient(APART, frame, context.get("gains_apart", {}), fewest=1)
     caption = _caption(frame, margins, confidence, context)
     about = [*context.get("slices", []), *_about(published, context)]
-    about += [*(f"{mark} not run: {why}." for why, mark in reasons)]
-    idle = frame[frame["adversary"] == "not at work"].to_dict("records")
-    if idle:
-        named = ", ".join(f"{row['title']} {row['critic_auc']:.2f}" for row in idle)
-        about.append(
-            f"{IDLE} adversary not at work (AUC of its critic, NDCT against generated tiles, below "
-            f"{ADVERSARY_AT_WORK}; 0.5 is chance): {named}."
-        )
+    about += notes_of_marks(frame, reasons)
     dataset = context["dataset"]
     about.append(f"{dataset.get('credit', dataset['title'] + '.')} Run: {context['run']}.")
     values = frame.assign(
@@ -85,8 +78,11 @@ def render_table1(
     return [folder / f"table1.{suffix}" for suffix in texts]
 
 
-def _table(frame: pd.DataFrame, compare: bool) -> tuple[PlainTable, list[tuple[str, str]]]:
-    """The printed table, and every reason why a method was not run with its mark."""
+def printed_table(frame: pd.DataFrame, compare: bool) -> tuple[PlainTable, list[tuple[str, str]]]:
+    """The table for people, and every reason why a method was not run with its mark.
+
+    frame : `table_frame`, or table1.csv read back. compare : with the published values.
+    """
     found = dict.fromkeys(frame["reason"].dropna())
     reasons = {why: f"({ascii_lowercase[n % 26]})" for n, why in enumerate(found)}
     published = [", published", " gain, published"] if compare else []
@@ -106,6 +102,19 @@ def _table(frame: pd.DataFrame, compare: bool) -> tuple[PlainTable, list[tuple[s
         rows["" if row["in_paper"] else OTHER_ROWS].append(cells)
     groups = {name: own for name, own in rows.items() if own}
     return PlainTable(TITLE, heads, groups), list(reasons.items())
+
+
+def notes_of_marks(frame: pd.DataFrame, reasons: Sequence[tuple[str, str]]) -> list[str]:
+    """What the signs beside methods mean, a line each. reasons : of `printed_table`."""
+    lines = [f"{mark} not run: {why}." for why, mark in reasons]
+    idle = frame[frame["adversary"] == "not at work"].to_dict("records")
+    if idle:
+        named = ", ".join(f"{row['title']} {row['critic_auc']:.2f}" for row in idle)
+        lines.append(
+            f"{IDLE} adversary not at work (AUC of its critic, NDCT against generated tiles, below "
+            f"{ADVERSARY_AT_WORK}; 0.5 is chance): {named}."
+        )
+    return lines
 
 
 def _by_patient(

@@ -64,6 +64,20 @@ def summarise_texture(
     return TextureSummary(methods, int(spectra["ndct"][0]["side"]), n_slices)
 
 
+def curves_frame(summary: TextureSummary) -> pd.DataFrame:
+    """The radial noise power of all images, a row for each frequency: what the figure draws.
+
+    Columns: method, title, kind, frequency (1/mm), power (HU² mm²; NaN where nothing was measured).
+    """
+    rows = [
+        {"method": found.method, "title": found.title, "kind": found.kind}
+        | {"frequency": frequency, "power": power}
+        for found in summary.methods
+        for frequency, power in zip(found.frequency, found.radial, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
 def _method(
     method: str,
     title: str,

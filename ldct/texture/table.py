@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from ldct.rendering.numbers import cell, write_tables
+from ldct.rendering.numbers import bounds, number, write_tables
 from ldct.rendering.page import Cell, PlainTable
 from ldct.texture.columns import TEXTURE
 from ldct.texture.measure import MEASURES
@@ -33,17 +33,24 @@ def write_texture_tables(
     facts : content of squares.json. context : data, dose and budget in words.
     """
     values = pd.DataFrame([_values(found) for found in summary.methods])
-    groups: dict[str, list[list[str | Cell]]] = {}
-    for found in summary.methods:
-        row = [
-            found.title,
-            *(cell(found.intervals.get(key), column.digits) for key, column in COLUMNS.items()),
-        ]
-        groups.setdefault(GROUPS.get(found.kind, "Methods"), []).append(row)
-    heads = ["Image", *(column.head for column in COLUMNS.values())]
-    table = PlainTable("Mean over slices", heads, groups)
     notes = [*_notes(summary, facts), f"Data: {context}.", credit]
-    write_tables(folder / "texture", "Texture of flat soft tissue", [table], values, notes, inputs)
+    tables = [texture_table(values)]
+    write_tables(folder / "texture", "Texture of flat soft tissue", tables, values, notes, inputs)
+
+
+def texture_table(values: pd.DataFrame) -> PlainTable:
+    """The table for people. values : texture.csv."""
+    groups: dict[str, list[list[str | Cell]]] = {}
+    for found in values.to_dict("records"):
+        row = [found["title"], *(_cell(found, key) for key in COLUMNS)]
+        groups.setdefault(GROUPS.get(found["kind"], "Methods"), []).append(row)
+    heads = ["Image", *(column.head for column in COLUMNS.values())]
+    return PlainTable("Mean over slices", heads, groups)
+
+
+def _cell(found: Mapping[str, Any], key: str) -> Cell:
+    value, *limits = (found[f"{key}{end}"] for end in ("", "_lower", "_upper"))
+    return Cell(number(value, COLUMNS[key].digits), bounds(*limits, COLUMNS[key].digits))
 
 
 def _values(found: MethodTexture) -> dict[str, Any]:

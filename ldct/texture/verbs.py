@@ -70,11 +70,12 @@ def run_texture(options: argparse.Namespace) -> None:
 
 
 def run_texture_report(options: argparse.Namespace) -> None:
-    """Write tables/texture.{csv,md,html} and the figures."""
+    """Write tables/texture.{csv,md,html}, the figures, and the curves of the first as CSV."""
+    from ldct.common.files import write_text
     from ldct.common.inputs import read_mapping
     from ldct.common.provenance import recorded
     from ldct.texture.figures import draw_curves, draw_spectra
-    from ldct.texture.summary import summarise_texture
+    from ldct.texture.summary import curves_frame, summarise_texture
     from ldct.texture.table import write_texture_tables
 
     inputs = [*options.measured, options.facts]
@@ -85,4 +86,6 @@ def run_texture_report(options: argparse.Namespace) -> None:
         facts = read_mapping(options.facts, "side_px", "n_squares")
         write_texture_tables(summary, facts, options.note, options.credit, options.tables, inputs)
         written += draw_curves(summary, options.note, options.figures / "texture_nps")
+        written.append(options.figures / "texture_nps.csv")
+        write_text(written[-1], curves_frame(summary).to_csv(index=False))
         written += draw_spectra(summary, options.note, options.figures / "texture_spectra")

@@ -20,7 +20,7 @@ TABLE = PlainTable(
 
 def test_html_shows_groups_bold_mark_and_interval_and_escapes_text():
     page = to_html(HOSTILE, [HOSTILE], [TABLE], [HOSTILE])
-    assert "<b> a" not in page and page.count("&lt;b&gt; a|b &amp; *c*") == 6
+    assert "<b> a" not in page and page.count("&lt;b&gt; a|b &amp; *c*") == 7
     assert '<tr><th class="group" colspan="3">Methods</th></tr>' in page
     cell = '<b>31.20</b><span class="mark">~</span><span class="below">[30.1, 32.3]</span>'
     assert f'<th scope="row">DRL</th><td>{cell}</td><td class="words">' in page

@@ -191,8 +191,17 @@ def test_html_report_is_made_from_the_finished_run(finished_run, tmp_path):
     outcome = snakemake(finished_run, "--report", str(report))
     assert outcome.returncode == 0, outcome.stdout
     text = report.read_text(encoding="utf-8")
-    for caption in ("Table I", "Lesion panels", "inventory"):
+    for caption in ("Table I", "Lesion panels", "inventory", "All on one page"):
         assert caption in text
+
+
+def test_the_page_shows_the_values_of_the_table(finished_run):
+    page = (finished_run / "results/tiny/index.html").read_text(encoding="utf-8")
+    table = pd.read_csv(finished_run / "results/tiny/tables/table1.csv")
+    assert all(f"{row.psnr:.2f}" in page and row.title in page for row in table.itertuples())
+    for section in ("claims", "lesions", "texture", "cost", "curves", "methods", "nps", "fig3"):
+        assert f'id="{section}"' in page
+    assert len(page) < 15e6
 
 
 def test_report_of_the_data_doctor_outlives_a_failed_index(tmp_path):

@@ -97,6 +97,7 @@ rule texture_report:
     output:
         *figure("texture_nps", "Texture").values(),
         *figure("texture_spectra", "Texture").values(),
+        f"{RUN}/figures/texture_nps.csv",
         **table("texture", "Texture", "texture_table"),
     log:
         f"{LOGS}/texture_report.log",

@@ -1,0 +1,1 @@
+"""One page that shows a run: the first that a reader opens."""
