@@ -37,6 +37,7 @@ ROOMS = (
     "claims",
     "explain",
     "method_check",
+    "scan",
 )
 
 
