@@ -59,7 +59,7 @@ class Method:
         about, span = self.models.about, self.models.about["span"]
         seen = "its training data are gone, so nothing is known of them"
         if span:
-            kernels = ", ".join(_known(span)) or "not known"
+            kernels = ", ".join(_known(span)) or "unknown"
             thickness, noise = (_range(span[key]) for key in SLACK)
             seen = f"kernels {kernels}; thickness {thickness} mm; noise {noise} HU"
         patients = len(about["data"]["patients"])
@@ -72,20 +72,23 @@ class Method:
             lines.append(f"warning: changed since the training: {', '.join(self.models.changed)}")
         return lines
 
-    def outside(self, kernel: str, thickness_mm: float, noise_hu: float | None) -> list[str]:
-        """What of a series lies outside of what it has seen, one phrase each."""
+    def outside(self, kernel: str, thickness_mm: float, noise_hu: float) -> list[str]:
+        """What of a series lies outside of what it has seen, one phrase each.
+
+        thickness_mm, noise_hu : NaN where unknown, which lies nowhere.
+        """
         span = self.models.about["span"] if self.models else None
         if not span:
             return []
         found = []
         if (known := _known(span)) and kernel not in known:
-            found.append(f"kernel {kernel or 'not known'}, seen were {', '.join(known)}")
+            found.append(f"kernel {kernel or 'unknown'}, seen were {', '.join(known)}")
         for key, what, value, unit in (
             ("thickness_mm", "thickness", thickness_mm, "mm"),
             ("quarter_noise_hu", "noise", noise_hu, "HU"),
         ):
             least, most = span[key]
-            if value is not None and (value < least - SLACK[key] or value > most + SLACK[key]):
+            if value < least - SLACK[key] or value > most + SLACK[key]:
                 found.append(f"{what} {value:.3g} {unit}, seen were {_range(span[key])} {unit}")
         return found
 
@@ -112,8 +115,8 @@ def find_method(
             f"{', '.join(KINDS)}: others run in the workflow alone"
         )
     learned = card["kind"] in LEARNED or is_tuned(folder)
-    run = REPOSITORY / "results" / weights
-    source = weights if weights == "reference" or Path(weights).exists() else run
+    runs = [root / "results" / weights for root in (Path(), REPOSITORY)]
+    source = next((run for run in runs if run.is_dir() and weights != "reference"), weights)
     models = find_models(name, source, training, method_paths) if learned else None
     return Method(name, folder, card, models)
 

@@ -1,5 +1,6 @@
 """One scan, DICOM or NIfTI, denoised: what `ldct denoise` does, step by step."""
 
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -119,16 +120,18 @@ def tell_series(
     try:
         noise_hu = quarter_noise_hu(volume)
     except InputError:  # no soft tissue
-        noise_hu = None
-    level = "not measured (no soft tissue)" if noise_hu is None else f"{noise_hu:.3g} HU"
-    tell(
-        f"{name}: {len(volume)} slices of {volume.shape[1]} x {volume.shape[2]}, kernel "
-        f"{kernel or 'not known'}, thickness {thickness_mm:.3g} mm, noise {level}"
-    )
+        noise_hu = math.nan
+    size = f"{len(volume)} slice{'s'[: len(volume) > 1]} of {volume.shape[1]} x {volume.shape[2]}"
+    thickness, noise = (_known(*each) for each in ((thickness_mm, "mm"), (noise_hu, "HU")))
+    tell(f"{name}: {size}, kernel {kernel or 'unknown'}, thickness {thickness}, noise {noise}")
     if outside := method.outside(kernel, thickness_mm, noise_hu):
         tell(f"warning: {name} lies outside of what {method.name} has seen: {'; '.join(outside)}")
     if volume.min() > AIR_HU:
         tell(f"warning: {name} has no pixel below {AIR_HU} HU; is it in HU?")
+
+
+def _known(value: float, unit: str) -> str:
+    return "unknown" if math.isnan(value) else f"{value:.3g} {unit}"
 
 
 def tell_clipped(name: str, pixels: int) -> None:

@@ -66,9 +66,9 @@ def find_series(source: Path) -> list[Series]:
         )
     bad = [each for each in refused if each.kind == UNREADABLE]
     for line in told:
-        print(f"left out: {line}", file=sys.stderr)
+        print(line, file=sys.stderr)
     if bad:
-        print(f"warning: {len(bad)} damaged files are no part of the output", file=sys.stderr)
+        print(f"warning: {len(bad)} CT slices are missing from the output", file=sys.stderr)
     groups: dict[tuple, list[SliceHeader]] = {}
     for header in headers:
         uid = header.series or str(PurePosixPath(header.path).parent)
