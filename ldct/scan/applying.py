@@ -1,10 +1,8 @@
 """A method applied to a volume in HU: the same code that predicts the benchmark's test patients."""
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,14 +24,14 @@ class Engine:
 
 
 def denoise_volume(
-    method: Method, volume: np.ndarray, info: Mapping[str, Any], folder: Path, engine: Engine
+    method: Method, volume: np.ndarray, pixel_mm: tuple[float, float], folder: Path, engine: Engine
 ) -> np.ndarray:
     """Denoise a volume; float32 HU of its shape, a writable memory map in `folder`.
 
-    volume : int16 HU `[slice, row, column]`. info : of `write_test_folder`.
+    volume : int16 HU `[slice, row, column]`. pixel_mm : spacing of rows, of columns.
     folder : for files on the way. Raises InputError as the methods do.
     """
-    write_test_folder(folder, volume, info)
+    write_test_folder(folder, volume, pixel_mm)
     parameters, output, kind = folder / "parameters.json", folder / "out.npy", method.card["kind"]
     write_json(parameters, method.parameters)
     if kind == "identity":
@@ -51,11 +49,12 @@ def denoise_volume(
     return np.lib.format.open_memmap(output, mode="r+")
 
 
-def write_test_folder(folder: Path, volume: np.ndarray, info: Mapping[str, Any]) -> None:
-    """A volume as the test folder of a patient, its NDCT the volume itself.
-
-    info : `patient`, `pixel_mm` and `z_mm` of volume.json.
-    """
+def write_test_folder(
+    folder: Path, volume: np.ndarray, pixel_mm: tuple[float, float] = (1.0, 1.0)
+) -> None:
+    """A volume as the test folder of a patient whose NDCT is the volume itself."""
     np.save(folder / "quarter.npy", volume)
     shutil.copyfile(folder / "quarter.npy", folder / "full.npy")
-    write_json(folder / "volume.json", {"slice_index": list(range(len(volume))), **info})
+    rows = list(range(len(volume)))
+    info = {"patient": "scan", "pixel_mm": pixel_mm, "slice_index": rows, "z_mm": rows}
+    write_json(folder / "volume.json", info)

@@ -120,7 +120,7 @@ def _series_number(source: Dataset, uid: str) -> int:
 
 def _reference(source: Dataset, frame: int | None) -> Dataset:
     item = Dataset()
-    item.ReferencedSOPClassUID = source.SOPClassUID
+    item.ReferencedSOPClassUID = source.get("SOPClassUID") or CTImageStorage
     item.ReferencedSOPInstanceUID = source.SOPInstanceUID
     if frame is not None:
         item.ReferencedFrameNumber = frame

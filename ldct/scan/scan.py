@@ -12,17 +12,17 @@ import pandas as pd
 
 from ldct.common.errors import InputError
 from ldct.common.files import atomic_folder
+from ldct.data.orientation import plane
 from ldct.metrics.protocol import Protocol
 from ldct.scan.applying import Engine, denoise_volume
 from ldct.scan.merging import merge
 from ldct.scan.method import Method
 from ldct.scan.nifti import is_nifti, read_nifti, same_grid, write_nifti
-from ldct.scan.scores import find_reference, score_volumes
-from ldct.scan.series import Series, find_series, read_volume, write_series
+from ldct.scan.scores import find_partners, score_volumes
+from ldct.scan.series import find_series, read_volume, write_series
 from ldct.weights.describe import quarter_noise_hu
 
 AIR_HU = -500  # any scan of a body has pixels below
-Scored = Sequence[pd.DataFrame]
 
 
 def check_places(source: Path, output: Path) -> None:
@@ -43,30 +43,36 @@ def denoise_dicom(
     engine: Engine,
     reference: Path | None = None,
     protocols: Sequence[Protocol] = (),
-) -> Scored:
+) -> list[pd.DataFrame]:
     """Write a derived series for each CT series of a file or folder, in the same layout.
 
     reference : folder with the full dose of the same scans. Returns the scores of each series that
-    has one. Nothing is written where anything fails (InputError).
+    has one (`score_volumes`). Nothing is written where anything fails (InputError).
     """
-    found = find_series(source)
+    found, scored = find_series(source), []
     others = find_series(reference) if reference else []
-    scored = []
+    partners = [find_partners(series, others) for series in found]
+    if others and not any(partners):
+        raise InputError(
+            f"{reference}: no slice of another series lies where the input's do; expected the full "
+            "dose of the same scan: equal positions, rows, columns and pixel spacing"
+        )
     with atomic_folder(output) as folder:
         for number, series in enumerate(found, 1):
-            name = f"series {number} of {len(found)}"
-            volume, first = read_volume(series), series.first
+            name, volume = f"series {number} of {len(found)}", read_volume(series)
+            first, partner = series.first, partners[number - 1]
             tell_series(name, volume, first.kernel, first.thickness_mm, method)
-            if series.plane != "axial":
-                tell(f"warning: {name} is {series.plane or 'oblique'}; methods are made for axial")
-            z_mm = [header.z_mm for header in series.headers]
-            info = {"patient": f"scan {number}", "pixel_mm": first.pixel_mm, "z_mm": z_mm}
+            if (lies := plane(first.orientation)) != "axial":
+                tell(f"warning: {name} is {lies or 'oblique'}; methods are made for axial slices")
             with _work_folder(output) as work:
-                denoised = denoise_volume(method, volume, info, work, engine)
+                denoised = denoise_volume(method, volume, first.pixel_mm, work, engine)
                 clipped = write_series(series, denoised, method.hu, method.maker, folder)
                 tell_clipped(name, clipped)
-                if others:
-                    scored.append(_score(work, series, volume, denoised, others, protocols))
+                if partner:
+                    full, rows = read_volume(partner[0]), partner[1]
+                    table = score_volumes(work, volume[rows], denoised[rows], full, protocols)
+                    table.insert(0, name, f"{len(rows)} of {len(volume)} slices")
+                    scored.append(table)
     return scored
 
 
@@ -77,7 +83,7 @@ def denoise_nifti(
     engine: Engine,
     reference: Path | None = None,
     protocols: Sequence[Protocol] = (),
-) -> Scored:
+) -> list[pd.DataFrame]:
     """Write the denoised twin of a NIfTI volume in HU; as `denoise_dicom`."""
     scan = read_nifti(source)
     full = read_nifti(reference) if reference else None
@@ -85,32 +91,16 @@ def denoise_nifti(
         raise InputError(f"{reference}: has other voxels than {source}; expected the same scan")
     volume = scan.volume
     tell_series("volume", volume, "", scan.spacing_mm, method)
-    z_mm = (np.arange(len(volume)) * scan.spacing_mm).tolist()
-    info = {"patient": "scan", "pixel_mm": scan.pixel_mm, "z_mm": z_mm}
+    scored = []
     with _work_folder(output) as work:
-        denoised = denoise_volume(method, volume, info, work, engine)
+        denoised = denoise_volume(method, volume, scan.pixel_mm, work, engine)
         merged, clipped = merge(scan.stored, denoised, scan.coding, method.hu)
         tell_clipped("volume", clipped)
-        write_nifti(scan, merged, method.card["title"], output)
-        if full is None:
-            return []
-        written = merged * float(scan.coding.slope) + scan.coding.intercept
-        return [score_volumes(work, volume, written, full.volume, protocols)]
-
-
-def _score(
-    work: Path,
-    series: Series,
-    volume: np.ndarray,
-    denoised: np.ndarray,
-    others: Sequence[Series],
-    protocols: Sequence[Protocol],
-) -> pd.DataFrame:
-    partners, rows = find_reference(series, others)
-    full = read_volume(partners)
-    table = score_volumes(work, volume[rows], denoised[rows], full, protocols)
-    table.insert(0, "slices", f"{len(rows)} of {len(volume)}")
-    return table
+        if full:
+            written = merged * float(scan.coding.slope) + scan.coding.intercept
+            scored.append(score_volumes(work, volume, written, full.volume, protocols))
+    write_nifti(scan, merged, method.card["title"], output)
+    return scored
 
 
 def tell_series(

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ldct.common.errors import InputError
 from ldct.common.inputs import read_frame
 from ldct.data.dicom.pairs.matching import SAME_MM, match
 from ldct.metrics.protocol import Protocol
@@ -17,27 +16,24 @@ from ldct.scan.series import Series
 IN_PLANE_MM = 0.1
 
 
-def find_reference(series: Series, others: Sequence[Series]) -> tuple[Series, list[int]]:
+Partners = tuple[Series, list[int]]
+
+
+def find_partners(series: Series, others: Sequence[Series]) -> Partners | None:
     """The series with the most slices at the places of `series`, and which of its rows they meet.
 
-    Of two with as many the one with the same kernel counts. Raises InputError for no slice.
+    Of two with as many the one with the same kernel counts; None where there is none.
     """
-    best: tuple[tuple[int, bool], Series, list[int]] | None = None
+    best: tuple[tuple[int, bool], Partners] | None = None
     for other in others:
         if other.uid == series.uid or not _same_grid(series, other):
             continue
         pairs, _ = match(other.headers, series.headers, SAME_MM)
-        rows = [series.headers.index(own) for _, own in pairs]
         rank = len(pairs), other.first.kernel == series.first.kernel
         if pairs and (best is None or rank > best[0]):
-            partners = Series(other.root, other.uid, tuple(full for full, _ in pairs))
-            best = rank, partners, rows
-    if best is None:
-        raise InputError(
-            "--reference: no slice of another series lies where the input's do; expected the full "
-            "dose of the same scan: equal positions, rows, columns and pixel spacing"
-        )
-    return best[1], best[2]
+            rows = [series.headers.index(own) for _, own in pairs]
+            best = rank, (Series(other.root, other.uid, tuple(full for full, _ in pairs)), rows)
+    return best and best[1]
 
 
 def score_volumes(
@@ -52,8 +48,7 @@ def score_volumes(
     folder : for files on the way. quarter, full : int16 HU, denoised : float32, all of one shape.
     Columns: protocol; psnr in dB and ssim of `input` and `denoised`.
     """
-    place = {"patient": "scan", "z_mm": list(range(len(full)))}
-    write_test_folder(folder, quarter, place)
+    write_test_folder(folder, quarter)
     np.save(folder / "full.npy", full)
     means: dict[str, dict[str, float]] = {protocol.name: {} for protocol in protocols}
     for image, values in (("input", quarter), ("denoised", denoised)):

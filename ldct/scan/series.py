@@ -15,7 +15,6 @@ from ldct.data.dicom.listing import list_files
 from ldct.data.dicom.naming import Described
 from ldct.data.dicom.pixels import read_slice, slice_hu, stored_values
 from ldct.data.dicom.reading import read_header, reasons
-from ldct.data.orientation import plane
 from ldct.scan.derived import Maker, derive
 from ldct.scan.merging import coding_of, merge
 
@@ -39,11 +38,6 @@ class Series:
         """The lowest slice; kernel, thickness and spacing are those of all."""
         return self.headers[0]
 
-    @property
-    def plane(self) -> str:
-        """`axial`, `coronal`, `sagittal`, or empty."""
-        return plane(self.first.orientation)
-
 
 def find_series(source: Path) -> list[Series]:
     """All CT series of a file or folder; files that are no CT slices are told of and left out.
@@ -64,16 +58,15 @@ def find_series(source: Path) -> list[Series]:
             f"{source}: found no CT slices ({'; '.join(told) or 'the folder is empty'}); expected "
             "DICOM files of a CT series, or a NIfTI file (.nii, .nii.gz)"
         )
-    bad = [each for each in refused if each.kind == UNREADABLE]
+    damaged = sum(each.kind == UNREADABLE for each in refused)
+    told += [f"warning: {damaged} damaged CT slices of {source} are left out"] if damaged else []
     for line in told:
         print(line, file=sys.stderr)
-    if bad:
-        print(f"warning: {len(bad)} CT slices are missing from the output", file=sys.stderr)
     groups: dict[tuple, list[SliceHeader]] = {}
     for header in headers:
         uid = header.series or str(PurePosixPath(header.path).parent)
-        key = uid, header.rows, header.columns, header.pixel_mm, header.orientation
-        groups.setdefault(key, []).append(header)
+        grid = *(round(each, 3) for each in (*header.pixel_mm, *header.orientation)), header.rows
+        groups.setdefault((uid, header.columns, *grid), []).append(header)
     return [
         Series(root, key[0], tuple(sorted(group, key=lambda each: each.along_mm)))
         for key, group in groups.items()

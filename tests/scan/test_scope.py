@@ -36,11 +36,12 @@ def test_scores_are_those_of_the_slices_that_were_written(tmp_path, denoise, cap
     given = ["--reference", str(tmp_path / "both"), "--protocol", "abdomen", "full_range"]
     assert denoise("mine", "in", "out", *given) == 0
     title, *rows = capsys.readouterr().out.splitlines()
+    assert title.startswith("series 1 of 1")
     out = [tmp_path / "out" / path.relative_to(tmp_path / "in") for path in low]
-    assert [row.split()[3] for row in rows] == ["abdomen", "full_range"]
+    assert [row.split()[4] for row in rows] == ["abdomen", "full_range"]
     for row in rows:
-        told = dict(zip(title.split()[2:], map(float, row.split()[4:]), strict=True))
-        protocol = load_protocol(f"config/protocols/{row.split()[3]}.yaml")
+        told = dict(zip(title.split()[5:], map(float, row.split()[5:]), strict=True))
+        protocol = load_protocol(f"config/protocols/{row.split()[4]}.yaml")
         for image, paths in (("input", low), ("denoised", out)):
             wanted = [
                 slice_scores(
@@ -67,7 +68,7 @@ def test_what_cannot_be_done_is_one_line(tmp_path, denoise, capsys):
         (("program", "in", "out", "--methods", str(own)), "of kind external"),
         (("propsed",), "did you mean 'proposed'?"),
         (("mine", "in", "out", "--weights", str(tmp_path / "gone")), "gone"),
-        (("low_dose", "in", "out", "--reference", str(tmp_path / "far")), "--reference: no slice"),
+        (("low_dose", "in", "out", "--reference", str(tmp_path / "far")), "far: no slice"),
     ):
         assert denoise(*given) == 1
         error = capsys.readouterr().err.splitlines()[-1]
