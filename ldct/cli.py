@@ -38,6 +38,7 @@ ROOMS = (
     "explain",
     "method_check",
     "front_page",
+    "scan",
 )
 
 

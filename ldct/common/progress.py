@@ -19,21 +19,24 @@ def track(
     total: int | None = None,
     initial: int = 0,
     shown: bool = True,
+    delay: float = 0.0,
 ) -> tqdm:
     """Wrap an iterable in a progress display on standard error.
 
+    delay : seconds without a display, for what is mostly over by then.
     On a terminal this is a bar. Elsewhere (jobs side by side, log files) it is one whole line every
     ten seconds, so that the lines of parallel jobs stay readable.
     """
     if not shown:
         return tqdm(iterable, disable=True)
     if sys.stderr.isatty():
-        return tqdm(iterable, desc=label, total=total, initial=initial)
+        return tqdm(iterable, desc=label, total=total, initial=initial, delay=delay)
     return tqdm(
         iterable,
         desc=label,
         total=total,
         initial=initial,
+        delay=delay,
         file=_LineStream(sys.stderr),
         mininterval=SECONDS_BETWEEN_LINES,
         maxinterval=SECONDS_BETWEEN_LINES,

@@ -47,8 +47,7 @@ FILE_OF_KIND = {
 def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     """Check a configuration and resolve all it refers to.
 
-    config : merged configuration (config/config.yaml and overlays).
-    repository : folder that holds `config/` and `methods/`.
+    config : merged configuration. repository : folder that holds `config/` and `methods/`.
     Returns plain data: the checked configuration with `dataset` replaced by its description, and
     `cards`, `controls`, `control_cards`, `broken`, `folders`, `models`, `chains`, `method_seeds`,
     `folds`, `train_patients`, `test_patients`, `apart` (`apart_patients`), `protocol_file`,
@@ -56,8 +55,7 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     order), `calibrated_protocol`, `calibration_file`, `budget_text`, and under `weights` what
     `summary_of` tells of the set whose models are taken, or None. A method whose folder is broken
     stands in `broken` (name to message) and nowhere else: the other rows do not need it.
-    Controls have cards of their own: they are measured as methods are, and no row of Table I.
-    Raises InputError with one line naming the key or file, and where every method is broken.
+    Controls are no row of Table I. Raises InputError with one line naming the key or file.
     """
     validate(config, "config", "configuration")
     scaling_from(config)

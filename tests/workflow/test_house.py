@@ -69,6 +69,7 @@ def test_rules_pages_and_tests_bear_the_names_of_rooms():
     for file in (REPOSITORY / "workflow/rules").glob("*.smk"):
         assert file.stem in known, file
     for page in (REPOSITORY / "docs").glob("*.md"):
-        assert page.stem in {*ROOMS, "architecture", "development", "methods", "reproducibility"}
+        further = {"architecture", "denoise", "development", "methods", "reproducibility"}
+        assert page.stem in {*ROOMS, *further}
     for folder in (REPOSITORY / "tests").iterdir():
         assert not folder.is_dir() or folder.name in known or folder.name.startswith("__"), folder

@@ -17,7 +17,7 @@ CONDA_NAMES = {
 PIP_ONLY = ("python-gdcm",)
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-LOCKED_EXTRAS = ("metrics", "bm3d", "test")
+LOCKED_EXTRAS = ("metrics", "bm3d", "nifti", "test")
 
 
 def pins(lines: list[str]) -> dict[str, str]:
@@ -55,7 +55,8 @@ def test_every_direct_dependency_is_pinned():
 
 def test_environment_has_the_versions_of_pyproject():
     conda, pip, python = conda_dependencies()
-    wanted = pins(PROJECT["dependencies"]) | pins(EXTRAS["torch"]) | pins(EXTRAS["metrics"])
+    wanted = pins(PROJECT["dependencies"])
+    wanted |= pins([line for name in ("torch", "metrics", "nifti") for line in EXTRAS[name]])
     from_pip = {name: wanted.pop(name) for name in PIP_ONLY} | pins(EXTRAS["bm3d"])
     assert conda == {CONDA_NAMES.get(name, name): version for name, version in wanted.items()}
     assert pip == from_pip

@@ -30,7 +30,7 @@ def read_slice(root: Path, path: str) -> tuple[Dataset, int | None]:
 def slice_hu(dataset: Dataset, frame: int | None) -> np.ndarray:
     """What `read_slice` gives as int16 HU, shape (rows, columns)."""
     header = dataset if frame is None else frame_dataset(dataset, frame)
-    return stored_to_hu(header, _stored(dataset, frame))
+    return stored_to_hu(header, stored_values(dataset, frame))
 
 
 def pixel_sha256(root: Path, path: str) -> str | None:
@@ -47,7 +47,7 @@ def pixel_digest(dataset: Dataset, frame: int | None = None) -> str | None:
     Compressed pixels are decoded for it, which finds damaged ones.
     """
     if dataset.file_meta.TransferSyntaxUID.is_compressed:
-        stored = _stored(dataset, frame)
+        stored = stored_values(dataset, frame)
         one_slice = stored.shape == (dataset.Rows, dataset.Columns)
         return hashlib.sha256(np.ascontiguousarray(stored)).hexdigest() if one_slice else None
     pixels = dataset.PixelData
@@ -60,7 +60,8 @@ def pixel_digest(dataset: Dataset, frame: int | None = None) -> str | None:
     return hashlib.sha256(pixels).hexdigest()
 
 
-def _stored(dataset: Dataset, frame: int | None) -> np.ndarray:
+def stored_values(dataset: Dataset, frame: int | None) -> np.ndarray:
+    """What `read_slice` gives as stored pixel values, shape (rows, columns)."""
     return dataset.pixel_array if frame is None else pixel_array(dataset, index=frame - 1)
 
 
