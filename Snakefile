@@ -64,6 +64,7 @@ include: "workflow/rules/texture.smk"
 include: "workflow/rules/lesions.smk"
 include: "workflow/rules/detectability.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/viewer.smk"
 include: "workflow/rules/cost.smk"
 include: "workflow/rules/claims.smk"
 
