@@ -1,13 +1,20 @@
 """The viewer in a real browser, opened as a file with the network off."""
 
-import base64
 import json
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from browser import chromium, console_errors, open_page, requested, resize, save_screenshot
+from browser import (
+    Viewer,
+    chromium,
+    console_errors,
+    open_page,
+    requested,
+    resize,
+    save_screenshot,
+)
 from made_up_slices import ABDOMEN, METHODS, pack
 
 from ldct.metrics.pixelwise import pair_scores
@@ -28,89 +35,11 @@ PAGE = (
     ":root {{ color-scheme: light dark }} body {{ padding-bottom: 60rem }}</style></head><body>"
     '<section id="viewer"><h2>Slices</h2>{}</section></body></html>'
 )
-# Every canvas: its label, part of the slice, size, and the colours of its pixels.
-READ = """
-return [...document.querySelectorAll('.viewer-frame:not([hidden]) canvas')].map((canvas) => ({
-  label: canvas.getAttribute('aria-label'),
-  part: canvas.parentElement.querySelector('svg').getAttribute('viewBox').split(' ').map(Number),
-  pixels: btoa([...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]
-    .map((byte) => String.fromCharCode(byte)).join('')) }))
-"""
-SETTLED = """
-const done = arguments[0];
-const frame = (then) => () => requestAnimationFrame(then);
-const look = () => setTimeout(
-  document.querySelector('.viewer tbody tr') ? frame(frame(() => setTimeout(done, 20))) : look, 20);
-look();
-"""
-SET = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('change'))"
 OUTLINE = "return getComputedStyle(document.activeElement).outlineStyle"
 UNNAMED = """
 return [...document.querySelectorAll('.viewer :is(button, select, input)')]
   .filter((each) => !(each.ariaLabel || each.labels?.[0]?.innerText || each.innerText))
 """
-
-
-class Viewer:
-    """What a reader does with the page, and sees."""
-
-    def __init__(self, driver, page):
-        self.driver, self.page = driver, page
-
-    def open(self, fragment=""):
-        open_page(self.driver, self.page, fragment)
-        return self.settled()
-
-    def settled(self):
-        self.driver.execute_async_script(SETTLED)
-        return self
-
-    def find(self, selector):
-        return self.driver.find_element("css selector", f".viewer {selector}")
-
-    def set(self, **fields):
-        for name, value in fields.items():
-            self.driver.execute_script(SET, self.find(f"[name={name}]"), value)
-        return self.settled()
-
-    def press(self, *keys):
-        for key in keys:
-            self.find(".viewer-panels").send_keys(key)
-        return self.settled()
-
-    def drag(self, tool, start, end):
-        """Drag in the first image between two places, given as parts of its width and height."""
-        from selenium.webdriver import ActionChains
-
-        self.find(f"[value={tool}]").click()
-        canvas = self.find("canvas")
-        width, height = canvas.size["width"], canvas.size["height"]
-        (x, y), (to_x, to_y) = ((int(a * width), int(b * height)) for a, b in (start, end))
-        move = ActionChains(self.driver, duration=0)
-        move.move_to_element_with_offset(canvas, x - width // 2, y - height // 2).click_and_hold()
-        move.move_by_offset(to_x - x, to_y - y).release().perform()
-        return self.settled()
-
-    @property
-    def link(self):
-        return "#" + self.find(".viewer-link").get_attribute("href").split("#")[1]
-
-    def canvases(self):
-        """Label to (part of the slice, colours of its pixels)."""
-        found = {}
-        for canvas in self.driver.execute_script(READ):
-            left, top, columns, rows = map(int, canvas["part"])
-            pixels = np.frombuffer(base64.b64decode(canvas["pixels"]), np.uint8)
-            pixels = pixels.reshape(rows, columns, 4).astype(int)
-            found[canvas["label"]] = (np.s_[top : top + rows, left : left + columns], pixels)
-        return found
-
-    def scores(self):
-        cells = self.driver.execute_script(
-            "return [...document.querySelectorAll('.viewer td')].map((cell) => ({...cell.dataset}))"
-        )
-        values = [float(value) for cell in cells for value in cell.values()]
-        return dict(zip(NAMES, np.reshape(values, (-1, 4)), strict=True))
 
 
 @pytest.fixture(scope="module")
