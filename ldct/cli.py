@@ -31,6 +31,7 @@ ROOMS = (
     "lesions",
     "detectability",
     "figures",
+    "viewer",
     "cost",
     "plan",
     "weights",

@@ -29,13 +29,18 @@ def lesion_rows(lesions: pd.DataFrame, info: Mapping[str, Any]) -> list[tuple[di
     return [(lesion, row) for lesion, row in found if row is not None]
 
 
-def lesion_roi(lesion: Mapping[str, Any], info: Mapping[str, Any], shape: tuple[int, int]) -> Roi:
-    """Square around a lesion as (top, bottom, left, right): the larger of 64 px and 3 diameters.
+def lesion_roi(
+    lesion: Mapping[str, Any],
+    info: Mapping[str, Any],
+    shape: tuple[int, int],
+    smallest_px: int = MIN_CROP_PX,
+) -> Roi:
+    """Square around a lesion as (top, bottom, left, right): 3 diameters, at least `smallest_px`.
 
     Moved inside the image where the lesion is near its edge, and cut to a smaller image.
     """
     side = CROP_DIAMETERS * lesion["diameter_mm"] / min(info["pixel_mm"])
-    size = np.minimum(max(MIN_CROP_PX, int(np.ceil(side))), shape)
+    size = np.minimum(max(smallest_px, int(np.ceil(side))), shape)
     centre = np.array(lesion_centre(lesion, info))
     first = np.clip(np.rint(centre - (size - 1) / 2), 0, np.array(shape) - size).astype(int)
     (top, left), (rows, columns) = first.tolist(), size.tolist()

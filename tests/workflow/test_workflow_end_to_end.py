@@ -132,6 +132,7 @@ def test_every_output_has_a_provenance_record(finished_run):
         run / "models/bm3d/fixed/parameters.json",
         *run.glob("predictions/*/*/*.npy"),
         *run.glob("scores/*/*/*.parquet"),
+        run / "viewer/slices.json",
         *(run / f"tables/table1.{suffix}" for suffix in ("csv", "md", "tex", "html")),
         *(path for path in run.glob("figures/*") if path.suffix in (".png", ".pdf")),
     ]

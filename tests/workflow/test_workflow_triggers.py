@@ -254,7 +254,12 @@ def test_two_patients_two_seeds_and_no_lesions(copy_of_pretended):
 
 
 @pytest.mark.parametrize(
-    ("key", "words"), [("detectability", ("disc", "detect")), ("calibration_grid", ("calibrate",))]
+    ("key", "words"),
+    [
+        ("detectability", ("disc", "detect")),
+        ("calibration_grid", ("calibrate",)),
+        ("viewer", ("pack_slices",)),
+    ],
 )
 def test_key_that_is_null_leaves_its_jobs_out(copy_of_pretended, key, words):
     setting(**{key: None})(copy_of_pretended)

@@ -1,0 +1,1 @@
+"""Slices of all methods inside the page of a run: packed, and shown by a script of the page."""
