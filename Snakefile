@@ -66,6 +66,7 @@ include: "workflow/rules/detectability.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/cost.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/notebooks.smk"
 
 
 onstart:
