@@ -2,7 +2,8 @@
 
 Each subject is a room (docs/architecture.md); these are the names that programs and notebooks use:
 
-data        Scan, write_series, index_dataset, write_volume, load_volume, read_lesions, simulate_quarter_dose
+data        Scan, write_series, index_dataset, write_volume, load_volume, read_lesions,
+            simulate_quarter_dose
 metrics     load_protocol, slice_scores, vif, gmsd, tissue_fidelity
 texture     soft_tissue_squares, noise_power, radial_profile
 statistics  mean_interval, paired_difference

@@ -3,9 +3,7 @@
 #
 # A low-dose scan (LDCT) beside the normal-dose scan (NDCT) of the same patient: how the two look,
 # which values they hold, how their noise differs. Values are Hounsfield units (HU).
-#
-# `RUN` names a finished run. The stored results hold no images: there, a made-up body goes the way
-# that your own DICOM files go.
+# `RUN` names a finished run. Where it holds no images, a made-up body goes the way of DICOM files.
 
 # %%
 import os
@@ -25,7 +23,6 @@ run, settings = ldct.open_run(RUN)
 
 # %% [markdown]
 # ## From DICOM to arrays
-#
 # `index_dataset` pairs the slices in a folder of DICOM files, and writes an inventory: what is
 # there, what is missing, what is odd. `write_volume` makes two arrays of each patient.
 
@@ -66,24 +63,23 @@ images, pixel_mm = {"NDCT": volume.full, "LDCT": volume.quarter}, volume.info["p
 print(f"\n{volume.full.dtype} HU, [slice, row, column] = {volume.full.shape}")
 
 # %% [markdown]
-# ## One slice in two windows
-#
+# ## One slice
 # The difference is what the lower dose adds: noise, and no anatomy.
 
 # %%
-shown = {name: image[len(image) // 2].astype(float) for name, image in images.items()}
-shown["LDCT − NDCT"] = added = shown["LDCT"] - shown["NDCT"]
-figure, axes = plt.subplots(2, 3, figsize=(9, 6.3), layout="constrained")
-for row, window in enumerate([(-160, 240), (-1350, 150)]):
-    for axis, (title, image) in zip(axes[row], shown.items(), strict=True):
-        low, high = (-100, 100) if image is added else window
-        axis.imshow(image, "gray", vmin=low, vmax=high)
-        axis.set_title(f"{title}, {low} to {high} HU")
-        axis.set_axis_off()
+full, quarter = (image[len(image) // 2].astype(float) for image in images.values())
+added = quarter - full
+panels = [("NDCT", full, -160, 240), ("LDCT", quarter, -160, 240)]
+panels += [("LDCT", quarter, -1350, 150), ("LDCT − NDCT", added, -100, 100)]
+figure, axes = plt.subplots(1, 4, figsize=(10, 3), layout="constrained")
+for axis, (name, image, low, high) in zip(axes, panels, strict=True):
+    axis.imshow(image, "gray", vmin=low, vmax=high)
+    axis.set_title(f"{name}\n{low} to {high} HU")
+    axis.set_axis_off()
+plt.show()
 
 # %% [markdown]
 # ## Which values there are
-#
 # Networks see the window of the run; what lies outside it they get as its bound.
 
 # %%
@@ -95,11 +91,11 @@ axis.hist(values, bins, histtype="step", log=True, color=colours, label=list(ima
 axis.axvspan(low, high, color="tab:blue", alpha=0.15, label=f"window [{low}, {high}] HU")
 axis.set(xlabel="HU", ylabel="pixels")
 axis.legend()
+plt.show()
 print(f"{np.mean((volume.full < low) | (volume.full > high)):.0%} of the pixels lie outside")
 
 # %% [markdown]
 # ## How much noise, and of which kind
-#
 # In squares of soft tissue, found by rule: the noise power spectrum over frequency. Its area says
 # how much noise there is, its shape how coarse the grain is.
 
@@ -115,8 +111,10 @@ for colour, (name, image) in zip(colours, images.items(), strict=True):
     axis.plot(*curve, "o-", color=colour, label=f"{name}, {noise_hu[name]:.1f} HU")
 axis.set(xlabel="frequency, 1/mm", ylabel="noise power, HU² mm²", ylim=(0, None))
 axis.legend(title=f"noise in {len(squares)} squares of {SIDE} pixels")
+plt.show()
 
-# %% What has to hold
+# %%
+# What has to hold.
 assert volume.full.shape == volume.quarter.shape and volume.full.dtype == np.int16
 assert noise_hu["LDCT"] > noise_hu["NDCT"]
 assert abs(added.mean()) < 5  # the lower dose shifts no HU

@@ -1,12 +1,9 @@
 # %% [markdown]
 # # 3. Add a method
 #
-# An idea becomes a row of Table I: write two functions, look at what they take away, let the suite
-# judge them, put them into a run. The idea here is the adaptive Wiener filter of scipy: it averages
-# where the image is flat, and leaves edges alone.
-#
-# `RUN` names a finished run. The stored results hold no images: there, tiles of a real scan take
-# their place.
+# Write two functions, look at what they take away, let the suite judge them, put them into a run.
+# The idea here is scipy's adaptive Wiener filter: it averages flat places and leaves edges alone.
+# `RUN` names a finished run; where it holds no images, tiles of a real scan take their place.
 
 # %%
 import inspect
@@ -21,7 +18,7 @@ import yaml
 from scipy.signal import wiener
 
 import ldct
-from ldct import tune_factor
+from ldct import tune_factor  # as the method's own file does
 
 if not Path("results").is_dir():  # Jupyter starts in notebooks/
     os.chdir("..")
@@ -30,7 +27,6 @@ run, settings = ldct.open_run(RUN)
 
 # %% [markdown]
 # ## The method
-#
 # `denoise` maps a slice in HU to the same shape. `tune` gets pairs of LDCT and NDCT, crops of
 # training patients, and returns the parameters; `tune_factor` tries a grid and refines its best.
 
@@ -51,42 +47,31 @@ def tune(pairs, settings):
 # %% [markdown]
 # ## Tuned on some images, tried on others
 
-
 # %%
-def pairs_of(place: Path) -> list[tuple[np.ndarray, np.ndarray]]:
-    """LDCT and NDCT of four slices of a volume, away from its ends."""
-    volume = ldct.load_volume(place)
-    rows = np.linspace(0, len(volume.full) - 1, 6).astype(int)[1:-1]
-    return [(volume.quarter[n].astype("float32"), volume.full[n]) for n in rows]
-
-
 if (run / "test").is_dir() and settings["train_patients"]:
-    volumes = Path("data", settings["dataset"]["name"], "volumes")
-    train = pairs_of(volumes / settings["train_patients"][0])
-    test = pairs_of(run / "test" / settings["test_patients"][-1])
+    trained = Path("data", settings["dataset"]["name"], "volumes", settings["train_patients"][0])
+    pairs = []
+    for volume in map(ldct.load_volume, (trained, run / "test" / settings["test_patients"][-1])):
+        rows = (len(volume.full) * np.linspace(0.2, 0.8, 4)).astype(int)
+        pairs += [(volume.quarter[n].astype("float32"), volume.full[n]) for n in rows]
 else:
     tiles = np.load("tests/training/tiles_of_lung1.npz")
-    pairs = list(zip(tiles["ldct"].astype("float32"), tiles["ndct"], strict=True))
-    train, test = pairs[:30], pairs[30:]
+    pairs = [*zip(tiles["ldct"].astype("float32"), tiles["ndct"], strict=True)]
+train, test = pairs[: len(pairs) // 2], pairs[len(pairs) // 2 :]
 given = {"window": settings["scaling"]["window"], "noise_hu": [5, 10, 15, 20, 30, 50]}
 tuned = tune(train, given)
-blurred = ldct.tune_blur(train, given | {"sigmas_px": [0.4, 0.6, 0.8, 1.0, 1.3]})
-rivals = {
-    "Low Dose": lambda slice_hu: slice_hu,
-    "Gaussian blur": lambda slice_hu: ldct.blur(slice_hu, blurred["sigma_px"]),
-    "Wiener": lambda slice_hu: denoise(slice_hu, tuned),
-}
+sigma = ldct.tune_blur(train, given | {"sigmas_px": [0.4, 0.6, 0.8, 1.0, 1.3]})["sigma_px"]
+rivals = {"Low Dose": np.copy, "Gaussian blur": lambda slice_hu: ldct.blur(slice_hu, sigma)}
+rivals["Wiener"] = lambda slice_hu: denoise(slice_hu, tuned)
 protocol = ldct.load_protocol(settings["protocol_file"])
-means = {}
+means = pd.DataFrame()
 for title, rival in rivals.items():
     scores = [ldct.slice_scores(rival(quarter), full, protocol) for quarter, full in test]
     means[title] = pd.DataFrame(scores).mean()
-means = pd.DataFrame(means).T
-means.round(3)
+means.T.round(3)
 
 # %% [markdown]
 # ## What it takes away
-#
 # A mean hides what was lost. What the filter takes away should be noise alone; an edge in the lower
 # row is anatomy that no reader will see.
 
@@ -96,48 +81,39 @@ shown = {title: rival(quarter) for title, rival in rivals.items()} | {"NDCT": fu
 figure, axes = plt.subplots(2, 4, figsize=(9, 4.8), layout="constrained")
 for column, (title, image) in enumerate(shown.items()):
     axes[0, column].imshow(image, "gray", vmin=given["window"][0], vmax=given["window"][1])
-    axes[0, column].set_title(title)
     axes[1, column].imshow(quarter - image, "gray", vmin=-60, vmax=60)
-axes[1, 1].set_title("LDCT − image, −60 to 60 HU")
-for axis in axes.flat:
-    axis.set_axis_off()
+    for axis, name in zip(axes[:, column], (title, "LDCT − this"), strict=True):
+        axis.set(title=name, xticks=[], yticks=[])
+plt.show()
 
 # %% [markdown]
 # ## A folder of its own, judged in seconds
-#
 # A method is a folder, anywhere, with a card and here `denoise.py`. `check_method` tries it on odd
-# sizes and constant slices. Without the padding above it says: "a slice of 40 HU everywhere comes
-# back with 17.8 to 40.0 HU".
+# sizes and flat slices: without the padding, "a slice of 40 HU comes back with 17.8 to 40.0 HU".
 
 # %%
-folder = Path(tempfile.mkdtemp(), "my_wiener")
-folder.mkdir()
-head = "import numpy as np\nfrom scipy.signal import wiener\n\nfrom ldct import tune_factor\n\n\n"
-(folder / "denoise.py").write_text(head + inspect.getsource(denoise) + inspect.getsource(tune))
-card = {
-    "title": "Wiener",
-    "kind": "classical",
-    "in_paper": False,
-    "source": "scipy",
-    "departures": [],
-}
-card["settings"] = given | {"tuning_slices": 4, "tuning_crop": 192}
+folder = Path(tempfile.mkdtemp(prefix="my_wiener_"))
+imports = "import numpy as np\nfrom scipy.signal import wiener\n\nfrom ldct import tune_factor\n"
+code = [imports, inspect.getsource(denoise), inspect.getsource(tune)]
+(folder / "denoise.py").write_text("\n\n".join(code), encoding="utf-8")
+card = {"title": "Wiener", "kind": "classical", "in_paper": False, "source": "scipy.signal"}
+card |= {"departures": [], "settings": given | {"tuning_slices": 4, "tuning_crop": 192}}
 (folder / "method.yaml").write_text(yaml.safe_dump(card))
-verdict = ldct.check_method("my_wiener", {"my_wiener": folder}, {}, folder.with_name("work"))
-print(verdict)
+verdict = ldct.check_method("my_wiener", {"my_wiener": folder}, {}, folder / "work")
+print(*(verdict.problems or ["no problem found"]), sep="\n")
 
 # %% [markdown]
 # ## Into a run
-#
-# Copy the folder to `~/denoisers`, write these lines into `my_run.yaml`, and start
-# `./run.sh --configfile my_run.yaml`: under the name of a finished run, the new row alone is made.
+# With `denoise.py` and `method.yaml` in `~/denoisers/my_wiener` and these lines in `my_run.yaml`,
+# `./run.sh --configfile my_run.yaml` makes the new row alone of a run that is finished.
 
 # %%
-mine = {"run": settings["run"], "methods": [*settings["methods"], "my_wiener"]}
-print(yaml.safe_dump(mine | {"method_paths": ["~/denoisers"]}, sort_keys=False))
+mine = {"methods": [*settings["methods"], "my_wiener"], "method_paths": ["~/denoisers"]}
+print(yaml.safe_dump({"run": settings["run"], **mine}, sort_keys=False, default_flow_style=None))
 
-# %% What has to hold
+# %%
+# What has to hold.
 assert verdict.problems == []
 assert 5 < tuned["factor"] < 50  # not at an end of the grid
-assert means.loc["Wiener", "psnr"] > means.loc["Low Dose", "psnr"]
+assert means.loc["psnr", "Wiener"] > means.loc["psnr", "Low Dose"]
 assert abs(np.mean(denoise(quarter, tuned) - quarter)) < 1  # HU are kept

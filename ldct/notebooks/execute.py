@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from ldct.common.errors import InputError
+from ldct.rendering.page import html_page
 
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 START_S = 600  # of a kernel, on a machine whose cores are all busy
-# Scripts that nbconvert would fetch.
-FETCHED = ("jquery_url", "mathjax_url", "mermaid_js_url", "require_js_url")
-FETCHED += ("html_manager_semver_range", "jupyter_widgets_base_url", "widget_renderer_url")
+STYLE = """\
+.input { background: #f4f4f2; margin: .6rem 0; padding: .1rem .8rem; }
+pre { font-size: .8rem; line-height: 1.35; margin: .4rem 0; overflow: auto hidden; }
+img { max-width: 100%; }
+.output_html { overflow-x: auto; }
+.anchor-link { display: none; }
+"""
 
 
 def carry_out(source: Path, run: Path) -> tuple[str, str]:
@@ -26,12 +31,14 @@ def carry_out(source: Path, run: Path) -> tuple[str, str]:
         from nbclient import NotebookClient
         from nbclient.exceptions import CellExecutionError
         from nbconvert import HTMLExporter
+        from pygments.formatters import HtmlFormatter
     except ImportError as error:
         raise InputError(
             f"notebooks: {error}; install what they need: pip install -e '.[notebooks]'"
         ) from None
     notebook = jupytext.read(source)
     options = {"kernel_name": KERNEL["name"], "record_timing": False, "startup_timeout": START_S}
+    options["extra_arguments"] = ["--log-level=ERROR"]
     with tempfile.TemporaryDirectory() as profile:
         # An empty profile: nobody's own settings, and no file that two jobs write.
         environment = os.environ | {"LDCT_RUN": str(run), "IPYTHONDIR": profile}
@@ -43,15 +50,26 @@ def carry_out(source: Path, run: Path) -> tuple[str, str]:
                 f"LDCT_RUN={run} python {source}"
             ) from None
     _make_repeatable(notebook)
-    exporter = HTMLExporter(embed_images=True, **dict.fromkeys(FETCHED, ""))
-    page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": source.stem}})
-    return nbformat.writes(notebook) + "\n", page
+    # Its full templates name scripts to be fetched.
+    exporter = HTMLExporter(template_name="basic", embed_images=True)
+    exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
+    body, _ = exporter.from_notebook_node(notebook)
+    colours = HtmlFormatter().get_style_defs(".highlight")
+    return nbformat.writes(notebook) + "\n", html_page(source.stem, body, colours + STYLE)
 
 
 def _make_repeatable(notebook: Any) -> None:
-    """Take out random ids, and progress lines and warnings, which tell times and paths."""
+    """Take out random ids, and progress lines and warnings, which tell times and paths.
+
+    A figure is told to screen readers by the heading above it.
+    """
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    heading = ""
     for number, cell in enumerate(notebook.cells):
         cell.id, cell.metadata = f"cell-{number}", {}
-        if "outputs" in cell:
-            cell.outputs = [each for each in cell.outputs if each.get("name") != "stderr"]
+        if cell.cell_type == "markdown":
+            heading = cell.source.splitlines()[0].lstrip("# ")
+            continue
+        cell.outputs = [each for each in cell.outputs if each.get("name") != "stderr"]
+        for image in (each for each in cell.outputs if "image/png" in each.get("data", {})):
+            image.metadata = {"image/png": {"alt": heading}}

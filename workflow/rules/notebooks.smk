@@ -26,7 +26,7 @@ rule notebooks:
         ENVIRONMENT
     params:
         run=RUN,
-        folder=subpath(output[0], parent=True),
+        folder=f"{RUN}/notebooks",
     message:
         "Carrying out the notebooks"
     shell:
