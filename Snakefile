@@ -86,6 +86,7 @@ include: "workflow/rules/viewer.smk"
 include: "workflow/rules/cost.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/front_page.smk"
+include: "workflow/rules/notebooks.smk"
 
 
 onstart:

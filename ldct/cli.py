@@ -40,6 +40,7 @@ ROOMS = (
     "method_check",
     "front_page",
     "scan",
+    "notebooks",
 )
 
 

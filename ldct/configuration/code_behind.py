@@ -211,10 +211,13 @@ def _bound(node: ast.AST) -> list[str]:
 
 
 def _imported(nodes: Iterable[ast.AST]) -> dict[str, list[Reference]]:
-    """Names that `from ldct.module import name` anywhere in `nodes` binds."""
+    """Names that `from ldct.module import name`, or `import ldct`, anywhere in `nodes` binds."""
     found: dict[str, list[Reference]] = {}
     for node in nodes:
         for each in ast.walk(node):
+            if isinstance(each, ast.Import):
+                own = (alias for alias in each.names if alias.name == SUITE)
+                found |= {alias.asname or SUITE: [[SUITE, "", ""]] for alias in own}
             if isinstance(each, ast.ImportFrom) and (each.module or "").split(".")[0] == SUITE:
                 for alias in each.names:
                     found[alias.asname or alias.name] = [[each.module, alias.name, ""]]
@@ -227,7 +230,8 @@ def _references(
     found: list[Reference] = []
     for name, attribute in sorted(_used(node)):
         if name in imports:
-            found += [[source, part, attribute] for source, part, _ in imports[name]]
+            # Of the package itself the attribute is the name asked for.
+            found += [[source, part or attribute, attribute] for source, part, _ in imports[name]]
         elif name in bound:
             found.append([module, name, ""])
     return found

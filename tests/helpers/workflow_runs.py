@@ -14,6 +14,7 @@ from lookalike import Lookalike, edit_file, lookalike_description, write_lookali
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CHECKOUT = ("Snakefile", "workflow", "ldct", "methods", "config", "profiles", "environment.yml")
+CHECKOUT += ("notebooks",)
 # Tags of the DICOM files that must not stand in anything made from them.
 IDENTIFYING = {
     "RequestingPhysician": "Planted^Requester",

@@ -1,0 +1,1 @@
+"""Scripts of notebooks/, carried out on a run and shown as pages."""
