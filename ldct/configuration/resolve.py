@@ -15,6 +15,7 @@ from ldct.configuration.folds import (
     patients_of,
     resolve_folds,
 )
+from ldct.configuration.given import check_given, describe_given
 from ldct.configuration.paths import (
     check_reader_marks,
     expand_dataset,
@@ -68,7 +69,7 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     published = read_published(repository / "config/published.yaml")["rows"]
     folds = resolve_folds(config, dataset)
     train, test = (patients_of(folds, dataset, split) for split in ("train", "test"))
-    cards, models, chains, broken = _resolve_methods(config, folders, published, train)
+    cards, models, chains, broken = _resolve_methods(config, folders, published, train, test)
     controls = _resolve_controls(config, folders, published, train, cards, broken)
     processes = (config.get("engine") or {}).get("processes", 1)
     for name, stage in models.items():
@@ -100,7 +101,9 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
         **protocols,
         "calibration_file": _calibration_file(config, repository),
         "validation_protocol_file": _validation_protocol(config, train, repository),
-        "budget_text": describe_budget(config["budget"]) + describe_folds(folds),
+        "budget_text": describe_budget(config["budget"])
+        + describe_folds(folds)
+        + describe_given(cards),
     }
 
 
@@ -109,6 +112,7 @@ def _resolve_methods(
     folders: dict[str, Path],
     published: Mapping[str, Any],
     train: list[str],
+    test: list[str],
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[str]], dict[str, str]]:
     """Cards, models and chains of the run's methods, and what is wrong with the broken ones."""
     cards: dict[str, Any] = {}
@@ -122,6 +126,7 @@ def _resolve_methods(
             check_title(folders[name], card, cards)
             check_place(folders[name], card, "methods")
             check_training(folders[name], card, train)
+            check_given(folders[name], card, test)
             own = resolve_models([name], folders, config["budget"], config["tiles"]["size"])
         except InputError as error:
             broken[name] = str(error)

@@ -235,7 +235,7 @@ def plan_methods(
         elif card["kind"] == "identity":
             found["seconds_per_slice"] = 0.0
         else:
-            found["note"] = "an external program is not timed"
+            found["note"] = "not timed: made by another program"
         per_slice = found["seconds_per_slice"]
         seconds = None if per_slice is None else per_slice * slices
         planned[name] = {"title": card["title"], **found, "seconds": seconds}

@@ -41,7 +41,7 @@ def render_table1(
     context : of the resolved run: run, dataset, budget_text, test, seeds; kept_tiles (int, the
         mean over tile_tables, one for each fold);
         protocol in words; published_protocol (bool: the published values stand beside ours); slices
-        (`notes_of_slices`).
+        (`notes_of_slices`); equal (sentences on given predictions that equal LDCT or NDCT).
     Rows of the paper come first, in its order; the run's other methods follow.
     Returns the four paths. Raises InputError for a summary without rows.
     """
@@ -52,7 +52,7 @@ def render_table1(
     table, reasons = _table(frame, context["published_protocol"])
     tables = [table, *_by_patient(frame, statistics["psnr"])]
     caption = _caption(frame, margins, confidence, context)
-    about = [*context.get("slices", []), *_about(published, context)]
+    about = [*context.get("slices", []), *context.get("equal", []), *_about(published, context)]
     about += [*(f"{mark} not run: {why}." for why, mark in reasons)]
     idle = frame[frame["adversary"] == "not at work"].to_dict("records")
     if idle:
