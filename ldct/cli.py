@@ -36,6 +36,7 @@ ROOMS = (
     "claims",
     "explain",
     "method_check",
+    "crate",
 )
 
 

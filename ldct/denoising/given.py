@@ -124,8 +124,8 @@ def check_images(images: np.ndarray, quarter: np.ndarray, where: str) -> None:
         else:
             cause = f"in soft tissue {shift:+.3g} HU off LDCT"
         raise InputError(
-            f"{where}: found values from {lowest:.4g} to {highest:.4g}, {cause}; expected HU of the "
-            "same slices"
+            f"{where}: found values from {lowest:.4g} to {highest:.4g}, {cause}; expected HU of "
+            "the same slices"
         )
 
 

@@ -11,7 +11,7 @@ from ldct.common.errors import InputError
 from ldct.common.files import write_text
 from ldct.common.scaling import OUTSIDE_WINDOW
 from ldct.rendering.numbers import bounds, counted, number, signed
-from ldct.rendering.page import Cell, PlainTable, latex_table, to_html, to_markdown
+from ldct.rendering.page import Cell, PlainTable, to_html, to_latex, to_markdown
 from ldct.statistics.adversary import ADVERSARY_AT_WORK
 from ldct.table1.frame import DECIMALS, METRICS, table_frame
 from ldct.table1.statistics import MetricStatistics
@@ -74,7 +74,7 @@ def render_table1(
     texts = {
         "csv": values.to_csv(),
         "md": to_markdown("Table I", caption, tables, about),
-        "tex": latex_table(table, f"{TITLE}. {' '.join(caption)}", about),
+        "tex": to_latex(caption, [table], about, "psnr-ssim"),
         "html": to_html("Table I", caption, tables, about),
     }
     for suffix, text in texts.items():
