@@ -41,6 +41,7 @@ ROOMS = (
     "front_page",
     "scan",
     "notebooks",
+    "crate",
 )
 
 

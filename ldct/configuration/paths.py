@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,19 @@ def check_source(dataset: Mapping[str, Any], index: Path) -> None:
         f"data set {dataset['name']}: no folder {folder}; put the DICOM files there, or "
         "name their folder: --config dataset_root=FOLDER"
     )
+
+
+def named_file(folder: Path, name: str, key: str) -> Path:
+    """File `<folder>/<name>.yaml`, or `name` itself where it is a path of a YAML file."""
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name in known:
+        return folder / f"{name}.yaml"
+    others = f"{', '.join(known)}, or the path of a YAML file"
+    if name.endswith((".yaml", ".yml")):
+        path = Path(expand_path(name, key))
+        if path.is_file():
+            return path
+        raise InputError(f"configuration: key '{key}': found no file {path}; known: {others}")
+    close = get_close_matches(name, known, n=1)
+    hint = f" (did you mean '{close[0]}'?)" if close else ""
+    raise InputError(f"configuration: key '{key}': found '{name}'{hint}; known: {others}")

@@ -1,6 +1,7 @@
-"""Finding method folders and reading their cards: YAML only, nothing is imported."""
+"""Method folders, their cards, and the rules that they bring: nothing of them is imported."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from ldct.common.errors import InputError
 from ldct.common.schema import read_valid
 
 CARD = "method.yaml"
+RULE = re.compile(r"^\s*(?:rule|checkpoint)\s+(\w+)\s*:", re.MULTILINE)
 
 
 def find_methods(search_paths: Sequence[str | Path]) -> dict[str, Path]:
@@ -43,3 +45,43 @@ def method_folder(name: str, methods: dict[str, Path], where: str) -> Path:
 def read_card(folder: Path) -> dict[str, Any]:
     """Read and check one `method.yaml`; InputError naming file and key."""
     return read_valid(folder / CARD, "method")
+
+
+def check_names(own: Path, others: Iterable[Path]) -> None:
+    """Raise InputError where a method's rules have a name that rules in other files have.
+
+    Looked for before the rules are included: Snakemake would blame the file that comes second.
+    """
+    names = set(RULE.findall(own.read_text(encoding="utf-8")))
+    for file in others:
+        taken = names.intersection(RULE.findall(file.read_text(encoding="utf-8")))
+        if taken:
+            raise InputError(
+                f"{own}: found a rule named '{min(taken)}', a name that {file.name} has already; "
+                "expected names of its own: rename the rule"
+            )
+
+
+def check_rules(rules: Sequence[Any], outputs: Iterable[str], where: str | Path) -> None:
+    """Raise InputError where a method's rules do not make its predictions or lack a file.
+
+    rules : of Snakemake, those of the method alone. outputs : its predictions, one per patient.
+    where : their file, for messages.
+    """
+    for rule in rules:
+        environment = str(rule.conda_env or "")
+        file = Path(where).parent / environment
+        if environment.endswith((".yml", ".yaml")) and not file.is_file():
+            raise InputError(
+                f"{where}: rule {rule.name}: key 'conda': found no file {file}, expected the "
+                "environment of its program; add the file, or leave the key out"
+            )
+    for output in outputs:
+        if not any(rule.is_producer(output) for rule in rules):
+            made = ", ".join(str(file) for rule in rules for file in rule.output) or "nothing"
+            # Without what the suite lets a wildcard be: {patient,L109|L143}.
+            made = re.sub(r"\{(\w+),[^{}]*\}", r"{\1}", made)
+            raise InputError(
+                f"{where}: no rule makes {output}, which is where predictions are expected; found "
+                f"rules that make {made} (methods/README.md, Way 3)"
+            )

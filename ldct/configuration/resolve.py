@@ -1,7 +1,6 @@
 """A run's configuration: checked once, resolved once, then handed on as plain data."""
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,11 @@ from ldct.configuration.folds import (
     patients_of,
     resolve_folds,
 )
+from ldct.configuration.given import check_given, describe_given
 from ldct.configuration.paths import (
     check_reader_marks,
     expand_dataset,
-    expand_path,
+    named_file,
     resolve_paths,
 )
 from ldct.configuration.published import read_published
@@ -35,7 +35,6 @@ from ldct.configuration.weights import (
 )
 
 # Name, among protocols, of the one that the run's own calibration writes.
-CALIBRATED = "calibrated"
 FILE_OF_KIND = {
     "classical": "denoise.py",
     "network_finetuned": "denoise.py",
@@ -60,7 +59,7 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     validate(config, "config", "configuration")
     scaling_from(config)
     config = resolve_paths(config)
-    named = _named_file(repository / "config/datasets", config["dataset"], "dataset")
+    named = named_file(repository / "config/datasets", config["dataset"], "dataset")
     dataset = expand_dataset(read_valid(named, "dataset"), str(named))
     dataset.setdefault("simulated", "simulate" in dataset)
     place = "source" if "manifest" in dataset else "root"  # a source is copied from, and checked
@@ -81,8 +80,8 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     train, test = (patients_of(folds, dataset, split) for split in ("train", "test"))
     apart = apart_patients(dataset, test)
     dataset["title"] += describe_apart(apart)
-    trained_on = weights["data"]["patients"] if weights else train
-    cards, models, chains, broken = _resolve_methods(config, folders, published, trained_on)
+    trained_on = list(weights["data"]["patients"] if weights else train)
+    cards, models, chains, broken = _resolve_methods(config, folders, published, trained_on, test)
     controls = _resolve_controls(config, folders, published, trained_on, cards, broken)
     budget_text = describe_budget(config["budget"]) + describe_folds(folds, apart)
     if weights:
@@ -98,7 +97,7 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
                 f"{name} has {batch} tiles; expected a divisor of every stage's batch"
             )
     seeds = [str(seed) for seed in config["seeds"]]
-    protocols = _resolve_protocols(config, dataset, repository)
+    protocols = resolve_protocols(config, dataset, repository)
     return {
         **config,
         "dataset": dataset,
@@ -118,10 +117,10 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
         "test_patients": test,
         "apart": apart,
         **protocols,
-        "calibration_file": _calibration_file(config, repository),
-        "validation_protocol_file": _validation_protocol(config, train, repository),
+        "calibration_file": calibration_file(config, repository),
+        "validation_protocol_file": validation_protocol(config, train, repository),
         "weights": summary_of(weights) if weights else None,
-        "budget_text": budget_text,
+        "budget_text": budget_text + describe_given(cards),
     }
 
 
@@ -129,7 +128,8 @@ def _resolve_methods(
     config: Mapping[str, Any],
     folders: dict[str, Path],
     published: Mapping[str, Any],
-    train: Iterable[str],
+    train: list[str],
+    test: list[str],
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[str]], dict[str, str]]:
     """Cards, models and chains of the run's methods, and what is wrong with the broken ones."""
     cards: dict[str, Any] = {}
@@ -143,6 +143,7 @@ def _resolve_methods(
             check_title(folders[name], card, cards)
             check_place(folders[name], card, "methods")
             check_training(folders[name], card, train)
+            check_given(folders[name], card, test)
             own = resolve_models([name], folders, config["budget"], config["tiles"]["size"])
         except InputError as error:
             broken[name] = str(error)
@@ -221,80 +222,3 @@ def check_folder(folder: Path, card: Mapping[str, Any], published: Mapping[str, 
             f"the paper's Table I has {'a' if folder.name in published else 'no'} row "
             f"'{folder.name}' (config/published.yaml)"
         )
-
-
-def _resolve_protocols(
-    config: Mapping[str, Any], dataset: Mapping[str, Any], repository: Path
-) -> dict[str, Any]:
-    """Files and names of the run's protocols, the main one first, none twice."""
-    # A protocol fitted to simulated dose must not pass for one of a paper.
-    calibrated = f"{CALIBRATED}_simulated_dose" if dataset["simulated"] else CALIBRATED
-    calibrated_file = f"results/{config['run']}/calibration/{calibrated}.yaml"
-    files: dict[str, str] = {}
-    for key, names in (
-        ("protocol", [config["protocol"]]),
-        ("further_protocols", config.get("further_protocols", [])),
-    ):
-        for name in names:
-            if name == CALIBRATED:
-                own, path = calibrated, calibrated_file
-            else:
-                path = str(_named_file(repository / "config/protocols", name, key))
-                own = read_valid(path, "protocol", "protocol file")["name"]
-            if files.setdefault(own, path) != path:
-                raise InputError(
-                    f"configuration: key '{key}': {files[own]} and {path} are both named '{own}'; "
-                    "expected a name of its own for each, since it names score rows"
-                )
-    return {
-        "protocol_file": next(iter(files.values())),
-        "protocol_files": list(files.values()),
-        "protocol_names": list(files),
-        "calibrated_protocol": calibrated_file,
-    }
-
-
-def _validation_protocol(
-    config: Mapping[str, Any], train: list[str], repository: Path
-) -> str | None:
-    """Protocol file of the validation, or None for a run that holds out no patient."""
-    validation = config.get("validation") or {}
-    patient = validation.get("patient")
-    if patient is None:
-        return None
-    if patient not in train or len(train) == 1:
-        raise InputError(
-            f"configuration: key 'validation.patient': found '{patient}', expected one of several "
-            f"training patients ({', '.join(train)}), or null"
-        )
-    folder = repository / "config/protocols"
-    return str(_named_file(folder, validation["protocol"], "validation.protocol"))
-
-
-def _calibration_file(config: Mapping[str, Any], repository: Path) -> str | None:
-    """List of settings of the calibration, or None where the run has none."""
-    name = config.get("calibration_grid")
-    if name is None and CALIBRATED in [config["protocol"], *config.get("further_protocols", [])]:
-        raise InputError(
-            "configuration: key 'calibration_grid': found null, but the protocol 'calibrated' is "
-            "made by the calibration; expected the name of a grid, e.g. default"
-        )
-    if name is None:
-        return None
-    return str(_named_file(repository / "config/calibration", name, "calibration_grid"))
-
-
-def _named_file(folder: Path, name: str, key: str) -> Path:
-    """File `<folder>/<name>.yaml`, or `name` itself where it is a path of a YAML file."""
-    known = sorted(path.stem for path in folder.glob("*.yaml"))
-    if name in known:
-        return folder / f"{name}.yaml"
-    others = f"{', '.join(known)}, or the path of a YAML file"
-    if name.endswith((".yaml", ".yml")):
-        path = Path(expand_path(name, key))
-        if path.is_file():
-            return path
-        raise InputError(f"configuration: key '{key}': found no file {path}; known: {others}")
-    close = get_close_matches(name, known, n=1)
-    hint = f" (did you mean '{close[0]}'?)" if close else ""
-    raise InputError(f"configuration: key '{key}': found '{name}'{hint}; known: {others}")

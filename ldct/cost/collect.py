@@ -125,6 +125,7 @@ def method_cost(
         for seed in settings["method_seeds"][name]
         for patient in settings["test_patients"]
     ]
+    timed = [] if card["kind"] == "predictions" else jobs  # those were copied, not made
     tunings = [
         read_record(run / "models" / name / folder / "parameters.json").get("cpu_seconds")
         for folder in training_names(settings, FIXED)
@@ -136,8 +137,8 @@ def method_cost(
         **{key: total([stage[key] for stage in own]) for key in SUMMED},
         **{f"training_{key}": largest(*[stage[key] for stage in own]) for key in PEAKS},
         "tuning_cpu_seconds": mean(tunings),
-        "inference_seconds_per_slice": mean([job["seconds_per_slice"] for job in jobs]),
-        **{f"inference_{key}": largest(*[job[key] for job in jobs]) for key in PEAKS},
+        "inference_seconds_per_slice": mean([job["seconds_per_slice"] for job in timed]),
+        **{f"inference_{key}": largest(*[job[key] for job in timed]) for key in PEAKS},
         "inference_device": jobs[0]["device"],
     }
 

@@ -35,6 +35,13 @@ def register(verbs: argparse._SubParsersAction) -> None:
     classical.add_argument("--workers", type=positive_integer, default=1)
     classical.set_defaults(run=run_classical)
 
+    given = verbs.add_parser("take-predictions", help="check images made elsewhere, as a row")
+    given.add_argument("--given", type=Path, required=True, help="folder of the predictions")
+    given.add_argument("--patient", required=True)
+    given.add_argument("--slice-order", choices=("ascending", "descending"), default="ascending")
+    given.add_argument("--volume", type=Path, required=True, help="folder of all slices")
+    given.set_defaults(run=run_given)
+
     for parser in (network, finetuned):
         parser.add_argument("--levels", type=json_list, required=True, help="resolved levels, JSON")
         parser.add_argument("--weights", type=Path, nargs="+", required=True)
@@ -44,9 +51,9 @@ def register(verbs: argparse._SubParsersAction) -> None:
         parser.add_argument("--method", type=Path, required=True, help="folder of the method")
     for parser in (finetuned, classical):
         parser.add_argument("--parameters", type=Path, required=True)
-    for parser in (identity, network, finetuned, classical):
+    for parser in (identity, network, finetuned, classical, given):
         parser.add_argument("--test-folder", type=Path, required=True)
-    for parser in (identity, network, tune, finetuned, classical):
+    for parser in (identity, network, tune, finetuned, classical, given):
         parser.add_argument("--output", type=Path, required=True)
 
 
@@ -60,6 +67,20 @@ def run_identity(options: argparse.Namespace) -> None:
     from ldct.denoising.network import copy_low_dose
 
     copy_low_dose(options.test_folder, options.output)
+
+
+def run_given(options: argparse.Namespace) -> None:
+    """Write predictions that another program made, where they are HU of this patient."""
+    from ldct.denoising.given import take_predictions
+
+    take_predictions(
+        options.given,
+        options.patient,
+        options.slice_order,
+        options.volume,
+        options.test_folder,
+        options.output,
+    )
 
 
 def run_network(options: argparse.Namespace) -> None:

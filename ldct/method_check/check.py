@@ -10,6 +10,7 @@ from ldct.configuration.resolve import check_folder
 from ldct.configuration.stages import resolve_models
 from ldct.method_check.classical import check_classical, check_control
 from ldct.method_check.external import check_external
+from ldct.method_check.given import check_predictions
 from ldct.method_check.pair import SIDE, TILE, Verdict, write_pair
 
 
@@ -38,6 +39,8 @@ def check_method(
             check_classical(folder, card, volume, work, verdict)
         elif card["kind"] == "external":
             check_external(folder, card, work, verdict)
+        elif card["kind"] == "predictions":
+            check_predictions(folder, card, work, verdict)
         elif card["kind"] == "control":
             check_control(folder, card, volume, work, verdict)
         elif card["kind"] != "identity":

@@ -236,7 +236,7 @@ def plan_methods(
         elif card["kind"] == "identity":
             found["seconds_per_slice"] = 0.0
         else:
-            found["note"] = "an external program is not timed"
+            found["note"] = "not timed: made by another program"
         if settings["weights"]:
             found["tuning_seconds"] = 0.0
         per_slice = found["seconds_per_slice"]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ldct.common.files import write_text
 from ldct.common.provenance import recorded
-from ldct.rendering.page import Cell, PlainTable, to_html, to_markdown
+from ldct.rendering.page import Cell, PlainTable, to_html, to_latex, to_markdown
 
 MISSING = "–"
 
@@ -23,7 +23,7 @@ def write_tables(
     inputs: Sequence[Path],
     intro: Sequence[str] = (),
 ) -> None:
-    """Write `<stem>.csv` (the bare `values`), `<stem>.md` and `<stem>.html`, atomically.
+    """Write `<stem>.csv` (the bare `values`), `<stem>.md`, `.tex` and `.html`, atomically.
 
     notes, intro : lines below and above the tables; empty ones are left out. inputs : files that
         the records name.
@@ -32,6 +32,7 @@ def write_tables(
     texts = {
         "csv": values.to_csv(index=False),
         "md": to_markdown(title, intro, tables, notes),
+        "tex": to_latex(intro, tables, notes, stem.name),
         "html": to_html(title, intro, tables, notes),
     }
     paths = {stem.with_name(f"{stem.name}.{suffix}"): text for suffix, text in texts.items()}

@@ -1,6 +1,7 @@
 """Pages of tables as Markdown and HTML, a table as LaTeX, and the escapes of all printed text."""
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -8,14 +9,19 @@ from html import escape
 ABOUT = "About this run"
 MARKDOWN_SPECIAL = re.compile(r"([\\`*_\[\]|#~$])")
 TEXT_NAMES = ["backslash", "asciicircum", "asciitilde", "less", "greater", "bar"]
-MATH_NAMES = ["pm", "times", "to", "leq", "geq", "sigma", "infty"]
+MATH_NAMES = ["pm", "times", "to", "leq", "geq", "infty", "uparrow", "downarrow", "cdot"]
+MATH_NAMES += ["emptyset", "circ"]
 LATEX = (
     {sign: f"\\{sign}" for sign in "{}$&#%_"}
     | {sign: rf"\text{name}{{}}" for sign, name in zip("\\^~<>|", TEXT_NAMES, strict=True)}
-    | {sign: rf"$\{name}$" for sign, name in zip("±×→≤≥σ∞", MATH_NAMES, strict=True)}
+    | {sign: rf"$\{name}$" for sign, name in zip("±×→≤≥∞↑↓·∅○", MATH_NAMES, strict=True)}
     # A bare bracket behind \\ would be an optional argument.
     | {"†": r"\dag{}", "−": "$-$", "–": "--", "[": "{[}", "]": "{]}"}
+    | {"“": "``", "”": "''", "’": "'", "✓": "+", "✗": "$-$", "⇄": r"$\leftrightarrow$"}
+    | {"²": r"\textsuperscript{2}", "³": r"\textsuperscript{3}"}
 )
+LAST_LATIN = "\u0180"  # letters up to here are in every LaTeX font
+GREEK = re.compile("GREEK (SMALL|CAPITAL) LETTER ([A-Z]+)")
 STYLE = """\
 body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem; background: #fff; color: #111;
   font: 16px/1.45 "Times New Roman", Times, "Liberation Serif", serif; }
@@ -164,8 +170,22 @@ def _markdown_cell(cell: str | Cell) -> str:
     return " ".join(filter(None, [f"**{text}**" if cell.bold else text, *others]))
 
 
-def latex_table(table: PlainTable, caption: str, about: Sequence[str]) -> str:
-    """LaTeX with booktabs rules. caption, about : plain text, above and below the table."""
+def to_latex(
+    intro: Sequence[str], tables: Sequence[PlainTable], notes: Sequence[str], name: str
+) -> str:
+    """All tables, to be read by a document: intro above the first, notes below the last.
+
+    name : of the labels: `tab:<name>`, then `tab:<name>-2`. A table too wide is made smaller.
+    """
+    parts = [r"% Needs \usepackage{booktabs,graphicx}."]
+    for number, table in enumerate(tables, 1):
+        label = f"tab:{name}{f'-{number}' if number > 1 else ''}"
+        above = intro if number == 1 else ()
+        parts.append(_latex_table(table, above, notes if number == len(tables) else (), label))
+    return "\n".join(parts)
+
+
+def _latex_table(table: PlainTable, intro: Sequence[str], notes: Sequence[str], label: str) -> str:
     columns = len(table.heads)
     lines = [_latex_row(table.heads)]
     for group, rows in table.groups.items():
@@ -173,22 +193,24 @@ def latex_table(table: PlainTable, caption: str, about: Sequence[str]) -> str:
         if group:
             lines.append(rf"\multicolumn{{{columns}}}{{l}}{{\textit{{{escape_latex(group)}}}}} \\")
         lines += map(_latex_row, rows)
+    form = "".join("p{14em}" if n in table.words else "r" for n in range(1, columns))
+    caption = " ".join([f"{table.title}.", *intro])
     return "\n".join(
         [
-            r"% Needs \usepackage{booktabs}.",
             r"\begin{table*}",
             r"\centering",
             rf"\caption[{escape_latex(table.title)}]{{{escape_latex(caption)}}}",
-            r"\label{tab:psnr-ssim}",
+            rf"\label{{{label}}}",
             r"\par\medskip\footnotesize",
-            rf"\begin{{tabular}}{{l{'r' * (columns - 1)}}}",
+            r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
+            rf"\begin{{tabular}}{{l{form}}}",
             r"\toprule",
             *lines,
             r"\bottomrule",
-            r"\end{tabular}",
+            r"\end{tabular}}",
             r"\par\smallskip",
             r"\begin{minipage}{0.95\textwidth}",
-            *map(escape_latex, about),
+            *map(escape_latex, notes),
             r"\end{minipage}",
             r"\end{table*}",
             "",
@@ -221,5 +243,18 @@ def escape_markdown(text: str) -> str:
 
 
 def escape_latex(text: str) -> str:
-    """Text that LaTeX typesets as it is."""
-    return "".join(LATEX.get(character, character) for character in " ".join(text.split()))
+    """Text that LaTeX typesets as it is; a sign that it has no name for becomes a question mark."""
+    return "".join(map(_latex_sign, " ".join(text.split())))
+
+
+def _latex_sign(sign: str) -> str:
+    if sign in LATEX or sign < LAST_LATIN:
+        return LATEX.get(sign, sign)
+    if greek := GREEK.fullmatch(unicodedata.name(sign, "")):
+        size, name = greek.groups()
+        name = name.lower().replace("lamda", "lambda")
+        return rf"$\{name if size == 'SMALL' else name.capitalize()}$"
+    kind, *codes = unicodedata.decomposition(sign).split() or [""]
+    text = escape_latex("".join(chr(int(code, 16)) for code in codes)) or "?"
+    place = {"<super>": "superscript", "<sub>": "subscript"}.get(kind)
+    return rf"\text{place}{{{text}}}" if place else text

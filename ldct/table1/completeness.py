@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ldct.common.files import read_json
+from ldct.common.provenance import RECORD_SUFFIX
 from ldct.common.run_files import FIXED, training_name
 
 
@@ -50,6 +52,21 @@ def _files_behind(
     files[run / f"predictions/{method}/{place}.npy"] = logs / f"denoise/{method}/{place}.log"
     files[run / f"scores/{method}/{place}.parquet"] = logs / f"score/{method}/{place}.log"
     return files
+
+
+def equal_to_references(settings: Mapping[str, Any], run: Path) -> list[str]:
+    """Sentences on given predictions that are LDCT or NDCT itself, from the records beside them.
+
+    settings : resolved run: cards. run : folder results/<run>.
+    """
+    notes = []
+    for name, card in settings["cards"].items():
+        if card["kind"] == "predictions":
+            for path in sorted((run / f"predictions/{name}/{FIXED}").glob(f"*{RECORD_SUFFIX}")):
+                if equals := read_json(path)["settings"]["equals"]:
+                    patient = path.name.removesuffix(f".npy{RECORD_SUFFIX}")
+                    notes.append(f"{card['title']}, {patient}: equals {equals.upper()}.")
+    return notes
 
 
 def _last_line(log: Path) -> str:

@@ -11,7 +11,7 @@ from ldct.common.errors import InputError
 from ldct.common.files import write_text
 from ldct.common.scaling import OUTSIDE_WINDOW
 from ldct.rendering.numbers import bounds, counted, number, signed
-from ldct.rendering.page import Cell, PlainTable, latex_table, to_html, to_markdown
+from ldct.rendering.page import Cell, PlainTable, to_html, to_latex, to_markdown
 from ldct.statistics.adversary import ADVERSARY_AT_WORK
 from ldct.statistics.uncertainty import PairedDifference
 from ldct.table1.frame import DECIMALS, METRICS, table_frame
@@ -43,7 +43,8 @@ def render_table1(
     context : of the resolved run: run, dataset, budget_text, test, seeds; kept_tiles (int, the
         mean over tile_tables, one for each fold);
         protocol in words; published_protocol (bool: the published values stand beside ours); slices
-        (`notes_of_slices`); gains_apart (of patients in no mean; optional).
+        (`notes_of_slices`); gains_apart (of patients in no mean; optional); equal (sentences on
+        given predictions that equal LDCT or NDCT).
     Rows of the paper come first, in its order; the run's other methods follow.
     Returns the four paths. Raises InputError for a summary without rows.
     """
@@ -55,7 +56,7 @@ def render_table1(
     tables = [table, *_by_patient(BY_PATIENT, frame, statistics["psnr"].gains)]
     tables += _by_patient(APART, frame, context.get("gains_apart", {}), fewest=1)
     caption = _caption(frame, margins, confidence, context)
-    about = [*context.get("slices", []), *_about(published, context)]
+    about = [*context.get("slices", []), *context.get("equal", []), *_about(published, context)]
     about += notes_of_marks(frame, reasons)
     dataset = context["dataset"]
     about.append(f"{dataset.get('credit', dataset['title'] + '.')} Run: {context['run']}.")
@@ -70,7 +71,7 @@ def render_table1(
     texts = {
         "csv": values.to_csv(),
         "md": to_markdown("Table I", caption, tables, about),
-        "tex": latex_table(table, f"{TITLE}. {' '.join(caption)}", about),
+        "tex": to_latex(caption, [table], about, "psnr-ssim"),
         "html": to_html("Table I", caption, tables, about),
     }
     for suffix, text in texts.items():

@@ -31,6 +31,7 @@ def run_table1(options: argparse.Namespace) -> None:
     from ldct.metrics.protocol import load_protocols
     from ldct.metrics.scores import KEYS, METRICS, regular_slices
     from ldct.statistics.adversary import adversary_auc, training_records
+    from ldct.table1.completeness import equal_to_references
     from ldct.table1.tables import write_score_tables
 
     inputs = [*options.scores, *options.tiles, *options.protocols]
@@ -39,6 +40,7 @@ def run_table1(options: argparse.Namespace) -> None:
     methods = settings["methods"]
     inputs += [path for path in training_records(run, settings, *methods) if path.is_file()]
     found = {name: adversary_auc(run, settings, name) for name in methods}
+    found = {"critic_auc": found, "equal": equal_to_references(settings, run)}
     recorded_settings = {key: value for key, value in settings.items() if key != "cards"}
     written: list[Path] = []
     with recorded(written, inputs, recorded_settings):
@@ -47,7 +49,7 @@ def run_table1(options: argparse.Namespace) -> None:
             load_protocols(options.protocols),
             read_published(options.published, "source", "place", "counts"),
             read_margins(options.margins),
-            settings | {"critic_auc": found, "tile_tables": len(options.tiles)},
+            settings | found | {"tile_tables": len(options.tiles)},
             # Of models that were trained elsewhere the settings say it.
             settings.get("kept_tiles")
             or round(fmean(len(read_tiles(path)) for path in options.tiles)),

@@ -38,6 +38,9 @@ def test_latex_is_escaped():
     assert escape_latex("50 % & [−1 ± 2]_x\\") == (
         r"50 \% \& {[}$-$1 $\pm$ 2{]}\_x\textbackslash{}"
     )
+    assert escape_latex("Δ λ 10⁹ c₁ é …") == (
+        r"$\Delta$ $\lambda$ 10\textsuperscript{9} c\textsubscript{1} é ..."
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ if SETTINGS["calibration_file"]:
         output:
             csv=f"{CALIBRATION}/calibration.csv",
             md=f"{CALIBRATION}/calibration.md",
+            tex=f"{CALIBRATION}/calibration.tex",
             html=PAGE,
             protocol=SETTINGS["calibrated_protocol"],
         log:

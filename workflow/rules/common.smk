@@ -155,7 +155,7 @@ def in_report(file, caption, category, **how):
     return report(file, caption=f"../report/{caption}.rst", category=category, **how)
 
 
-def table(name, category, caption="", formats=("csv", "md")):
+def table(name, category, caption="", formats=("csv", "md", "tex")):
     """Output files of one table, by format."""
     page = in_report(f"{RUN}/tables/{name}.html", caption or name, category)
     return {key: f"{RUN}/tables/{name}.{key}" for key in formats} | {"html": page}

@@ -60,7 +60,7 @@ rule cost:
         others=[*RESULTS],
         code=code_behind("cost"),
     output:
-        **table("cost", "Cost", formats=("json", "csv", "md")),
+        **table("cost", "Cost", formats=("json", "csv", "md", "tex")),
     log:
         f"{LOGS}/cost.log",
     benchmark:

@@ -55,6 +55,39 @@ rule denoise_identity:
         "python -m ldct --log {log} denoise-identity --test-folder {params.test} --output {output}"
 
 
+rule take_predictions:
+    """Predictions that another program made for one test patient, checked to be HU of its slices."""
+    input:
+        test=volume_files(f"{RUN}/test/{{patient}}"),
+        volume=f"{DATA}/volumes/{{patient}}/volume.json",
+        given=given_to_method,
+        code=code_behind("take-predictions"),
+    output:
+        f"{RUN}/predictions/{{method}}/fixed/{{patient}}.npy",
+    log:
+        f"{LOGS}/denoise/{{method}}/fixed/{{patient}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/denoise/{{method}}/fixed/{{patient}}.tsv"
+    wildcard_constraints:
+        method=methods_of_kind("predictions"),
+        patient="|".join(map(re.escape, TEST_PATIENTS)) or "(?!)",
+    conda:
+        ENVIRONMENT
+    params:
+        place=place_given,
+        order=order_given,
+        # Times too: a file that was changed may be older than the prediction.
+        stamp=lambda wildcards, input: stamp_of(map(Path, input.given)),
+        volume=subpath(input.volume, parent=True),
+        test=subpath(input[0], parent=True),
+    message:
+        "Taking the given predictions of {wildcards.patient} ({wildcards.method})"
+    shell:
+        "python -m ldct --log {log} take-predictions --given {params.place:q}"
+        " --patient {wildcards.patient} {params.order} --volume {params.volume}"
+        " --test-folder {params.test} --output {output}"
+
+
 rule tune_classical:
     """Parameters of a classical method, chosen on training patients."""
     input:

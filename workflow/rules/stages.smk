@@ -4,8 +4,9 @@ import shlex
 
 from ldct.common.files import read_yaml
 from ldct.common.errors import InputError
+from ldct.configuration.given import given_files, place_of, stamp_of
 from ldct.configuration.registry import find_methods
-from ldct.configuration.rules_of_methods import check_names, check_rules
+from ldct.configuration.registry import check_names, check_rules
 from ldct.configuration.stages import (
     network_files,
     perceptual_network,
@@ -195,6 +196,21 @@ def parameters_of_method(wildcards):
 
 def folder_of(wildcards):
     return SETTINGS["folders"][wildcards.method]
+
+
+def place_given(wildcards):
+    """Folder of the predictions that a card names."""
+    method = wildcards.method
+    return str(place_of(Path(folder_of(wildcards)), SETTINGS["cards"][method]))
+
+
+def given_to_method(wildcards):
+    return list(map(str, given_files(Path(place_given(wildcards)), wildcards.patient)))
+
+
+def order_given(wildcards):
+    order = SETTINGS["cards"][wildcards.method].get("slice_order")
+    return f"--slice-order {order}" if order else ""
 
 
 def settings_of_card(wildcards):

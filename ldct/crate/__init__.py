@@ -1,0 +1,1 @@
+"""A finished run as one archive that describes itself: an RO-Crate."""
