@@ -37,7 +37,7 @@ def run_calibrate(options: argparse.Namespace) -> None:
     """Score every setting; write table, page and protocol file."""
     from ldct.calibration import solve as calibration
     from ldct.calibration.report import write_calibration
-    from ldct.configuration.resolve import CALIBRATED
+    from ldct.configuration.protocols import CALIBRATED
 
     row, source = _published(options)
     grid = calibration.load_grid(options.grid)

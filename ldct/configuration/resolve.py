@@ -23,6 +23,11 @@ from ldct.configuration.paths import (
     named_file,
     resolve_paths,
 )
+from ldct.configuration.protocols import (
+    calibration_file,
+    resolve_protocols,
+    validation_protocol,
+)
 from ldct.configuration.published import read_published
 from ldct.configuration.registry import find_methods, method_folder, read_card
 from ldct.configuration.stages import LEARNED, describe_budget, resolve_models, scaling_from
