@@ -23,9 +23,12 @@ if workflow.is_main_process:
     ALIVE = release_stale_lock(Path(".snakemake"), unlock="--unlock" in sys.argv)
 
 REPOSITORY = Path(os.path.relpath(workflow.basedir))
-# Rules call `python -m ldct`, from whatever working directory.
+# Rules call `python -m ldct`: of this interpreter, from whatever working directory.
 PYTHONPATH = [str(workflow.basedir), *filter(None, [os.getenv("PYTHONPATH")])]
-os.environ.update(PYTHONPATH=os.pathsep.join(PYTHONPATH))
+PROGRAMS = [str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)]
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(PYTHONPATH), PATH=os.pathsep.join(PROGRAMS)
+)
 
 try:
     SETTINGS = resolve_run(config, REPOSITORY)
