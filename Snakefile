@@ -9,6 +9,7 @@ from snakemake.utils import min_version
 
 from ldct.configuration.resolve import check_source, resolve_run
 from ldct.configuration.seal import plan_of, seal, seal_text
+from ldct.configuration.upgrade import upgrade_text
 from ldct.common.errors import InputError
 from ldct.common.held_files import release_stale_lock
 
@@ -38,6 +39,7 @@ try:
     if SETTINGS["sealed"]:
         SEALED = Path("results", SETTINGS["run"]), plan_of(SETTINGS, REPOSITORY)
         SETTINGS["budget_text"] += seal_text(*SEALED)
+    NEWS = upgrade_text(Path("results", SETTINGS["run"]))
 except InputError as error:
     raise SystemExit(f"error: {error}") from None
 
@@ -48,6 +50,8 @@ include: "workflow/rules/results.smk"
 
 
 include_rules_of_methods()
+if NEWS and workflow.is_main_process:
+    print(NEWS, file=sys.stderr)
 for name, problem in SETTINGS["broken"].items():
     print(f"warning: {name} is left out: {problem}", file=sys.stderr)
 if not TEST_PATIENTS:

@@ -11,6 +11,7 @@ from repository_files import REPOSITORY
 
 from ldct.common.files import write_json
 from ldct.common.provenance import recorded
+from ldct.configuration.upgrade import RESULTS
 from ldct.detectability import detection as disc_detection
 from ldct.lesions import bench as lesion_bench
 from ldct.metrics import scores
@@ -28,6 +29,7 @@ PATIENTS = ["L1", "L2", "L3"]
 MAIN = load_protocol(PROTOCOL)
 SETTING = {
     "run": "made-up",
+    "results": RESULTS,
     "methods": list(SEEDS),
     "test_patients": PATIENTS,
     "method_seeds": SEEDS,
