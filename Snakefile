@@ -10,6 +10,7 @@ from snakemake.utils import min_version
 from ldct.configuration.paths import check_source
 from ldct.configuration.resolve import resolve_run
 from ldct.configuration.seal import plan_of, seal, seal_text
+from ldct.runs.version import upgrade_text
 from ldct.common.errors import InputError
 from ldct.common.held_files import release_stale_lock
 
@@ -24,9 +25,12 @@ if workflow.is_main_process:
     ALIVE = release_stale_lock(Path(".snakemake"), unlock="--unlock" in sys.argv)
 
 REPOSITORY = Path(os.path.relpath(workflow.basedir))
-# Rules call `python -m ldct`, from whatever working directory.
+# Rules call `python -m ldct`: of this interpreter, from whatever working directory.
 PYTHONPATH = [str(workflow.basedir), *filter(None, [os.getenv("PYTHONPATH")])]
-os.environ.update(PYTHONPATH=os.pathsep.join(PYTHONPATH))
+PROGRAMS = [str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)]
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(PYTHONPATH), PATH=os.pathsep.join(PROGRAMS)
+)
 
 try:
     SETTINGS = resolve_run(config, REPOSITORY)
@@ -37,6 +41,7 @@ try:
     if SETTINGS["sealed"]:
         SEALED = Path("results", SETTINGS["run"]), plan_of(SETTINGS, REPOSITORY)
         SETTINGS["budget_text"] += seal_text(*SEALED)
+    NEWS = upgrade_text(Path("results", SETTINGS["run"]))
 except InputError as error:
     raise SystemExit(f"error: {error}") from None
 
@@ -53,6 +58,8 @@ if WEIGHTS and WEIGHTS["changed"]:
         f"{', '.join(WEIGHTS['changed'])}",
         file=sys.stderr,
     )
+if NEWS and workflow.is_main_process:
+    print(NEWS, file=sys.stderr)
 for name, problem in SETTINGS["broken"].items():
     print(f"warning: {name} is left out: {problem}", file=sys.stderr)
 if not TEST_PATIENTS:

@@ -35,6 +35,7 @@ ROOMS = (
     "cost",
     "plan",
     "weights",
+    "doctor",
     "claims",
     "explain",
     "method_check",
@@ -43,6 +44,8 @@ ROOMS = (
     "notebooks",
     "crate",
 )
+
+NO_TORCH = "error: this verb needs PyTorch, found none: install the extra `torch`, or use ./run.sh"
 
 
 def main(arguments: list[str]) -> int:
@@ -70,7 +73,10 @@ def main(arguments: list[str]) -> int:
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             return 130
-        except Exception:
+        except Exception as error:
+            if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+                print(NO_TORCH, file=sys.stderr)
+                return 1
             # Printed here, so that the log holds it too.
             traceback.print_exc()
             return 1

@@ -106,4 +106,10 @@ def atomic_folder(folder: str | Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+def repository_root() -> Path:
+    """Folder with Snakefile, workflow/, config/, methods/: the checkout, or `suite` of a wheel."""
+    package = Path(__file__).resolve().parents[1]
+    return package.parent if (package.parent / "Snakefile").is_file() else package / "suite"
+
+
+REPOSITORY = repository_root()

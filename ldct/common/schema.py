@@ -96,9 +96,11 @@ def _description(error: ValidationError) -> str | None:
 def _explain_unknown_key(error: ValidationError, key: str) -> str:
     allowed = sorted(error.schema.get("properties", {}))
     unknown = next(name for name in error.instance if name not in allowed)
+    place = "" if key == "(top level)" else f" in '{key}'"
+    if remedy := error.schema.get("gone", {}).get(unknown):
+        return f"key '{unknown}'{place} is gone: {remedy}"
     close = get_close_matches(str(unknown).lower(), allowed, n=1, cutoff=0.7)
     hint = f" (did you mean '{close[0]}'?)" if close else ""
-    place = "" if key == "(top level)" else f" in '{key}'"
     return f"unknown key '{unknown}'{place}{hint}; allowed: {', '.join(allowed)}"
 
 

@@ -12,6 +12,7 @@ from ldct.common.run_files import FIXED, IMAGES
 from ldct.runs.cell import choose, find_cell, value_of
 from ldct.runs.formulas import formula_of
 from ldct.runs.lineage import Link, trace
+from ldct.runs.version import check_readable
 from ldct.statistics.adversary import adversary_auc
 
 
@@ -59,7 +60,7 @@ def explain_number(
 def open_run(run: str) -> tuple[Path, dict[str, Any]]:
     """Folder and resolved configuration of a run given by name or path.
 
-    Raises InputError with the known runs where there is none.
+    Raises InputError with the known runs where there is none, or where another version made it.
     """
     folders = [Path(run), Path("results", run)]
     found = [each for each in folders if (each / "config.yaml").is_file() and each.name]
@@ -72,6 +73,7 @@ def open_run(run: str) -> tuple[Path, dict[str, Any]]:
             f"{found[0] / 'config.yaml'}: found no key 'cards', expected the resolved "
             "configuration of a run; name a folder of results/"
         )
+    check_readable(settings, found[0])
     return found[0], settings
 
 

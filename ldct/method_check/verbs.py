@@ -15,6 +15,8 @@ from ldct.configuration.published import read_published
 from ldct.configuration.registry import find_methods, method_folder, read_card
 
 TEMPLATES = Path(__file__).parent / "template"
+# Where users keep their own: not inside an installed package.
+OWN = REPOSITORY / "methods" if (REPOSITORY / "ldct").is_dir() else Path("methods")
 KINDS = ("yaml", "network", "classical", "external")
 
 
@@ -28,7 +30,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
     new = verbs.add_parser("new-method", help="make a method folder from a template")
     new.add_argument("name")
     new.add_argument("--kind", choices=KINDS, default="network")
-    new.add_argument("--path", type=Path, default=REPOSITORY / "methods", help="parent folder")
+    new.add_argument("--path", type=Path, default=OWN, help="parent folder")
     new.set_defaults(run=run_new_method)
 
     check = verbs.add_parser("check-method", help="try a method in seconds, say what is wrong")

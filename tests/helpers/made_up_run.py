@@ -9,6 +9,7 @@ from repository_files import REPOSITORY
 from ldct.claims.measures import Source
 from ldct.configuration.published import read_margins
 from ldct.metrics.protocol import load_protocol
+from ldct.runs.version import RESULTS
 
 PROTOCOL = REPOSITORY / "config/protocols/abdomen.yaml"
 PAPER = REPOSITORY / "config/claims.yaml"
@@ -16,6 +17,7 @@ METHODS = ("better", "worse", "reference", "noisy", "twin")
 SEEDS = {name: ["0"] for name in METHODS} | {"untrained": ["fixed"]}
 SETTINGS = {
     "run": "made-up",
+    "results": RESULTS,
     "dataset": {"title": "made-up images", "simulated": True},
     "budget_text": "no training",
     "seeds": [0],

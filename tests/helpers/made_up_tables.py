@@ -17,6 +17,7 @@ from ldct.metrics import scores
 from ldct.metrics.columns import IMAGE_QUALITY
 from ldct.metrics.protocol import load_protocol
 from ldct.runs.formulas import FORMULAS
+from ldct.runs.version import RESULTS
 from ldct.texture.measure import MEASURES
 
 POOLED = REPOSITORY / "config/protocols/drl_author.yaml"
@@ -28,6 +29,7 @@ PATIENTS = ["L1", "L2", "L3"]
 MAIN = load_protocol(PROTOCOL)
 SETTING = {
     "run": "made-up",
+    "results": RESULTS,
     "methods": list(SEEDS),
     "test_patients": PATIENTS,
     "method_seeds": SEEDS,

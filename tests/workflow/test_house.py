@@ -14,6 +14,15 @@ PAGE = (REPOSITORY / "docs/architecture.md").read_text(encoding="utf-8")
 # From the ground up, as docs/architecture.md draws them.
 DRAWN = re.search(r"(?:\n {4}\w[\w ]*)+", PAGE.split("## Rooms")[1])[0]
 ROOMS = DRAWN.split()
+OTHER_PAGES = [
+    "architecture",
+    "denoise",
+    "development",
+    "install",
+    "licences",
+    "methods",
+    "reproducibility",
+]
 # Code of methods, which is copied, not imported.
 FILES = [file for file in PACKAGE.rglob("*.py") if "template" not in file.parts]
 
@@ -69,7 +78,6 @@ def test_rules_pages_and_tests_bear_the_names_of_rooms():
     for file in (REPOSITORY / "workflow/rules").glob("*.smk"):
         assert file.stem in known, file
     for page in (REPOSITORY / "docs").glob("*.md"):
-        further = {"architecture", "denoise", "development", "methods", "reproducibility"}
-        assert page.stem in {*ROOMS, *further}
+        assert page.stem in {*ROOMS, *OTHER_PAGES}
     for folder in (REPOSITORY / "tests").iterdir():
         assert not folder.is_dir() or folder.name in known or folder.name.startswith("__"), folder

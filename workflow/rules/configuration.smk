@@ -1,5 +1,7 @@
 """The resolved configuration of the run."""
 
+from ldct.runs.version import RESULTS as RESULTS_VERSION
+
 
 rule save_configuration:
     output:
@@ -11,7 +13,9 @@ rule save_configuration:
     conda:
         ENVIRONMENT
     params:
-        settings=as_json({**SETTINGS, "call": config_arguments()}),
+        settings=as_json(
+            {**SETTINGS, "results": RESULTS_VERSION, "call": config_arguments()}
+        ),
     message:
         "Saving the resolved configuration"
     shell:

@@ -1,0 +1,1 @@
+"""What a machine has and lacks, said before a run needs it."""
