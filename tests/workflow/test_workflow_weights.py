@@ -15,7 +15,7 @@ pytestmark = pytest.mark.end_to_end
 
 def test_run_with_weights_predicts_as_the_run_that_trained_them(copy_of_run):
     export_weights(copy_of_run / "results/tiny", None, copy_of_run / "set")
-    for path in (copy_of_run / "dicom").rglob("*"):
+    for path in list((copy_of_run / "dicom").rglob("*")):
         if path.is_dir() and path.name.startswith("L") and path.name != PATIENT:
             shutil.rmtree(path, ignore_errors=True)  # patients to train on, who are not needed
     shutil.rmtree(copy_of_run / "data")
