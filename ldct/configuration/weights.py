@@ -195,5 +195,5 @@ def credit_of(given: Mapping[str, Any]) -> str:
     return (
         f"Models: {title_of(given)}, training {given['training']} of run {given['run']}, on "
         f"{', '.join(data['patients'])} of {data['title']}; quarter dose {dose}; licence and "
-        f"credits: {given['folder']}/MODEL_CARD.md."
+        "credits: MODEL_CARD.md of the set."
     )

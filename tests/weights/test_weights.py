@@ -15,11 +15,13 @@ from ldct.common.errors import InputError
 from ldct.common.files import read_json, sha256_of_file
 from ldct.configuration import weights as weights_of_runs
 from ldct.configuration.seal import plan_of
+from ldct.cost.collect import read_record, training_job
 from ldct.plan.counts import expected_tiles
 from ldct.plan.estimate import list_jobs, plan_stages
 from ldct.weights.card import model_card
 from ldct.weights.describe import quarter_noise_hu
 from ldct.weights.find import find_models
+from ldct.weights.take import take_parameters, take_stage
 
 CPU = torch.device("cpu")
 
@@ -174,6 +176,16 @@ def test_plan_and_seal_know_that_nothing_is_trained(made):
     assert [(job.name, job.seconds, job.after) for job in jobs] == [("denoise/drl/0/L903", 6.0, ())]
     sealed = plan_of(run, REPOSITORY)["weights"]
     assert sealed == sha256_of_file(made / "set/weights.json")
+
+
+def test_cost_of_what_was_taken_is_not_known(made, tmp_path):
+    take_stage(made / "set", "drl", tmp_path / "models/drl/0")
+    take_parameters(made / "set", "bm3d", tmp_path / "parameters.json")
+    job = training_job(tmp_path, "drl", "0")
+    assert (job["device"], job["steps"], job["restarts"]) == ("not trained here", 3, 0)
+    assert job["training_seconds"] is job["peak_memory_mb"] is None
+    assert "cpu_seconds" not in read_record(tmp_path / "parameters.json")
+    assert read_json(tmp_path / "parameters.json") == {"factor": 1.25}
 
 
 def test_noise_is_told_from_low_dose_alone():
