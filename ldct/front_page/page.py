@@ -18,6 +18,7 @@ from ldct.rendering.page import PlainTable, html_table
 from ldct.table1.render import notes_of_marks, printed_table
 from ldct.table1.tables import STATISTICS
 from ldct.texture.table import texture_table
+from ldct.viewer.page import viewer_html
 
 HERE = Path(__file__).parent
 ADDRESS = re.compile(r"(?:doi:|https://)[^\s;,()]+[^\s;,().]")
@@ -32,11 +33,8 @@ FURTHER = {
 }
 
 
-def front_page(results: Results, viewer: str = "") -> str:
-    """The whole page as HTML: one file that asks for nothing.
-
-    viewer : section of the slice viewer, markup that is trusted.
-    """
+def front_page(results: Results) -> str:
+    """The whole page as HTML: one file that asks for nothing."""
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -46,14 +44,14 @@ def front_page(results: Results, viewer: str = "") -> str:
     )
     environment.filters |= {"table": _table, "linked": _linked}
     table = results.frame("tables/table1.csv", index_col="method")
-    differences = forest(results)
+    packed = results.path("viewer/slices.json")
     named = (STATISTICS | results.settings.get("statistics", {}))["reference"]
     return environment.get_template("page.html").render(
         run=results.settings["run"],
         style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
         facts=facts(results, table),
         table1=_table1(table),
-        forest=differences,
+        forest=forest(results),
         nps=spectra(results, named),
         claims=claims(results),
         lesions=_lesions(results),
@@ -63,7 +61,7 @@ def front_page(results: Results, viewer: str = "") -> str:
         cards=cards(results),
         credit=results.settings["dataset"].get("credit", results.settings["dataset"]["title"]),
         further={name: what for name, what in FURTHER.items() if results.path(name)},
-        viewer=Markup(viewer),
+        viewer=Markup(viewer_html(packed)) if packed else "",
         has=results.path,
         image=results.image,
         record=results.record,

@@ -16,7 +16,7 @@ rule front_page:
         # For its link: what is shown of it are settings below.
         configuration=ancient(f"{RUN}/config.yaml"),
         results=[*RESULTS],
-        template=PAGE_FILES,
+        template=[*PAGE_FILES, *VIEWER_PARTS],
         code=code_behind("front-page"),
     output:
         in_report(f"{RUN}/index.html", "front_page", "All on one page"),
