@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from made_up_slices import LESIONS, METHODS, pack, write_patient
 from repository_files import REPOSITORY
 
+from ldct.cli import main
 from ldct.common.errors import InputError
 from ldct.viewer.pack import decode, encode
 from ldct.viewer.page import images_of, viewer_html
@@ -75,6 +76,20 @@ def test_rules_name_all_that_the_page_is_made_of():
     rules = (REPOSITORY / "workflow/rules/viewer.smk").read_text()
     parts = [f for f in (REPOSITORY / "ldct/viewer").iterdir() if f.suffix in (".js", ".css")]
     assert len(parts) == 6 and all(f'"{Path(part).name}"' in rules for part in parts)
+
+
+def test_verb_takes_what_the_rule_gives_it(tmp_path):
+    predictions = map(str, write_patient(tmp_path).values())
+    (tmp_path / "lesions.csv").write_text(LESIONS)
+    given = {"crop": 64, "slices": 2, "megabytes": 1}
+    arguments = ["pack-slices", "--test-folders", tmp_path / "test/L7", "--predictions"]
+    arguments += [*predictions, "--titles", json.dumps(list(METHODS.items())), "--note", "made"]
+    arguments += ["--protocol", REPOSITORY / "config/protocols/abdomen.yaml"]
+    arguments += ["--lesions", tmp_path / "lesions.csv", "--settings", json.dumps(given)]
+    assert main([*map(str, arguments), "--output", str(tmp_path / "slices.json")]) == 0
+    record = json.loads((tmp_path / "slices.json.provenance.json").read_text())
+    assert record["settings"] == given | {"protocol": "abdomen"}
+    assert len(json.loads((tmp_path / "slices.json").read_text())["slices"]) == 6
 
 
 def test_test_set_without_lesions_has_whole_slices(tmp_path):
