@@ -69,7 +69,7 @@ def derive(
     source, frame : of `read_slice`. stored : pixels as stored, of the source's type and shape.
     series : what tells its series from others: the source's SeriesInstanceUID.
     """
-    derived = _kept(source, frame)
+    derived = kept(source, frame)
     derived.SOPClassUID = CTImageStorage
     derived.SOPInstanceUID = maker.uid(source.SOPInstanceUID, str(frame or ""))
     derived.SeriesInstanceUID = maker.uid(series)
@@ -93,18 +93,19 @@ def derive(
     return derived
 
 
-def _kept(source: Dataset, frame: int | None) -> Dataset:
-    kept = Dataset()
+def kept(source: Dataset, frame: int | None) -> Dataset:
+    """What a derived slice has from its source, but for pixels. Raises what pydicom raises."""
+    own = Dataset()
     flat = Dataset() if frame is None else frame_dataset(source, frame)
     for keyword in KEPT:
         for told in (source, flat):
             if keyword in told:
-                kept[keyword] = told[keyword]
+                own[keyword] = told[keyword]
     for keyword in AT_LEAST_EMPTY:
-        if keyword not in kept:
-            setattr(kept, keyword, None)
-    kept.remove_private_tags()  # within the sequences that are kept
-    return kept
+        if keyword not in own:
+            setattr(own, keyword, None)
+    own.remove_private_tags()  # within the sequences that are kept
+    return own
 
 
 def _series_number(source: Dataset, uid: str) -> int:

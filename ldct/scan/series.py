@@ -15,7 +15,8 @@ from ldct.data.dicom.listing import list_files
 from ldct.data.dicom.naming import Described
 from ldct.data.dicom.pixels import read_slice, slice_hu, stored_values
 from ldct.data.dicom.reading import read_header, reasons
-from ldct.scan.derived import Maker, derive
+from ldct.data.dicom.values import HeaderError
+from ldct.scan.derived import Maker, derive, kept
 from ldct.scan.merging import coding_of, merge
 
 PATIENCE_S = 5.0  # without a progress display
@@ -74,24 +75,26 @@ def find_series(source: Path) -> list[Series]:
 
 
 def read_volume(series: Series) -> np.ndarray:
-    """int16 HU `[slice, row, column]` in [-1024, 3071], padding at -1024, as training sees it."""
-    volume = np.empty((len(series.headers), series.first.rows, series.first.columns), np.int16)
-    for row, header in enumerate(track(series.headers, "reading", delay=PATIENCE_S)):
-        place = series.root / header.path
-        try:
-            dataset, frame = read_slice(series.root, header.path)
-            volume[row] = slice_hu(dataset, frame)
-        except Exception as error:  # damaged pixels fail in as many ways as there are bytes
-            problem = " ".join(f"{type(error).__name__}: {error}".split())
-            raise InputError(
-                f"{place}: its pixels cannot be read ({problem}); export the series again, or take "
-                "this file out"
-            ) from None
+    """int16 HU `[slice, row, column]` in [-1024, 3071], padding at -1024, as training sees it.
+
+    Raises InputError for a damaged slice, before any work is done on the others.
+    """
+    headers = track(series.headers, "reading", delay=PATIENCE_S)
+    return np.stack([_read_slice(series.root, header.path) for header in headers])
+
+
+def _read_slice(root: Path, path: str) -> np.ndarray:
+    try:
+        dataset, frame = read_slice(root, path)
+        kept(dataset, frame)
         if not dataset.get("SOPInstanceUID"):
-            raise InputError(
-                f"{place}: SOPInstanceUID is missing; a derived slice names its source"
-            )
-    return volume
+            raise HeaderError("SOPInstanceUID", "SOPInstanceUID is missing: no source to name")
+        return slice_hu(dataset, frame)
+    except Exception as error:  # damaged files fail in as many ways as there are bytes
+        problem = " ".join(str(error).split())
+        raise InputError(
+            f"{root / path}: {problem}; export the series again, or take this file out"
+        ) from None
 
 
 def write_series(
