@@ -11,8 +11,6 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from ldct import __version__
-
 METADATA = "ro-crate-metadata.json"
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 TERMS = "https://w3id.org/ro/terms/workflow-run#"
@@ -86,8 +84,7 @@ def about_entities(records: Mapping[str, Mapping[str, Any]]) -> list[Entity]:
                 "@id": key,
                 "@type": "SoftwareApplication",
                 "name": "LDCT-Cascade",
-                "version": code.get("version", __version__),
-                "softwareVersion": code.get("git") or "unknown commit",
+                "softwareVersion": f"{code['version']}, commit {code['git'] or 'unknown'}",
             }
             for key, code in versions.items()
         ),
@@ -96,7 +93,7 @@ def about_entities(records: Mapping[str, Mapping[str, Any]]) -> list[Entity]:
 
 def software_id(record: Mapping[str, Any]) -> str:
     """Name, within the crate, of the suite as a record has it."""
-    return f"#ldct-{quote(record['code'].get('git') or __version__)}"
+    return f"#ldct-{quote(record['code']['git'] or record['code']['version'])}"
 
 
 def file_entity(name: str, content: bytes) -> Entity:
@@ -112,6 +109,11 @@ def file_entity(name: str, content: bytes) -> Entity:
         "contentSize": str(len(content)),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
+
+
+def single(entities: list[Entity]) -> Entity | list[Entity]:
+    """A list, or its only element: RO-Crate wants no list of one."""
+    return entities[0] if len(entities) == 1 else entities
 
 
 def process_actions(
@@ -138,16 +140,19 @@ def process_actions(
     for output, record in records.items():
         jobs.setdefault(tuple(record["command"]), []).append(output)
     ends = sorted(jobs.items(), key=lambda job: (records[job[1][0]]["finished"], job[1]))
-    return [
-        {
+    actions = []
+    for number, (command, outputs) in enumerate(ends, 1):
+        record = records[outputs[0]]
+        made = [refer(f"{prefix}{name}", records[name]["content"]) for name in outputs]
+        read = [refer(*item) for item in sorted(record["inputs"].items())]
+        action = {
             "@id": f"#job-{number}",
             "@type": "CreateAction",
             "name": f"Making {outputs[0]}",
             "description": " ".join(command),
-            "instrument": {"@id": software_id(records[outputs[0]])},
-            "endTime": records[outputs[0]]["finished"],
-            "object": [refer(*item) for item in sorted(records[outputs[0]]["inputs"].items())],
-            "result": [refer(f"{prefix}{name}", records[name]["content"]) for name in outputs],
+            "instrument": {"@id": software_id(record)},
+            "endTime": record["finished"],
+            "result": single(made),
         }
-        for number, (command, outputs) in enumerate(ends, 1)
-    ]
+        actions.append(action | ({"object": single(read)} if read else {}))
+    return actions

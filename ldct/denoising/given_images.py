@@ -9,6 +9,7 @@ import numpy as np
 
 from ldct.common.errors import InputError
 from ldct.common.inputs import open_array
+from ldct.configuration.given import SUFFIXES
 from ldct.data.dicom.header import UNREADABLE, Refusal, SliceHeader
 from ldct.data.dicom.naming import Described
 from ldct.data.dicom.pixels import read_slice, slice_hu
@@ -38,6 +39,8 @@ def read_given(files: Sequence[Path], info: Mapping[str, Any], slice_order: str 
     Raises InputError where they cannot be read as one volume, or their spacing is another.
     """
     first = files[0].name
+    if first.endswith(SUFFIXES) and len(files) > 1:
+        raise InputError(f"{files[0].parent}: found {len(files)} files, expected one with an array")
     if first.endswith(".npy"):
         images = _numbers(open_array(files[0]), files[0])
         return Stack(images[::-1] if slice_order == "descending" else images, None, "npy")

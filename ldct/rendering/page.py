@@ -8,13 +8,13 @@ from html import escape
 
 ABOUT = "About this run"
 MARKDOWN_SPECIAL = re.compile(r"([\\`*_\[\]|#~$])")
-TEXT_NAMES = ["backslash", "asciicircum", "asciitilde", "less", "greater", "bar"]
-MATH_NAMES = ["pm", "times", "to", "leq", "geq", "infty", "uparrow", "downarrow", "cdot"]
+TEXT_NAMES = ["backslash", "asciicircum", "less", "greater", "bar"]
+MATH_NAMES = ["sim", "pm", "times", "to", "leq", "geq", "infty", "uparrow", "downarrow", "cdot"]
 MATH_NAMES += ["emptyset", "circ"]
 LATEX = (
     {sign: f"\\{sign}" for sign in "{}$&#%_"}
-    | {sign: rf"\text{name}{{}}" for sign, name in zip("\\^~<>|", TEXT_NAMES, strict=True)}
-    | {sign: rf"$\{name}$" for sign, name in zip("±×→≤≥∞↑↓·∅○", MATH_NAMES, strict=True)}
+    | {sign: rf"\text{name}{{}}" for sign, name in zip("\\^<>|", TEXT_NAMES, strict=True)}
+    | {sign: rf"$\{name}$" for sign, name in zip("~±×→≤≥∞↑↓·∅○", MATH_NAMES, strict=True)}
     # A bare bracket behind \\ would be an optional argument.
     | {"†": r"\dag{}", "−": "$-$", "–": "--", "[": "{[}", "]": "{]}"}
     | {"“": "``", "”": "''", "’": "'", "✓": "+", "✗": "$-$", "⇄": r"$\leftrightarrow$"}

@@ -15,6 +15,7 @@ from ldct.configuration.given import check_given, given_files, stamp_of
 from ldct.data.dicom.inventory import index_dataset
 from ldct.data.volumes import read_index, select_slices, write_volume
 from ldct.denoising.given import take_predictions
+from ldct.table1.completeness import equal_to_references
 
 PATIENT, ROWS = "L903", [0, 2, 4]
 
@@ -139,6 +140,12 @@ def test_what_equals_a_reference_is_told(source, tmp_path, capsys, dose, name):
     assert f"equals {name.upper()}" in capsys.readouterr().err
     record = json.loads((tmp_path / "out.npy.provenance.json").read_text())
     assert record["settings"]["equals"] == name
+    run = tmp_path / "run/predictions/mine/fixed"
+    run.mkdir(parents=True)
+    shutil.copy(tmp_path / "out.npy.provenance.json", run / f"{PATIENT}.npy.provenance.json")
+    cards = {"mine": {"kind": "predictions", "title": "Mine"}}
+    found = equal_to_references({"cards": cards}, tmp_path / "run")
+    assert found == [f"Mine, {PATIENT}: equals {name.upper()}."]
 
 
 def test_files_of_a_patient_are_found_and_a_change_is_seen(tmp_path):

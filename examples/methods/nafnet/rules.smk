@@ -16,7 +16,11 @@ def nafnet_steps():
 
 rule nafnet_train:
     input:
-        [f"{folder}/{dose}.npy" for folder in NAFNET_VOLUMES for dose in ("full", "quarter")],
+        [
+            f"{folder}/{dose}.npy"
+            for folder in NAFNET_VOLUMES
+            for dose in ("full", "quarter")
+        ],
         program=workflow.source_path("nafnet.py"),
         network=workflow.source_path("network.py"),
     output:
