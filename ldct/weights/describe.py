@@ -139,14 +139,14 @@ def _stage(
 ) -> dict[str, Any]:
     folder = run / "models" / stage["model"] / training
     record = read_mapping(folder / "training.json", *TRAINING)
-    made = read_mapping(record_path(folder / "weights.safetensors"), "settings", "packages")
+    made = read_mapping(record_path(folder / "weights.safetensors"), "settings", "packages", "code")
     scaling = scaling_from(stage, settings["scaling"])
     return {
         "stage": plain_stage(stage),
         "scaling": {"window": [scaling.lower, scaling.upper], "clip": scaling.clip},
         "code": code_of(stage, run.parents[1]),
         "precision": made["settings"]["precision"],
-        "torch": made["packages"].get("torch"),
+        "trained_by": {"torch": made["packages"].get("torch"), "git": made["code"]["git"]},
         "steps": record["steps"],
         "training": {key: record[key] for key in TRAINING},
     }

@@ -11,7 +11,6 @@ from safetensors.numpy import load_file, save_file
 from ldct import __version__
 from ldct.common.errors import InputError
 from ldct.common.files import atomic_folder, read_json, sha256_of_file, write_json, write_text
-from ldct.common.provenance import git_revision
 from ldct.configuration.weights import SET
 from ldct.weights.card import CARD, model_card
 from ldct.weights.describe import describe_training
@@ -34,7 +33,7 @@ def export_weights(run: Path, training: str | None, folder: Path, licence: str =
             f"{run}: found no volumes of all training patients beside it; expected them in data/, "
             "since a set says what its training data span"
         )
-    content |= {"licence": licence, "made_with": {"ldct": __version__, "git": git_revision()}}
+    content |= {"licence": licence, "made_with": {"ldct": __version__}}
     with atomic_folder(folder) as temporary:
         for name, stage in content["stages"].items():
             source = run / "models" / name / content["training"]

@@ -41,6 +41,7 @@ def write_run(folder: Path, **changes) -> Path:
     (model / "history.csv").write_text("step,mse\n0,0.5\n2,0.25\n")
     write(model / "training.json", steps=3, seconds=9.0, critic_auc=None, loss_shares=None)
     made = {"settings": {"precision": "fp32"}, "packages": {"torch": "0"}, "host": {"node": "mine"}}
+    made["code"] = {"git": "abc"}
     write(model / "weights.safetensors.provenance.json", **made)
     write(run / "models/bm3d/fixed/parameters.json", factor=1.25)
     return run

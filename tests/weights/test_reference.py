@@ -56,6 +56,7 @@ def test_every_learned_method_denoises_tiles(run):
         assert psnr(ldct.denoise_slices(low, levels, found.scaling, CPU)) > psnr(low) + 1, method
 
 
+@pytest.mark.skipif(not VALUES.is_file(), reason="this checkout has no expected scores")
 def test_expected_scores_are_of_every_row_and_patient(run):
     table = pd.read_csv(VALUES)
     rows = {(method, patient) for method in run["cards"] for patient in run["test_patients"]}
