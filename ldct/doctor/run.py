@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ldct.common.errors import InputError
-from ldct.configuration.resolve import check_source
+from ldct.configuration.paths import check_source
 from ldct.configuration.stages import perceptual_network
 from ldct.doctor.machine import Finding
 from ldct.plan.counts import SIDE, expected_slices, listed_slices

@@ -111,4 +111,4 @@ def test_a_clone_by_git_for_windows_keeps_unix_line_ends(tmp_path):
     assert len(lines) > 300
     assert [line for line in lines if "w/crlf" in line or "w/mixed" in line] == []
     binary = {line.rsplit(".", 1)[1] for line in lines if "w/-text" in line}
-    assert binary == {"png", "npz"}
+    assert binary == {"png", "npz", "safetensors"}

@@ -25,8 +25,8 @@ rule notebooks:
     conda:
         ENVIRONMENT
     params:
-        run=RUN,
-        folder=f"{RUN}/notebooks",
+        run=subpath(output[0], ancestor=2),
+        folder=subpath(output[0], parent=True),
     message:
         "Carrying out the notebooks"
     shell:
