@@ -48,9 +48,10 @@ ROOMS = (
 )
 # Verbs that people type, as `--help` groups them. All others are steps that rules call.
 GROUPS = {
-    "a run": ("plan", "table", "open", "claims", "explain"),
-    "methods": ("methods", "new-method", "check-method"),
-    "more": ("calibrate", "completion"),
+    "a run": ("plan", "doctor", "table", "open", "claims", "explain", "crate"),
+    "methods": ("methods", "new-method", "check-method", "export-weights"),
+    "scans": ("denoise", "calibrate"),
+    "more": ("snakefile", "completion"),
 }
 COMPLETION = """\
 [ -z "${{ZSH_VERSION:-}}" ] || {{ autoload -Uz compinit bashcompinit && compinit && bashcompinit; }}
@@ -195,7 +196,7 @@ def grouped_verbs(verbs: Mapping[str, argparse.ArgumentParser]) -> str:
     typed = [name for names in GROUPS.values() for name in names]
     lines = []
     for title, names in GROUPS.items():
-        lines += [f"{title}:", *(f"  {name:13} {verbs[name].description}" for name in names), ""]
+        lines += [f"{title}:", *(f"  {name:14} {verbs[name].description}" for name in names), ""]
     steps = ", ".join(name for name in verbs if name not in typed)
     return "\n".join([*lines, "steps, which rules call:", *_indented(steps)])
 

@@ -84,7 +84,7 @@ def _explain(error: "ValidationError") -> str:
     if error.validator == "required":
         missing = [name for name in error.validator_value if name not in error.instance]
         return f"key '{key}': missing {', '.join(missing)}"
-    expected = _description(error) or _expectation(error)
+    expected = _description(error) or expectation(error.validator, error.validator_value)
     return f"key '{key}': found {_as_yaml(error.instance)}, expected {expected}"
 
 
@@ -107,9 +107,8 @@ def _explain_unknown_key(error: "ValidationError", key: str) -> str:
     return f"unknown key '{unknown}'{place}{hint}; allowed: {', '.join(allowed)}"
 
 
-def _expectation(error: "ValidationError") -> str:
+def expectation(rule: str, value: Any) -> str:
     """What a rule without a description asks for, in words."""
-    rule, value = error.validator, error.validator_value
     if rule == "enum":
         return "one of " + ", ".join(map(_plain, value))
     if rule == "type":

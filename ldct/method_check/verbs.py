@@ -107,7 +107,7 @@ def run_new_method(options: argparse.Namespace) -> None:
         print(folder / template.name)
     outside = options.path.resolve() != REPOSITORY / "methods"
     path = f" --path {options.path}" if outside else ""
-    print(f"Edit these, then: python -m ldct check-method {name}{path}")
+    print(f"Edit these, then: ldct check-method {name}{path}")
 
 
 def run_check_method(options: argparse.Namespace) -> None:
