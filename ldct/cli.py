@@ -138,7 +138,8 @@ def _open_log(path: Path) -> TextIO:
 class _Parser(argparse.ArgumentParser):
     """Ends in one line, which says what a verb, option or choice with a typo may have meant."""
 
-    verbs: Mapping[str, argparse.ArgumentParser] = {}  # of the parser of all verbs
+    verbs: Mapping[str, "_Parser"] = {}  # of the parser of all verbs
+    line = ""  # of a verb, what it is for
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         self.given = list(args or [])
@@ -166,8 +167,10 @@ class _Parser(argparse.ArgumentParser):
 class _Verbs(argparse._SubParsersAction):
     """Verbs that `grouped_verbs` lists, not argparse; each says its line in its own help, too."""
 
-    def add_parser(self, name: str, *, help: str, **settings: Any) -> argparse.ArgumentParser:
-        return super().add_parser(name, description=help, **settings)
+    def add_parser(self, name: str, *, help: str, **settings: Any) -> _Parser:
+        parser = super().add_parser(name, **{"description": help, **settings})
+        parser.line = help
+        return parser
 
 
 def make_parser() -> _Parser:
@@ -191,12 +194,12 @@ def make_parser() -> _Parser:
     return parser
 
 
-def grouped_verbs(verbs: Mapping[str, argparse.ArgumentParser]) -> str:
+def grouped_verbs(verbs: Mapping[str, _Parser]) -> str:
     """What people use first, a line each; then the names of the steps that rules call."""
     typed = [name for names in GROUPS.values() for name in names]
     lines = []
     for title, names in GROUPS.items():
-        lines += [f"{title}:", *(f"  {name:14} {verbs[name].description}" for name in names), ""]
+        lines += [f"{title}:", *(f"  {name:14} {verbs[name].line}" for name in names), ""]
     steps = ", ".join(name for name in verbs if name not in typed)
     return "\n".join([*lines, "steps, which rules call:", *_indented(steps)])
 
@@ -207,7 +210,7 @@ def _indented(text: str) -> list[str]:
     return wrapped.wrap(text)
 
 
-def completion_script(verbs: Mapping[str, argparse.ArgumentParser]) -> str:
+def completion_script(verbs: Mapping[str, _Parser]) -> str:
     """Lines for bash, and for zsh, that complete verbs, their options and names of runs."""
     cases = []
     for name, parser in verbs.items():
