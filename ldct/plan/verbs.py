@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ldct.common.arguments import natural_number, positive_integer
+from ldct.common.arguments import json_mapping, natural_number, positive_integer
 from ldct.common.errors import InputError
 from ldct.common.files import REPOSITORY
 
@@ -63,7 +63,10 @@ def run_ahead(options: argparse.Namespace) -> None:
     from ldct.devices.choice import hold_device
     from ldct.plan.ahead import plan_ahead
 
-    given = json.load(sys.stdin)
+    try:
+        given = json_mapping("settings", "jobs")(sys.stdin.read())
+    except argparse.ArgumentTypeError as error:
+        raise InputError(f"standard input: {error}") from None
     settings, how = given["settings"], {"cores": options.cores, "gpus": options.gpus}
     data = Path("data", settings["dataset"]["folder"])
     with hold_device(settings["device"], options.gpus, settings["jobs_per_gpu"]) as device:

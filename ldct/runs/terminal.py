@@ -66,11 +66,12 @@ def _line(cells: list[str], widths: list[int]) -> str:
 
 def _about(rows: list[dict[str, str]]) -> str:
     most = {key: max(int(row[key] or 0) for row in rows) for key in ("n_slices", "n_patients")}
+    interval = any(row["psnr_gain_lower"] for row in rows)
     idle = any(row["adversary"] == "not at work" for row in rows)
     return (
         f"{rows[0]['dataset']}; test slices: {most['n_slices']}, patients: "
-        f"{most['n_patients']}; "
-        f"{rows[0]['budget']}. Gain: over Low Dose of the same data, in brackets its interval over "
-        "patients. *: the best; ~: within the margin of it."
+        f"{most['n_patients']}; {rows[0]['budget']}. Gain: over Low Dose of the same data, "
+        + ("in brackets its interval over patients" if interval else "without interval")
+        + ". *: the best; ~: within the margin of it."
         + (" †: adversary not at work." if idle else "")
     )

@@ -64,7 +64,7 @@ def test_readme_shows_the_reference_results():
 
 def test_commands_that_pages_show_print_what_they_show(capsys, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "80")
     page = (REPOSITORY / "docs/results.md").read_text(encoding="utf-8")
     shown = re.search(r"```console\n\$ ldct (table reference.*?)\n(.*?)```", page, re.DOTALL)
     assert main(shown[1].split()) == 0
