@@ -5,8 +5,9 @@ import importlib
 import os
 import re
 import sys
+import textwrap
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,7 +18,7 @@ from ldct.common.errors import InputError
 from ldct.common.progress import Tee, warning_of_log
 from ldct.devices.ranks import rank_and_size
 
-# Rooms with verbs, in the order in which `--help` lists them.
+# Rooms with verbs.
 ROOMS = (
     "data",
     "pretrained",
@@ -36,6 +37,7 @@ ROOMS = (
     "plan",
     "weights",
     "doctor",
+    "runs",
     "claims",
     "explain",
     "method_check",
@@ -44,6 +46,24 @@ ROOMS = (
     "notebooks",
     "crate",
 )
+# Verbs that people type, as `--help` groups them. All others are steps that rules call.
+GROUPS = {
+    "a run": ("plan", "doctor", "table", "open", "claims", "explain", "crate"),
+    "methods": ("methods", "new-method", "check-method", "export-weights"),
+    "scans": ("denoise", "calibrate"),
+    "more": ("snakefile", "completion"),
+}
+COMPLETION = """\
+[ -z "${{ZSH_VERSION:-}}" ] || {{ autoload -Uz compinit bashcompinit && compinit && bashcompinit; }}
+_ldct() {{
+    local words
+    case "${{COMP_WORDS[1]}}" in
+{cases}
+    esac
+    [ "$COMP_CWORD" != 1 ] || words="{verbs}"
+    COMPREPLY=($(compgen -W "$words" -- "${{COMP_WORDS[COMP_CWORD]}}"))
+}}
+complete -o default -F _ldct ldct"""
 
 NO_TORCH = "error: this verb needs PyTorch, found none: install the extra `torch`, or use ./run.sh"
 
@@ -54,7 +74,7 @@ def main(arguments: list[str]) -> int:
     Bad input ends in one line on standard error and status 1; with `--log` everything shown on
     standard error is also written to the log file.
     """
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     with _logged(options.log):
         try:
             options.run(options)
@@ -118,6 +138,9 @@ def _open_log(path: Path) -> TextIO:
 class _Parser(argparse.ArgumentParser):
     """Ends in one line, which says what a verb, option or choice with a typo may have meant."""
 
+    verbs: Mapping[str, "_Parser"] = {}  # of the parser of all verbs
+    line = ""  # of a verb, what it is for
+
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         self.given = list(args or [])
         found, unknown = super().parse_known_args(args, namespace)
@@ -136,17 +159,63 @@ class _Parser(argparse.ArgumentParser):
         for word, meant in [*typos, (chosen, choices)]:
             if close := get_close_matches(word, meant, n=1):
                 message = f"{message}; '{word}': did you mean '{close[0]}'?"
-        if "argument VERB" in message:
-            where = " (python -m ldct --help lists the verbs)"
-            message = re.sub(r" \(choose from .*\)", where, message)
+        if "VERB" in message:
+            message = re.sub(r" \(choose from .*\)", "", message) + " (ldct --help lists the verbs)"
         self.exit(2, f"error: {message}\n")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="ldct", description="Benchmark of low-dose CT denoising: single steps.")
+class _Verbs(argparse._SubParsersAction):
+    """Verbs that `grouped_verbs` lists, not argparse; each says its line in its own help, too."""
+
+    def add_parser(self, name: str, *, help: str, **settings: Any) -> _Parser:
+        parser = super().add_parser(name, **{"description": help, **settings})
+        parser.line = help
+        return parser
+
+
+def make_parser() -> _Parser:
+    """The parser of all verbs."""
+    parser = _Parser(
+        prog="ldct",
+        usage="ldct [--help] [--version] [--log LOG] VERB ...",
+        description="Benchmark of low-dose CT denoising. ldct VERB --help explains a verb.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--log", type=Path, help="also write all messages to this file")
-    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    verbs = parser.add_subparsers(
+        action=_Verbs, prog="ldct", required=True, metavar="VERB", help=argparse.SUPPRESS
+    )
     for room in ROOMS:
         importlib.import_module(f"ldct.{room}.verbs").register(verbs)
+    completion = verbs.add_parser("completion", help='eval "$(ldct completion)" completes verbs')
+    completion.set_defaults(run=lambda _: print(completion_script(verbs.choices)))
+    parser.verbs, parser.epilog = verbs.choices, grouped_verbs(verbs.choices)
     return parser
+
+
+def grouped_verbs(verbs: Mapping[str, _Parser]) -> str:
+    """What people use first, a line each; then the names of the steps that rules call."""
+    typed = [name for names in GROUPS.values() for name in names]
+    lines = []
+    for title, names in GROUPS.items():
+        lines += [f"{title}:", *(f"  {name:14} {verbs[name].line}" for name in names), ""]
+    steps = ", ".join(name for name in verbs if name not in typed)
+    return "\n".join([*lines, "steps, which rules call:", *_indented(steps)])
+
+
+def _indented(text: str) -> list[str]:
+    wrapped = textwrap.TextWrapper(78, initial_indent="  ", subsequent_indent="  ")
+    wrapped.break_on_hyphens = False
+    return wrapped.wrap(text)
+
+
+def completion_script(verbs: Mapping[str, _Parser]) -> str:
+    """Lines for bash, and for zsh, that complete verbs, their options and names of runs."""
+    cases = []
+    for name, parser in verbs.items():
+        words = [option for action in parser._actions for option in action.option_strings]
+        if any(action.metavar == "RUN" for action in parser._actions):
+            words.append("$(command ls results 2>/dev/null)")
+        cases.append(f'        {name}) words="{" ".join(words)}" ;;')
+    return COMPLETION.format(cases="\n".join(cases), verbs=" ".join(verbs))

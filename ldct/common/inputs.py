@@ -9,19 +9,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ldct.common.errors import InputError
 from ldct.common.files import read_json
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 VOLUME_KEYS = ("patient", "slice_index", "z_mm")
 
 
-def open_array(path: str | Path) -> np.ndarray:
+def open_array(path: str | Path) -> "np.ndarray":
     """A .npy array as a read-only memory map. InputError where it is missing or no array."""
+    import numpy as np
+
     try:
         return np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
@@ -30,7 +31,7 @@ def open_array(path: str | Path) -> np.ndarray:
         raise InputError(f"{path}: not a readable .npy array ({error}); make it again") from None
 
 
-def open_prediction(path: str | Path, test_folder: str | Path) -> tuple[np.ndarray, np.ndarray]:
+def open_prediction(path: str | Path, test_folder: str | Path) -> "tuple[np.ndarray, np.ndarray]":
     """A prediction and the NDCT of its test-set folder, [slice, row, column], as `open_array`.
 
     Raises InputError where their shapes differ.

@@ -5,9 +5,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 10.0
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -20,13 +21,15 @@ def track(
     initial: int = 0,
     shown: bool = True,
     delay: float = 0.0,
-) -> tqdm:
+) -> "tqdm":
     """Wrap an iterable in a progress display on standard error.
 
     delay : seconds without a display, for what is mostly over by then.
     On a terminal this is a bar. Elsewhere (jobs side by side, log files) it is one whole line every
     ten seconds, so that the lines of parallel jobs stay readable.
     """
+    from tqdm import tqdm
+
     if not shown:
         return tqdm(iterable, disable=True)
     if sys.stderr.isatty():

@@ -4,14 +4,13 @@ import json
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, best_match
-from referencing import Registry, Resource
+from typing import TYPE_CHECKING, Any
 
 from ldct.common.errors import InputError
 from ldct.common.files import REPOSITORY, read_yaml
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 TYPES = {
     "object": "a mapping (keys with values)",
@@ -43,6 +42,10 @@ def validate(content: Any, schema_name: str, where: str) -> None:
     where : the file (or "configuration") named in the message.
     Raises InputError with one line: where, key, what was found, what is allowed.
     """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+    from referencing import Registry, Resource
+
     schema = read_yaml(SCHEMAS / f"{schema_name}.schema.yaml")
     others = Registry(retrieve=lambda name: Resource.from_contents(read_yaml(SCHEMAS / name)))
     errors = list(Draft202012Validator(schema, registry=others).iter_errors(content))
@@ -67,25 +70,25 @@ def read_valid(path: str | Path, schema_name: str, what: str = "", like: str = "
     return content
 
 
-def _with_context(errors: Iterable[ValidationError]) -> Iterator[ValidationError]:
+def _with_context(errors: "Iterable[ValidationError]") -> "Iterator[ValidationError]":
     """The errors, and those of each alternative that an `anyOf` among them had."""
     for error in errors:
         yield error
         yield from _with_context(error.context)
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: "ValidationError") -> str:
     key = ".".join(str(part) for part in error.absolute_path) or "(top level)"
     if error.validator == "additionalProperties":
         return _explain_unknown_key(error, key)
     if error.validator == "required":
         missing = [name for name in error.validator_value if name not in error.instance]
         return f"key '{key}': missing {', '.join(missing)}"
-    expected = _description(error) or _expectation(error)
+    expected = _description(error) or expectation(error.validator, error.validator_value)
     return f"key '{key}': found {_as_yaml(error.instance)}, expected {expected}"
 
 
-def _description(error: ValidationError) -> str | None:
+def _description(error: "ValidationError") -> str | None:
     """What the schema says of the key: of one alternative of an `anyOf`, or of all of them."""
     found, parent = error.schema.get("description"), error.parent
     if found is None and parent is not None and parent.absolute_path == error.absolute_path:
@@ -93,7 +96,7 @@ def _description(error: ValidationError) -> str | None:
     return found
 
 
-def _explain_unknown_key(error: ValidationError, key: str) -> str:
+def _explain_unknown_key(error: "ValidationError", key: str) -> str:
     allowed = sorted(error.schema.get("properties", {}))
     unknown = next(name for name in error.instance if name not in allowed)
     place = "" if key == "(top level)" else f" in '{key}'"
@@ -104,9 +107,8 @@ def _explain_unknown_key(error: ValidationError, key: str) -> str:
     return f"unknown key '{unknown}'{place}{hint}; allowed: {', '.join(allowed)}"
 
 
-def _expectation(error: ValidationError) -> str:
+def expectation(rule: str, value: Any) -> str:
     """What a rule without a description asks for, in words."""
-    rule, value = error.validator, error.validator_value
     if rule == "enum":
         return "one of " + ", ".join(map(_plain, value))
     if rule == "type":

@@ -9,9 +9,10 @@ from typing import Any
 from ldct.common.errors import InputError
 from ldct.common.files import read_yaml
 from ldct.common.run_files import FIXED, IMAGES
-from ldct.runs.cell import choose, find_cell, value_of
+from ldct.runs.cell import find_cell, value_of
 from ldct.runs.formulas import formula_of
 from ldct.runs.lineage import Link, trace
+from ldct.runs.place import choose, find_run
 from ldct.runs.version import check_readable
 from ldct.statistics.adversary import adversary_auc
 
@@ -62,19 +63,15 @@ def open_run(run: str) -> tuple[Path, dict[str, Any]]:
 
     Raises InputError with the known runs where there is none, or where another version made it.
     """
-    folders = [Path(run), Path("results", run)]
-    found = [each for each in folders if (each / "config.yaml").is_file() and each.name]
-    if not found:
-        known = sorted(path.parent.name for path in Path("results").glob("*/config.yaml"))
-        choose("run", run, known, "a folder of results/ with a config.yaml")
-    settings = read_yaml(found[0] / "config.yaml")
+    folder = find_run(run)
+    settings = read_yaml(folder / "config.yaml")
     if not isinstance(settings, dict) or "cards" not in settings:
         raise InputError(
-            f"{found[0] / 'config.yaml'}: found no key 'cards', expected the resolved "
+            f"{folder / 'config.yaml'}: found no key 'cards', expected the resolved "
             "configuration of a run; name a folder of results/"
         )
-    check_readable(settings, found[0])
-    return found[0], settings
+    check_readable(settings, folder)
+    return folder, settings
 
 
 def problems(links: Sequence[Link]) -> list[str]:

@@ -2,11 +2,14 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ldct.common.arguments import add_panels, json_list, json_mapping
 from ldct.common.files import write_text
 from ldct.common.inputs import open_array, read_volume_info
-from ldct.rendering.slices import Roi, central_region, different_rows, predictions_by_patient
+
+if TYPE_CHECKING:
+    from ldct.rendering.slices import Roi
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
@@ -81,6 +84,7 @@ def run_draw_texture(options: argparse.Namespace) -> None:
     Where no square of 96 pixels is all soft tissue, half and a quarter of it are tried, then the
     next patient, and last the middle of the first.
     """
+    from ldct.rendering.slices import different_rows
     from ldct.texture.regions import flattest_soft_tissue
 
     for folder in options.test_folders:
@@ -95,15 +99,19 @@ def run_draw_texture(options: argparse.Namespace) -> None:
 
 
 def _draw_middle(options: argparse.Namespace, why: str) -> None:
+    from ldct.rendering.slices import central_region
+
     folder, row, roi = central_region(options.test_folders[0])
     _draw_region(options, folder, row, roi, f"{why}: the middle of the first patient")
 
 
-def _draw_region(options: argparse.Namespace, folder: Path, row: int, roi: Roi, what: str) -> None:
+def _draw_region(
+    options: argparse.Namespace, folder: Path, row: int, roi: "Roi", what: str
+) -> None:
     from ldct.figures.comparison import draw_comparison
     from ldct.metrics.pixelwise import pair_scores
     from ldct.metrics.protocol import load_protocol
-    from ldct.rendering.slices import load_slice
+    from ldct.rendering.slices import load_slice, predictions_by_patient
 
     protocol = load_protocol(options.protocol)
     predictions = predictions_by_patient(options.predictions, options.titles).get(folder.name, {})

@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from ldct.common.arguments import add_panels, add_report
-from ldct.rendering.slices import predictions_by_patient
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
@@ -56,6 +55,7 @@ def run_draw_lesion_panels(options: argparse.Namespace) -> None:
     from ldct.common.files import atomic_folder
     from ldct.lesions.panels import render_lesion_panels
     from ldct.metrics.protocol import load_protocol
+    from ldct.rendering.slices import predictions_by_patient
 
     found = predictions_by_patient(options.predictions, options.titles)
     cases = [(folder, found.get(folder.name, {})) for folder in options.test_folders]

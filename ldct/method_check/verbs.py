@@ -6,8 +6,10 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
+from typing import Any
 
 from ldct.common.errors import InputError
 from ldct.common.files import REPOSITORY, write_text
@@ -23,7 +25,9 @@ KINDS = ("yaml", "network", "classical", "external")
 def register(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the parser."""
     listing = verbs.add_parser("methods", help="list all methods")
-    listing.add_argument("--fast", action="store_true", help="cards only, build no network")
+    listing.add_argument(
+        "--networks", action="store_true", help="build them: parameters, and pixels that are seen"
+    )
     add_paths(listing)
     listing.set_defaults(run=run_methods)
 
@@ -57,34 +61,37 @@ def known_methods(paths: list[Path]) -> dict[str, Path]:
 
 
 def run_methods(options: argparse.Namespace) -> None:
-    """Print one line per method."""
+    """Print one line per method; from the cards alone, where nobody asks for networks."""
     from ldct.configuration.stages import resolve_models
 
     methods = known_methods(options.path)
-    heads = ["name", "kind", "stages"] + ([] if options.fast else ["parameters", "sees"])
-    rows = [[*heads, "source"]]
+    heads = ["stages", "parameters", "sees"] if options.networks else []
+    rows = [["name", "kind", "title", *heads, "source"]]
     for name, folder in methods.items():
         try:
             card = read_card(folder)
             models, chains = resolve_models([name], methods, "paper", 64)
         except InputError as error:
-            rows.append([name, "broken", *["–"] * (len(heads) - 2), str(error)])
+            rows.append([name, "broken", *["–"] * (1 + len(heads)), str(error)])
             continue
-        chain = chains.get(name, [])
-        row = [name, card["kind"], " → ".join(chain) or "–"]
-        if not options.fast:
-            from ldct.method_check.networks import untrained_facts
-
-            facts = untrained_facts(models, chain)
-            sees = str(facts["field"] or "> 128")
-            row += [f"{facts['parameters']:,}", sees] if chain else ["–", "–"]
-        rows.append([*row, " ".join(card["source"].split())])
+        facts = network_facts(models, chains.get(name, [])) if options.networks else []
+        rows.append([name, card["kind"], card["title"], *facts, " ".join(card["source"].split())])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     # Whole lines into files and pipes; on a terminal, what fits.
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         print("  ".join([*cells, row[-1]])[:room])
+
+
+def network_facts(models: Mapping[str, Mapping[str, Any]], chain: Sequence[str]) -> list[str]:
+    """Stages, trainable parameters and seen pixels of a chain of models, as text."""
+    from ldct.method_check.networks import untrained_facts
+
+    if not chain:
+        return ["–", "–", "–"]
+    facts = untrained_facts(models, chain)
+    return [" → ".join(chain), f"{facts['parameters']:,}", str(facts["field"] or "> 128")]
 
 
 def run_new_method(options: argparse.Namespace) -> None:
@@ -100,7 +107,7 @@ def run_new_method(options: argparse.Namespace) -> None:
         print(folder / template.name)
     outside = options.path.resolve() != REPOSITORY / "methods"
     path = f" --path {options.path}" if outside else ""
-    print(f"Edit these, then: python -m ldct check-method {name}{path}")
+    print(f"Edit these, then: ldct check-method {name}{path}")
 
 
 def run_check_method(options: argparse.Namespace) -> None:

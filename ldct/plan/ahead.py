@@ -17,7 +17,7 @@ from ldct.plan.schedule import Job, run_on
 JOB_SECONDS, SLICE_SECONDS = 3.0, 0.1
 
 
-def seconds_ahead(
+def plan_ahead(
     settings: Mapping[str, Any],
     waiting: Sequence[str],
     data: Path,
@@ -25,8 +25,8 @@ def seconds_ahead(
     cores: int,
     gpus: int,
     device: torch.device,
-) -> float:
-    """Seconds on the clock until all waiting jobs are done.
+) -> tuple[float, dict[str, float]]:
+    """Seconds on the clock until all waiting jobs are done, and those of each job by its name.
 
     settings : of `ldct.configuration.resolve.resolve_run`. waiting : names of the jobs' logs
     without folder and suffix, e.g. "train/drl/0". data, cores, gpus, device : as for `make_plan`.
@@ -47,4 +47,5 @@ def seconds_ahead(
     for name in names - {job.name for job in planned}:
         count = slices.get(name.rpartition("/")[2], 0)
         planned.append(Job(name, JOB_SECONDS + SLICE_SECONDS * count))
-    return run_on(planned, cores, gpus, settings["jobs_per_gpu"]).seconds
+    seconds = {job.name: job.seconds for job in planned}
+    return run_on(planned, cores, gpus, settings["jobs_per_gpu"]).seconds, seconds

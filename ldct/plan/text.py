@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from ldct.plan.progress import duration
 from ldct.rendering.numbers import number
 
 NOT_COUNTED = (
@@ -154,11 +155,3 @@ def text_table(what: str, rows: Mapping[str, Mapping[str, str]]) -> list[str]:
         return []
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=what)
     return [table.loc[:, table.ne("").any()].to_string(), ""]
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the unit that a person would choose."""
-    for unit, size in (("days", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"

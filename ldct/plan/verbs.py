@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ldct.common.arguments import natural_number, positive_integer
+from ldct.common.arguments import json_mapping, natural_number, positive_integer
 from ldct.common.errors import InputError
 from ldct.common.files import REPOSITORY
 
@@ -56,19 +56,22 @@ def run_plan(options: argparse.Namespace) -> None:
 
 
 def run_ahead(options: argparse.Namespace) -> None:
-    """Print the time that the jobs on standard input need: JSON, resolved settings and jobs."""
+    """Print as JSON the seconds of the jobs on standard input: resolved settings and names."""
     import json
     import sys
 
     from ldct.devices.choice import hold_device
-    from ldct.plan.ahead import seconds_ahead
-    from ldct.plan.text import duration
+    from ldct.plan.ahead import plan_ahead
 
-    given = json.load(sys.stdin)
+    try:
+        given = json_mapping("settings", "jobs")(sys.stdin.read())
+    except argparse.ArgumentTypeError as error:
+        raise InputError(f"standard input: {error}") from None
     settings, how = given["settings"], {"cores": options.cores, "gpus": options.gpus}
     data = Path("data", settings["dataset"]["folder"])
     with hold_device(settings["device"], options.gpus, settings["jobs_per_gpu"]) as device:
-        print(duration(seconds_ahead(settings, given["jobs"], data, device=device, **how)))
+        total, jobs = plan_ahead(settings, given["jobs"], data, device=device, **how)
+    print(json.dumps({"seconds": total, "jobs": jobs}))
 
 
 def merged_configuration(overlays: list[Path]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from ldct.detectability.table import LOW_DOSE, detectability_summary
 from ldct.metrics.protocol import Protocol, load_protocol
 from ldct.runs.formulas import formula_of
 from ldct.runs.lineage import find_record
+from ldct.runs.place import choose
 from ldct.runs.tables import BOUNDS_OF_DISCS, NotMeasuredError, read_table, values_of
 from ldct.statistics.uncertainty import MEAN, mean_interval
 from ldct.table1.statistics import averaging_of
@@ -57,17 +57,6 @@ class Cell:
         state = "as recorded" if same else "changed since the values were made"
         name, text = self.protocol.name, self.protocol.describe()
         return {"name": name, "text": text, "state": state if used else "unknown"}
-
-
-def choose(what: str, name: str, known: Sequence[str], expected: str = "one of this run's") -> str:
-    """`name` where it is known. InputError with the choices and the nearest one otherwise."""
-    if name in known:
-        return name
-    by_case = {one.casefold(): one for one in reversed(known)}
-    close = [by_case[each] for each in get_close_matches(name.casefold(), by_case, n=1)]
-    hint = f" (did you mean '{close[0]}'?)" if close else ""
-    choices = ", ".join(known) or "none"
-    raise InputError(f"unknown {what} '{name}'{hint}; expected {expected}; known: {choices}")
 
 
 def find_cell(

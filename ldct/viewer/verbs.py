@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from ldct.common.arguments import add_panels, json_mapping
-from ldct.rendering.slices import predictions_by_patient
 
 
 def register(verbs: argparse._SubParsersAction) -> None:
@@ -19,6 +18,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
 def run_pack_slices(options: argparse.Namespace) -> None:
     """Pack the slices that the page shows, and print their number and size."""
     from ldct.metrics.protocol import load_protocol
+    from ldct.rendering.slices import predictions_by_patient
     from ldct.viewer.pack import pack_slices
 
     found = predictions_by_patient(options.predictions, options.titles)

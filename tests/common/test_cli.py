@@ -1,12 +1,14 @@
 """The command line: help, one-line errors, logs."""
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from ldct import __version__
-from ldct.cli import main
+from ldct.cli import GROUPS, ROOMS, completion_script, grouped_verbs, main, make_parser
 from ldct.common.errors import InputError
 
 VERBS = ["index", "volume", "tiles", "lesions", "train", "denoise-network", "score", "table1"]
@@ -26,6 +28,38 @@ def test_every_verb_explains_itself(verb, capsys):
         main([verb, "--help"])
     assert caught.value.code == 0
     assert "--output" in capsys.readouterr().out or verb == "index"
+
+
+def test_a_verb_that_no_group_lists_is_a_step_of_rules():
+    verbs = make_parser().verbs
+    listed = [name for names in GROUPS.values() for name in names]
+    assert set(listed) <= set(verbs) and len(listed) == len(set(listed))
+    typed, steps = grouped_verbs({**verbs, "new": verbs["score"]}).split("steps, which rules call:")
+    assert all(f"\n  {name} " in f"\n{typed}" for name in listed)
+    assert set(steps.replace(",", " ").split()) == {*verbs, "new"} - set(listed)
+
+
+def test_every_room_with_verbs_is_asked():
+    rooms = {file.parent.name for file in Path(__file__).parents[2].glob("ldct/*/verbs.py")}
+    assert rooms == set(ROOMS)
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("ldct tabl", {"table", "table1"}),
+        ("ldct plan --co", {"--config", "--cores"}),
+        ("ldct table m", {"mine"}),
+    ],
+)
+def test_completion(words, offered, tmp_path):
+    (tmp_path / "results/mine").mkdir(parents=True)
+    script = completion_script(make_parser().verbs)
+    call = f"COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _ldct"
+    script += f'\n{call}; echo "${{COMPREPLY[@]}}"'
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert set(done.stdout.split()) == offered and not done.stderr
 
 
 def test_version(capsys):
@@ -108,7 +142,7 @@ def test_log_holds_what_was_shown(tmp_path, capsys):
         ("chek-method", "check-method"),
         ("tabel1", "table1"),
         ("check_method drl", "check-method"),
-        ("metods --fast", "methods"),
+        ("metods --path x", "methods"),
         ("check-method --pth x", "--path"),
         ("denoise-network --ouput=x", "--output"),
         ("new-method mine --kind netwrok", "network"),

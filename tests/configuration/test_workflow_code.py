@@ -116,7 +116,7 @@ def test_what_was_read_is_kept_and_only_a_changed_file_is_read_again(tmp_path, m
 
 def executed(arguments: list[str]) -> set[Path]:
     """Files of the suite with a function that runs when the verb does, imports aside."""
-    options = cli._parser().parse_args(arguments)
+    options = cli.make_parser().parse_args(arguments)
     package = str(file_of(ldct).parent) + os.sep
     ran, importing = set(), set()
 

@@ -185,15 +185,24 @@ def test_verb_ends_with_status_1_and_names_the_method(tmp_path, capsys):
 
 
 def test_list_of_methods(capsys):
-    assert main(["methods", "--fast"]) == 0
+    assert main(["methods"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert set(lines) >= {"name", "drl", "proposed", "bm3d", "fc_aide"}
-    assert "lsgan → proposed_level2" in lines["proposed"]
+    assert "DRL → DRL" in lines["drl_drl"]
+
+
+def test_list_of_networks(capsys, monkeypatch):
+    """Of two methods, since building all takes seconds."""
+    folders = {name: REPOSITORY / "methods" / name for name in ("lsgan", "drl", "proposed")}
+    monkeypatch.setattr("ldct.method_check.verbs.known_methods", lambda paths: folders)
+    assert main(["methods", "--networks"]) == 0
+    proposed = capsys.readouterr().out.splitlines()[-1]
+    assert "lsgan → proposed_level2" in proposed and f"{2 * 224_971:,}" in proposed
 
 
 def test_list_shows_a_broken_folder_and_goes_on(tmp_path, capsys):
     write(tmp_path, {**CARD, "kind": "magic"})
-    assert main(["methods", "--fast", "--path", str(tmp_path)]) == 0
+    assert main(["methods", "--path", str(tmp_path)]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert "broken" in lines["mine"] and "kind" in lines["mine"]
     assert "drl" in lines

@@ -17,7 +17,7 @@ from ldct.configuration.stages import (
 )
 from ldct.data.tiles import VOLUME
 from ldct.devices.engine import Engine
-from ldct.plan.ahead import JOB_SECONDS, seconds_ahead
+from ldct.plan.ahead import JOB_SECONDS, plan_ahead
 from ldct.plan.counts import expected_slices, expected_tiles, without_slices
 from ldct.plan.estimate import kind_of, plan_methods, plan_stages
 from ldct.plan.schedule import Job, run_on
@@ -158,7 +158,7 @@ def test_time_ahead_counts_what_waits_alone(tmp_path, monkeypatch):
     monkeypatch.setattr("ldct.plan.estimate.probed", lambda *_: times)
 
     def ahead(*waiting, cores=1):
-        return seconds_ahead(settings, waiting, tmp_path, cores=cores, gpus=0, device=CPU)
+        return plan_ahead(settings, waiting, tmp_path, cores=cores, gpus=0, device=CPU)[0]
 
     steps = settings["models"]["drl"]["recipe"]["steps"]
     assert ahead("train/drl/0") == pytest.approx(4 * steps)

@@ -14,15 +14,18 @@ PAGE = (REPOSITORY / "docs/architecture.md").read_text(encoding="utf-8")
 # From the ground up, as docs/architecture.md draws them.
 DRAWN = re.search(r"(?:\n {4}\w[\w ]*)+", PAGE.split("## Rooms")[1])[0]
 ROOMS = DRAWN.split()
-OTHER_PAGES = [
+TASKS = ("run", "add_a_method", "your_data", "results")
+ABOUT_THE_WHOLE = (
     "architecture",
+    "commands",
     "denoise",
     "development",
+    "faq",
     "install",
     "licences",
     "methods",
     "reproducibility",
-]
+)
 # Code of methods, which is copied, not imported.
 FILES = [file for file in PACKAGE.rglob("*.py") if "template" not in file.parts]
 
@@ -78,6 +81,6 @@ def test_rules_pages_and_tests_bear_the_names_of_rooms():
     for file in (REPOSITORY / "workflow/rules").glob("*.smk"):
         assert file.stem in known, file
     for page in (REPOSITORY / "docs").glob("*.md"):
-        assert page.stem in {*ROOMS, *OTHER_PAGES}
+        assert page.stem in {*ROOMS, *TASKS, *ABOUT_THE_WHOLE}
     for folder in (REPOSITORY / "tests").iterdir():
         assert not folder.is_dir() or folder.name in known or folder.name.startswith("__"), folder

@@ -62,19 +62,28 @@ def test_every_rule_states_log_benchmark_and_environment(name):
     assert not missing
 
 
+HEAVY = {"torch", "matplotlib", "numba", "scipy", "skimage", "bm3d", "pydicom"}
+TABLES = {"numpy", "pandas", "jsonschema", "tqdm"}
+
+
 @pytest.mark.parametrize(
-    "command",
-    [["-m", "ldct", "--help"], ["-m", "snakemake", "-n", "--cores", "1"]],
-    ids=["help", "dry run"],
+    ("command", "heavy"),
+    [
+        (["-m", "ldct", "--help"], HEAVY | TABLES),
+        (["-m", "ldct", "table", "reference/demo-quick"], HEAVY | TABLES),
+        (["-m", "ldct", "methods"], HEAVY | {"numpy", "pandas"}),
+        (["-m", "snakemake", "-n", "--cores", "1"], HEAVY),
+    ],
+    ids=["help", "table", "methods", "dry run"],
 )
-def test_starting_does_not_import_heavy_packages(command, tmp_path):
+def test_starting_does_not_import_heavy_packages(command, heavy, tmp_path):
     if "snakemake" in command:
         command = [*command, "--snakefile", str(REPOSITORY / "Snakefile")]
     outcome = run("-X", "importtime", *command, cwd=REPOSITORY if "ldct" in command else tmp_path)
     assert outcome.returncode == 0, outcome.stdout[-2000:]
     imported = set(re.findall(r"^import time:[^|]*\|[^|]*\| +(\w+)$", outcome.stdout, re.MULTILINE))
     assert "ldct" in imported
-    assert not imported & {"torch", "matplotlib", "numba", "scipy", "skimage", "bm3d", "pydicom"}
+    assert not imported & heavy
 
 
 def test_no_file_names_a_path_of_one_machine():

@@ -2,9 +2,12 @@
 
 import subprocess
 
+from snakemake.logging import logger
+
 from ldct.table1.completeness import finished_scores
 from ldct.claims.files import files_of_claims
 from ldct.common.run_files import table_files, training_names
+from ldct.plan.progress import RunProgress, duration
 from ldct.statistics.adversary import training_records
 
 
@@ -62,29 +65,48 @@ def measured_for_claims():
 
 
 def announce_time_and_place():
-    """Say where results will be and, for ./run.sh, about how long the jobs will take here."""
-    waiting = [
-        str(job.log[0]).removeprefix(f"{LOGS}/").removesuffix(".log")
-        for job in workflow.dag.needrun_jobs()
-        if job.log
-    ]
-    took = None
-    if os.getenv("LDCT_TIME_AHEAD") and workflow.local_exec and waiting:
-        command = [sys.executable, "-m", "ldct", "time-ahead"]
-        command += ["--cores", str(workflow.cores or 1)]
-        offered = workflow.resource_settings.resources
-        gpus = offered["gpu"] if "gpu" in offered else 0
-        # Older Snakemake has the number itself.
-        command += ["--gpus", str(getattr(gpus, "value", gpus))]
-        given = as_json({"settings": SETTINGS, "jobs": waiting})
-        try:
-            took = subprocess.run(
-                command, input=given, capture_output=True, text=True, timeout=60
-            ).stdout.strip()
-        except subprocess.TimeoutExpired:
-            pass  # every core, or the GPU, is busy
-    about = f", about {took} on {workflow.cores} cores (estimate)" if took else ""
-    print(f"{len(waiting)} jobs{about}. Results: {RUN}/", file=sys.stderr)
+    """Say where results will be, and after every job how far the run is.
+
+    For ./run.sh also about how long the jobs will take here.
+    """
+    jobs = [str(job.log[0]) for job in workflow.dag.needrun_jobs() if job.log]
+    names = {log.removeprefix(f"{LOGS}/").removesuffix(".log"): log for log in jobs}
+    ahead = seconds_of_jobs(list(names)) if names else {}
+    planned = {names[name]: took for name, took in ahead.get("jobs", {}).items()}
+    follow_run(RunProgress(planned, ahead.get("seconds", 0.0)))
+    about = ""
+    if ahead:
+        took = duration(ahead["seconds"])
+        about = f", about {took} on {workflow.cores} cores (estimate)"
+    print(f"{len(jobs)} jobs{about}. Results: {RUN}/", file=sys.stderr)
+
+
+def follow_run(progress):
+    """Have Snakemake tell the progress in our line, in place of its own."""
+    logger.addHandler(progress)
+    for handler in logger.handlers:
+        if hasattr(handler.formatter, "format_progress"):
+            handler.formatter.format_progress = progress.line
+
+
+def seconds_of_jobs(names):
+    """What `ldct time-ahead` says of jobs; nothing where nobody asks, or it does not answer."""
+    if not os.getenv("LDCT_TIME_AHEAD") or not workflow.local_exec:
+        return {}
+    command = [sys.executable, "-m", "ldct", "time-ahead"]
+    command += ["--cores", str(workflow.cores or 1)]
+    offered = workflow.resource_settings.resources
+    gpus = offered["gpu"] if "gpu" in offered else 0
+    # Older Snakemake has the number itself.
+    command += ["--gpus", str(getattr(gpus, "value", gpus))]
+    given = as_json({"settings": SETTINGS, "jobs": names})
+    try:
+        told = subprocess.run(
+            command, input=given, capture_output=True, text=True, timeout=60
+        )
+    except subprocess.TimeoutExpired:
+        return {}  # every core, or the GPU, is busy
+    return json.loads(told.stdout) if told.returncode == 0 else {}
 
 
 def table_of_finished_methods():
