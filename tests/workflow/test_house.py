@@ -20,6 +20,7 @@ ABOUT_THE_WHOLE = (
     "commands",
     "denoise",
     "development",
+    "findings",
     "faq",
     "install",
     "licences",
