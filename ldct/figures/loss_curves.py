@@ -18,7 +18,7 @@ from ldct.rendering import figure_style as style
 
 COLUMNS = 3
 PANEL_HEIGHT_IN = 1.55
-FOOT_IN = 0.62
+FOOT_IN = 0.85
 # Share of a training that one point of the smooth curve is the mean of.
 SMOOTHING = 0.1
 # Term of the history: label, colour. Terms that a method brings itself come in grey.
@@ -160,7 +160,7 @@ def add_foot(figure: Figure, histories: Sequence[History], note: str) -> None:
         handles=lines,
         loc="upper center",
         bbox_to_anchor=(0.5, FOOT_IN / figure.get_figheight()),
-        ncols=min(len(lines), 5),
+        ncols=min(len(lines), 6),
         frameon=False,
         fontsize=style.SMALL_PT,
     )

@@ -44,7 +44,9 @@ def draw_curves(summary: TextureSummary, context: str, stem: Path) -> list[Path]
         figure.legend(
             loc="outside right upper", frameon=False, fontsize=fs.SMALL_PT, handlelength=3
         )
-        figure.supxlabel(_note(summary, context), fontsize=fs.SMALL_PT)
+        note = _note(summary, context).replace("\n", "  ·  ")
+        note = fs.wrap(note, fs.DOUBLE_COLUMN_IN - 0.2, fs.SMALL_PT)
+        figure.supxlabel(note, fontsize=fs.SMALL_PT)
         return fs.save_figure(figure, stem)
 
 
