@@ -60,7 +60,7 @@ def equal_to_references(settings: Mapping[str, Any], run: Path) -> list[str]:
     settings : resolved run: cards. run : folder results/<run>.
     """
     notes = []
-    for name, card in settings["cards"].items():
+    for name, card in settings.get("cards", {}).items():
         if card["kind"] == "predictions":
             for path in sorted((run / f"predictions/{name}/{FIXED}").glob(f"*{RECORD_SUFFIX}")):
                 if equals := read_json(path)["settings"]["equals"]:
