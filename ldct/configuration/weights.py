@@ -70,7 +70,8 @@ def with_set(
             "take them out of `split: test`, or train (weights: null)"
         )
     folder = f"{dataset['name']}-test"
-    tested = {**dataset, "patients": patients, "folder": folder}
+    left_out = sorted(dataset["patients"].keys() - patients)
+    tested = {**dataset, "patients": patients, "folder": folder, "left_out": left_out}
     if dataset["name"] == "demo" or "manifest" in dataset:
         tested["root"] = f"data/{folder}/dicom"
     tested["credit"] = f"{dataset.get('credit', dataset['title'] + '.')} {credit_of(given)}"

@@ -1,6 +1,6 @@
 """Lesions: one table, one row per lesion and slice, whatever the annotation came as."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,7 @@ def convert_neutral_csv(
     path: str | Path,
     geometry: Mapping[str, Mapping[str, Any]],
     origins: Mapping[str, str] | None = None,
+    left_out: Collection[str] = (),
 ) -> pd.DataFrame:
     """Rows of a lesion list (docs/data.md, Lesions) as rows of `lesions.csv`.
 
@@ -73,12 +74,14 @@ def convert_neutral_csv(
     geometry : patient -> content of its `volume.json`, and `shape`, (rows, columns), without which
         it is not checked that lesions lie in the image.
     origins : patient -> public name of its scan, which may stand for it in LUNA's `seriesuid`.
+    left_out : patients of the data set that the run does not use; their rows are passed over.
 
     Raises InputError naming the file, the line and the column of the first bad value, also where a
     lesion does not lie in the image.
     """
     columns, rows = read_sheet(path, NEUTRAL_COLUMNS, LUNA_COLUMNS)
     if columns is NEUTRAL_COLUMNS:
+        rows = [row for row in rows if row.cells["patient_id"] not in left_out]
         found = [_from_neutral(row, geometry) for row in rows]
         _check_once(rows, found)
     else:

@@ -212,7 +212,8 @@ def run_lesions(options: argparse.Namespace) -> None:
         if options.neutral_csv is not None:
             named = options.patients.items()
             origins = {name: own["origin"] for name, own in named if "origin" in own}
-            frames = [convert_neutral_csv(options.neutral_csv, geometry, origins)]
+            left_out = [name for name, own in named if own.get("left_out")]
+            frames = [convert_neutral_csv(options.neutral_csv, geometry, origins, left_out)]
         elif options.archives is not None:
             frames = _demo_lesions(options.archives, options.patients, geometry)
         elif marks:

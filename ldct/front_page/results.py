@@ -58,7 +58,7 @@ class Results:
         if found is None:
             return None
         words = found["command"][1:]
-        verb = words[2] if words[:1] == ["--log"] else words[0]
+        verb = words[2] if words[:1] == ["--log"] else next(iter(words), "")
         return {
             "name": name,
             "href": f"{name}{RECORD_SUFFIX}",

@@ -14,6 +14,7 @@ from made_up_run import SETTINGS
 from ldct.cli import main
 from ldct.common.files import write_json, write_text
 from ldct.common.provenance import recorded
+from ldct.runs.version import RESULTS
 
 
 @pytest.fixture
@@ -90,7 +91,9 @@ def test_crate_names_no_machine_and_holds_no_pixels(crate, tmp_path):
 
 def test_what_is_no_finished_run_is_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    write_text(tmp_path / "results/half/config.yaml", yaml.safe_dump({"cards": {}}))
+    write_text(
+        tmp_path / "results/half/config.yaml", yaml.safe_dump({"cards": {}, "results": RESULTS})
+    )
     assert main(["crate", "half", "a.zip"]) == 1
     assert "results/half: found no tables/table1.csv" in capsys.readouterr().err
     assert main(["crate", "half", "a.tar"]) == 1

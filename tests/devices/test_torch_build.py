@@ -49,7 +49,7 @@ def test_installed_build_is_told_without_importing_it():
 
 def test_devices_are_named_in_one_place():
     schema = read_yaml(REPOSITORY / "workflow/schemas/config.schema.yaml")
-    assert schema["properties"]["device"] == {"enum": list(DEVICES)}
+    assert schema["properties"]["device"]["enum"] == list(DEVICES)
     files = [*(REPOSITORY / "ldct").rglob("*.py"), *(REPOSITORY / "workflow/rules").glob("*.smk")]
     naming = {file.parent.name for file in files if re.search(r"\bcuda\b", file.read_text())}
     assert naming == {"devices"}

@@ -22,7 +22,7 @@ def test_all_tables_compile_in_one_document(finished_run, tmp_path):
     run = finished_run / "results/tiny"
     tables = {path.relative_to(run).as_posix(): path for path in sorted(run.rglob("*.tex"))}
     pages = {path.with_suffix(".tex") for path in run.glob("tables/*.html")}
-    assert pages - set(tables.values()) == {run / "tables/claims.tex"}  # a page of words
+    assert pages <= set(tables.values())
     parts = [path.read_text(encoding="utf-8") for path in tables.values()]
     # Of several protocols each has a Table I: one document has one of them.
     parts = [part for name, part in zip(tables, parts, strict=True) if name.count("/") < 2]

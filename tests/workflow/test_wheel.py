@@ -42,7 +42,7 @@ def run(site: Path, folder: Path, *command: str) -> str:
 
 
 def test_methods_are_found_and_made_outside_a_checkout(site, tmp_path):
-    listed = run(site, tmp_path, "ldct", "methods", "--fast")
+    listed = run(site, tmp_path, "ldct", "methods")
     named = {line.split()[0] for line in listed.splitlines()}
     assert {path.parent.name for path in REPOSITORY.glob("methods/*/method.yaml")} <= named
     made = run(site, tmp_path, "ldct", "new-method", "mine", "--kind", "classical")

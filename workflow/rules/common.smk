@@ -4,9 +4,12 @@ import re
 from functools import cache
 
 from ldct.common.files import read_json
+from ldct.configuration.code_behind import PACKAGE as INSTALLED
 from ldct.configuration.code_behind import code_behind
 from ldct.data.dicom.listing import digests
 
+# Of a checkout or of a wheel; relative where it lies below the working directory.
+PACKAGE = Path(os.path.relpath(INSTALLED))
 DATASET = SETTINGS["dataset"]
 # Trained models that the run takes in place of trainings, or None.
 WEIGHTS = SETTINGS["weights"]
@@ -110,7 +113,7 @@ def files_of(patient):
 
 
 # Of the description: what is only told of the data, or read by fetch_open alone.
-UNREAD = {"credit", "simulated", "manifest", "source", "folder"}
+UNREAD = {"credit", "simulated", "manifest", "source", "folder", "left_out"}
 
 
 def described(*left_out, **changes):

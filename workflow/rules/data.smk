@@ -22,7 +22,7 @@ if SETTINGS["lesions_csv"]:
 LESION_PATIENTS = {
     name: {key: entry[key] for key in ("origin", "lidc_xml") if key in entry}
     for name, entry in DATASET["patients"].items()
-}
+} | {name: {"left_out": True} for name in DATASET.get("left_out", [])}
 READER_MARKS = [
     entry["lidc_xml"] for entry in LESION_PATIENTS.values() if "lidc_xml" in entry
 ]

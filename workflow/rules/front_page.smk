@@ -1,8 +1,7 @@
 """The page that a reader opens first: all results of the run in one file."""
 
 PAGE_FILES = [
-    REPOSITORY / "ldct/front_page" / name
-    for name in ("page.html", "figures.html", "style.css")
+    PACKAGE / "front_page" / name for name in ("page.html", "figures.html", "style.css")
 ]
 PAGE_SETTINGS = chosen(
     *("run", "dataset", "budget_text", "seeds", "statistics", "protocol"),

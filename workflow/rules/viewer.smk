@@ -2,7 +2,7 @@
 
 # What the page reads beside Python code.
 VIEWER_PARTS = [
-    REPOSITORY / "ldct/viewer" / name
+    PACKAGE / "viewer" / name
     for name in (
         "viewer.html",
         "viewer.css",
