@@ -10,6 +10,8 @@ DEVICES = ("auto", "cpu", "cuda")
 # Options of `engine` that may change the last bits of the weights.
 CHANGE_BITS = ("compile", "cuda_graphs", "tf32", "fused_optimizer", "deterministic")
 CUDA = re.compile(r"^cuda\b[^=\n]*=\s*['\"]", re.MULTILINE)
+# How a checkout gets the build for NVIDIA GPUs.
+GPU_BUILD = "LDCT_TORCH=cuda ./run.sh"
 
 
 def gpus_of_a_job(wish: str) -> int:

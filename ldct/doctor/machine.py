@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from ldct.common.files import REPOSITORY
-from ldct.devices.torch_build import built_for_cuda
+from ldct.devices.torch_build import GPU_BUILD, built_for_cuda
 
 PIN = re.compile(r'([\w.-]+)==([\w.]+)(?:;\s*extra == [\'"]([\w-]+)[\'"])?')
 # Of the extras, those that a run may use, and what it does without them.
@@ -94,7 +94,7 @@ def gpu() -> Finding:
         return Finding("fix", f"nvidia-smi fails ({said}): mend the driver, or set device: cpu")
     found = "; ".join(done.stdout.strip().splitlines())
     if _version("torch") and not built_for_cuda():
-        return Finding("fix", f"{found}, but PyTorch is the CPU build: LDCT_TORCH=cuda ./run.sh")
+        return Finding("fix", f"{found}, but PyTorch is the CPU build: {GPU_BUILD}")
     return Finding("ok", f"GPU {found}")
 
 

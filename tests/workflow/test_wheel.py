@@ -46,7 +46,7 @@ def test_methods_are_found_and_made_outside_a_checkout(site, tmp_path):
     named = {line.split()[0] for line in listed.splitlines()}
     assert {path.parent.name for path in REPOSITORY.glob("methods/*/method.yaml")} <= named
     made = run(site, tmp_path, "ldct", "new-method", "mine", "--kind", "classical")
-    check = made.splitlines()[-1].split("python -m ")[1].split()
+    check = made.splitlines()[-1].split("then: ")[1].split()
     assert (tmp_path / "methods/mine/method.yaml").is_file()
     assert "mine: ok" in run(site, tmp_path, *check)
 
