@@ -53,7 +53,9 @@ def test_every_learned_method_denoises_tiles(run):
     for method in run["chains"].keys() & run["cards"].keys():
         found = find_models(method)
         levels = ldct.load_levels(found.levels, found.weights, CPU)
-        assert psnr(ldct.denoise_slices(low, levels, found.scaling, CPU)) > psnr(low) + 0.5, method
+        gain = psnr(ldct.denoise_slices(low, levels, found.scaling, CPU)) - psnr(low)
+        # A perceptual loss costs PSNR: DRLP gains 0.97 dB on these tiles.
+        assert gain > (0.5 if method == "drlp" else 1), method
 
 
 @pytest.mark.skipif(not VALUES.is_file(), reason="this checkout has no expected scores")
