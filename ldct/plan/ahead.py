@@ -36,7 +36,8 @@ def plan_ahead(
         tiles, _ = expected_tiles(settings, data)
         plain = settings["engine"] | {"compile": False, "cuda_graphs": False}  # else minutes
         stages = plan_stages({**settings, "engine": plain}, tiles, cores, 0.0, device, BRIEF)
-    used = {name.split("/")[1] for name in waiting if name.startswith(("denoise/", "tune_"))}
+    own = ("denoise/", "tune_classical/")
+    used = {name.split("/")[1] for name in waiting if name.startswith(own)}
     cards = {name: card for name, card in settings["cards"].items() if name in used}
     methods = plan_methods({**settings, "cards": cards}, sum(slices.values()), device, BRIEF)
     planned = [

@@ -33,7 +33,7 @@ def test_run_with_weights_predicts_as_the_run_that_trained_them(copy_of_run):
         assert file.read_bytes() == same.read_bytes(), method
     table = (run / "tables/table1.md").read_text(encoding="utf-8")
     assert "weights of set (2 steps per stage; trained on 2 patients" in table
-    assert "plan sealed" in table and "MODEL_CARD.md of the set" in table
+    assert "plan sealed" in table and r"MODEL\_CARD.md of the set" in table
     tiles = pd.read_csv(trained / "tables/table1.csv")["kept_tiles"][0]
     assert pd.read_csv(run / "tables/table1.csv")["kept_tiles"][0] == tiles
     assert "not trained here" in (run / "tables/cost.md").read_text(encoding="utf-8")
