@@ -52,6 +52,18 @@ def json_list(text: str) -> list[Any]:
     return _json(text, list, "a JSON list")
 
 
+def add_overlays(parser: ArgumentParser) -> None:
+    """Add the option of verbs that look at a configuration."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="FILE",
+        help="overlays, as for snakemake --configfile; none is the default run",
+    )
+
+
 def add_measuring(parser: ArgumentParser) -> None:
     """Add the options of verbs that measure one prediction of one patient."""
     parser.add_argument("--test-folder", type=Path, required=True)

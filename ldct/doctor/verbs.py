@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from ldct.common.arguments import add_overlays
 from ldct.common.errors import InputError
 from ldct.common.files import REPOSITORY
 
@@ -10,14 +11,7 @@ from ldct.common.files import REPOSITORY
 def register(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the parser."""
     doctor = verbs.add_parser("doctor", help="say what this machine lacks for a run")
-    doctor.add_argument(
-        "--config",
-        type=Path,
-        nargs="*",
-        default=[],
-        metavar="FILE",
-        help="overlays, as for snakemake --configfile; none is the default run",
-    )
+    add_overlays(doctor)
     doctor.set_defaults(run=run_doctor)
 
     snakefile = verbs.add_parser("snakefile", help="print the path of the workflow, for snakemake")

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ldct.common.arguments import json_mapping, natural_number, positive_integer
+from ldct.common.arguments import add_overlays, json_mapping, natural_number, positive_integer
 from ldct.common.errors import InputError
 from ldct.common.files import REPOSITORY
 
@@ -12,14 +12,7 @@ from ldct.common.files import REPOSITORY
 def register(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the parser."""
     plan = verbs.add_parser("plan", help="hours and memory a configuration will need here")
-    plan.add_argument(
-        "--config",
-        type=Path,
-        nargs="*",
-        default=[],
-        metavar="FILE",
-        help="overlays, as for snakemake --configfile; none is the default run",
-    )
+    add_overlays(plan)
     plan.add_argument(
         "--cores", type=positive_integer, help="of snakemake --cores; default: all of the machine"
     )
