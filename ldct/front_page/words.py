@@ -51,7 +51,9 @@ def _share(low: float, high: float) -> str:
 
 def _units(settings: Mapping[str, Any], seeds: int, table: pd.DataFrame | None) -> str:
     trainings = f"{counted(seeds, 'seed')} of each network"
-    patients = 0 if table is None else int(table["n_patients"].max())
+    if table is None:
+        return trainings
+    patients = int(table["n_patients"].max())
     if patients < 3:
         return f"{trainings}, {counted(patients, 'patient')}, so no interval (three are needed)"
     confidence = (STATISTICS | settings.get("statistics", {}))["confidence"]
