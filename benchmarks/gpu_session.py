@@ -2,16 +2,17 @@
 
     PYTHONPATH=. python benchmarks/gpu_session.py --output gpu-session
 
-Less than an hour on a large GPU, by estimate, and without any data. A step whose file is there is
-left out, so a session that was stopped goes on; a step that fails is told, and tried again the next
-time. The folder's files are what to send. `--tiny --device cpu` tries the commands out on any
-machine.
+Without any data; what matters most comes first. `--minutes 14` ends in time on a GPU that is lent for
+a quarter of an hour. A step whose file is there is left out, so a session that was stopped goes on; a
+step that fails is told, and tried again the next time. The folder's files are what to send.
+`--tiny --device cpu` tries the commands out on any machine.
 """
 
 import argparse
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from ldct.common.files import write_text
@@ -29,16 +30,20 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder of the session")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda")
     parser.add_argument("--tiny", action="store_true", help="sizes that tell nothing about speed")
+    parser.add_argument("--minutes", type=float, help="a step that runs then is stopped")
     options = parser.parse_args()
+    end = time.monotonic() + 60 * options.minutes if options.minutes else None
     output = options.output.resolve()
     steps = session_steps(options.device, options.tiny, output)
-    failed = [name for name, command in steps.items() if not done(output / f"{name}.txt", command)]
+    failed = [
+        name for name, command in steps.items() if not done(output / f"{name}.txt", command, end)
+    ]
     for name in steps:
         file = output / f"{name}.txt"
         if file.is_file():
             print(f"\n{name}\n{file.read_text(encoding='utf-8').strip()}")
     if failed:
-        sys.exit(f"failed: {', '.join(failed)}")
+        sys.exit(f"failed, or out of time: {', '.join(failed)}")
 
 
 def session_steps(device: str, tiny: bool, output: Path) -> dict[str, list[str]]:
@@ -77,19 +82,29 @@ def session_steps(device: str, tiny: bool, output: Path) -> dict[str, list[str]]
     return steps
 
 
-def done(file: Path, command: list[str]) -> bool:
-    """Whether the file of a step is there, after running its command where it was not."""
+def done(file: Path, command: list[str], end: float | None = None) -> bool:
+    """Whether the file of a step is there, after running its command where it was not.
+
+    end : of `time.monotonic()`, at which the command is stopped; None is never.
+    """
     if file.is_file():
         return True
+    left = None if end is None else end - time.monotonic()
+    if left is not None and left <= 0:
+        return False
     print(" ".join(command), file=sys.stderr)
     path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
-    finished = subprocess.run(
-        [sys.executable, *command],
-        cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": path.rstrip(os.pathsep)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    try:
+        finished = subprocess.run(
+            [sys.executable, *command],
+            cwd=REPOSITORY,
+            env={**os.environ, "PYTHONPATH": path.rstrip(os.pathsep)},
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=left,
+        )
+    except subprocess.TimeoutExpired:
+        return False
     if finished.returncode == 0:
         write_text(file, finished.stdout)
     return finished.returncode == 0

@@ -64,11 +64,22 @@ def test_session_goes_on_and_tells_what_failed(benchmark, monkeypatch, tmp_path,
     monkeypatch.setattr(module, "session_steps", lambda *_: steps)
     monkeypatch.setattr(sys, "argv", ["gpu_session.py", "--output", str(tmp_path / "session")])
     for _ in range(2):
-        with pytest.raises(SystemExit, match="failed: bad"):
+        with pytest.raises(SystemExit, match="failed, or out of time: bad$"):
             module.main()
         assert "good\nso fast" in capsys.readouterr().out
     assert noted.read_text() == "x"
     assert [file.name for file in (tmp_path / "session").iterdir()] == ["good.txt"]
+
+
+def test_session_ends_in_its_time(benchmark, monkeypatch, tmp_path):
+    module = benchmark("gpu_session")
+    steps = {"endless": ["-c", "import time; time.sleep(600)"], "next": ["-c", "print(1)"]}
+    monkeypatch.setattr(module, "session_steps", lambda *_: steps)
+    arguments = ["gpu_session.py", "--output", str(tmp_path), "--minutes", "0.01"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit, match="out of time: endless, next$"):
+        module.main()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
