@@ -2,9 +2,9 @@
 
     PYTHONPATH=. python benchmarks/gpu_session.py --output gpu-session
 
-Without any data; what matters most comes first. `--minutes 14` ends in time on a GPU that is lent for
-a quarter of an hour. A step whose file is there is left out, so a session that was stopped goes on; a
-step that fails is told, and tried again the next time. The folder's files are what to send.
+Without any data; what matters most comes first. `--minutes 14` ends in time on a GPU that is lent
+for a quarter of an hour. A step whose file is there is left out, so a session that was stopped goes
+on; a step that fails is told, and tried again the next time. The folder's files are what to send.
 `--tiny --device cpu` tries the commands out on any machine.
 """
 
