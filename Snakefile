@@ -13,6 +13,7 @@ from ldct.configuration.seal import plan_of, seal, seal_text
 from ldct.runs.version import upgrade_text
 from ldct.common.errors import InputError
 from ldct.common.held_files import release_stale_lock
+from ldct.common.provenance import HOST_SWITCH
 
 min_version("9.0")
 
@@ -31,6 +32,9 @@ PROGRAMS = [str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)]
 os.environ.update(
     PYTHONPATH=os.pathsep.join(PYTHONPATH), PATH=os.pathsep.join(PROGRAMS)
 )
+
+if (config.get("provenance") or {}).get("host"):
+    os.environ[HOST_SWITCH] = "1"
 
 try:
     SETTINGS = resolve_run(config, REPOSITORY)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from planted.marks import SITE
 from workflow_runs import (
     MORE,
     copy_checkout,
@@ -59,8 +60,8 @@ def finished_run(made_once) -> Path:
     """
 
     def make(folder: Path) -> str:
-        # As run.sh has it.
-        environment = job_environment() | {"LDCT_TIME_AHEAD": "1"}
+        # LDCT_TIME_AHEAD: as run.sh has it.
+        environment = job_environment() | {"LDCT_TIME_AHEAD": "1", "PYTHONPATH": str(SITE)}
         outcome = snakemake(folder, "--cores", "2", environment=environment)
         (folder / "first_output.txt").write_text(outcome.stdout, encoding="utf-8")
         return outcome.stdout[-3000:] if outcome.returncode else ""

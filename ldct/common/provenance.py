@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -21,6 +22,10 @@ PACKAGES = ("numpy", "scipy", "scikit-image", "torch", "numba", "pydicom", "bm3d
 # Hashing gigabytes of pixels again for every output would cost more than making the output: the
 # sha256 of every slice stands in the index, and larger inputs are named by size.
 HASH_LIMIT_BYTES = 64 * 2**20
+# Set by the Snakefile where the configuration has `provenance: {host: true}`.
+HOST_SWITCH = "LDCT_HOST_IN_RECORDS"
+# An absolute path within a text; what stands before the slash is no part of a path.
+ABSOLUTE = re.compile(r"(?<![\w.:/<>~+,)\]-])/(?:[\w.+@-]+/)+[\w.+@-]*")
 
 
 def record_path(output: str | Path) -> Path:
@@ -49,29 +54,59 @@ def recorded(
 def _write_record(
     output: Path, inputs: Iterable[str | Path], settings: Mapping[str, Any], seconds: float
 ) -> None:
-    write_json(
-        record_path(output),
-        {
-            "output": output.name,
-            "content": _describe(output),
-            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-            "inputs": {str(path): _describe(Path(path)) for path in inputs},
-            "settings": dict(settings),
-            "code": {"version": __version__, "git": git_revision()},
-            "packages": _package_versions(),
-            "host": {
-                "node": platform.node(),
-                "system": platform.platform(),
-                "python": platform.python_version(),
-                "cpus": os.cpu_count(),
-            },
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(seconds, 3),
-            # Of this process since it started, and of those that it started and that have ended.
-            "cpu_seconds": round(sum(os.times()[:4]), 3),
-            "peak_memory_mb": round(peak_memory_mb(), 1),
+    record = {
+        "output": output.name,
+        "content": _describe(output),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "inputs": {str(path): _describe(Path(path)) for path in inputs},
+        "settings": dict(settings),
+        "code": {"version": __version__, "git": git_revision()},
+        "packages": _package_versions(),
+        "host": {
+            "system": platform.platform(),
+            "python": platform.python_version(),
+            "cpus": os.cpu_count(),
         },
-    )
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+        # Of this process since it started, and of those that it started and that have ended.
+        "cpu_seconds": round(sum(os.times()[:4]), 3),
+        "peak_memory_mb": round(peak_memory_mb(), 1),
+    }
+    if names_host():
+        record["host"]["node"] = platform.node()
+    write_json(record_path(output), of_no_machine(record))
+
+
+def names_host() -> bool:
+    """Whether records hold the name of the host and absolute paths."""
+    return bool(os.getenv(HOST_SWITCH))
+
+
+def of_no_machine(content: Any) -> Any:
+    """JSON data with every path relative to the working directory; as it is where hosts are named.
+
+    A path in the home folder starts with `~` where the working directory lies elsewhere.
+    """
+    if names_host():
+        return content
+    if isinstance(content, dict):
+        return {of_no_machine(key): of_no_machine(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [of_no_machine(value) for value in content]
+    if not isinstance(content, str):
+        return content
+    if content.startswith("/") and "\n" not in content:  # blanks may stand in it
+        return _relative(content)
+    content = content.replace(f"{Path.cwd()}/", "")
+    return ABSOLUTE.sub(lambda found: _relative(found[0]), content)
+
+
+def _relative(path: str) -> str:
+    here, home = Path.cwd(), Path.home()
+    if Path(path).is_relative_to(home) and not here.is_relative_to(home):
+        return str("~" / Path(path).relative_to(home))
+    return os.path.relpath(path, here)
 
 
 def _describe(path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ldct.common.errors import InputError
+from ldct.common.provenance import of_no_machine
 from ldct.common.run_files import FIXED
 from ldct.common.schema import read_valid, validate
 from ldct.configuration.folds import (
@@ -151,7 +152,7 @@ def _resolve_methods(
             check_given(folders[name], card, test)
             own = resolve_models([name], folders, config["budget"], config["tiles"]["size"])
         except InputError as error:
-            broken[name] = str(error)
+            broken[name] = of_no_machine(str(error))
             continue
         cards[name] = card
         models |= own[0]
@@ -179,7 +180,7 @@ def _resolve_controls(
             check_folder(folders[name], card, published)
             check_title(folders[name], card, {**cards, **controls})
         except InputError as error:
-            broken[name] = str(error)
+            broken[name] = of_no_machine(str(error))
             continue
         controls[name] = card
     return controls

@@ -9,6 +9,7 @@ from typing import Any
 
 from ldct.common.errors import InputError
 from ldct.common.files import read_json, read_yaml, write_json
+from ldct.common.provenance import of_no_machine
 
 PLAN = "plan.json"
 # Of the resolved settings; models are the recipes of all stages.
@@ -38,7 +39,7 @@ def plan_of(settings: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     }
     # Files of networks are named from wherever the run was started.
     here = "" if repository == Path() else f"{repository.as_posix()}/"
-    return json.loads(json.dumps(plan, sort_keys=True).replace(here, ""))
+    return of_no_machine(json.loads(json.dumps(plan, sort_keys=True).replace(here, "")))
 
 
 def digest(plan: Mapping[str, Any]) -> str:
@@ -52,7 +53,7 @@ def seal_text(run: Path, plan: Mapping[str, Any]) -> str:
     run : folder results/<run>. Raises InputError where the sealed plan was edited.
     """
     sealed = _sealed(run) or _content(run, plan)
-    first = sealed["plan"]
+    first = of_no_machine(sealed["plan"])
     changed = [key for key in {**first, **plan} if first.get(key) != plan.get(key)]
     before = sealed["scores_before"]
     return (

@@ -92,7 +92,8 @@ def _making(file: Mapping[str, Any]) -> list[str]:
     if record is None or record["output"] != PurePath(file["path"]).name:
         return []
     code, when = record["code"], record["finished"].replace("T", " ").replace("+00:00", " UTC")
-    made = f"made {when} on {record['host']['node']} in {record['seconds']:g} s"
+    where = f" on {record['host']['node']}" if "node" in record["host"] else ""
+    made = f"made {when}{where} in {record['seconds']:g} s"
     return [f"      {made} by ldct {code['version']} {code['git'] or ''}".rstrip()]
 
 

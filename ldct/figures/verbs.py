@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ldct.common.arguments import add_panels, json_list, json_mapping
 from ldct.common.files import write_text
 from ldct.common.inputs import open_array, read_volume_info
+from ldct.common.provenance import of_no_machine
 
 if TYPE_CHECKING:
     from ldct.rendering.slices import Roi
@@ -46,7 +47,7 @@ def run_save_config(options: argparse.Namespace) -> None:
     """Write the resolved configuration as YAML."""
     import yaml
 
-    write_text(options.output, yaml.safe_dump(options.settings, sort_keys=False))
+    write_text(options.output, yaml.safe_dump(of_no_machine(options.settings), sort_keys=False))
 
 
 def run_draw_cascade(options: argparse.Namespace) -> None:

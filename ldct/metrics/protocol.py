@@ -104,7 +104,8 @@ def load_protocol(path: str | Path) -> Protocol:
 
     Raises InputError naming the file, the key and the allowed values.
     """
-    content = read_valid(path, "protocol", "protocol file", "one of config/protocols/*.yaml")
+    expected = "one of config/protocols/*.yaml"
+    content = read_valid(Path(path).expanduser(), "protocol", "protocol file", expected)
     lower, upper = content["window"]
     if not lower < upper:
         raise InputError(

@@ -16,7 +16,7 @@ from ldct.detectability.detection import DISC
 from ldct.detectability.table import LOW_DOSE, detectability_summary
 from ldct.metrics.protocol import Protocol, load_protocol
 from ldct.runs.formulas import formula_of
-from ldct.runs.lineage import find_record
+from ldct.runs.lineage import find_record, place_of
 from ldct.runs.place import choose
 from ldct.runs.tables import BOUNDS_OF_DISCS, NotMeasuredError, read_table, values_of
 from ldct.statistics.uncertainty import MEAN, mean_interval
@@ -130,7 +130,8 @@ def _choose_protocol(
 ) -> Protocol | None:
     """`name`, or the first protocol of the run that the table has; None where it has none."""
     files = settings.get("protocol_files", [settings["protocol_file"]])
-    protocols = {each.name: each for each in (load_protocol(root / path) for path in files)}
+    found = [load_protocol(place_of(root, path)) for path in files]
+    protocols = {each.name: each for each in found}
     if "protocol" in rows:
         used = [each for each in protocols if each in set(rows["protocol"])]
     else:  # lesions have the main one alone

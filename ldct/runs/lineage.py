@@ -52,7 +52,7 @@ def trace(outputs: Iterable[str | Path], root: Path) -> list[Link]:
             link.needed_by.append(user)
             link.expected[user] = expected
         if new:
-            link.record = find_record(root / path)
+            link.record = find_record(place_of(root, path))
             waiting += _inputs(link, root)
     for link in links.values():
         _compare(link, root)
@@ -62,13 +62,18 @@ def trace(outputs: Iterable[str | Path], root: Path) -> list[Link]:
 def _inputs(link: Link, root: Path) -> list[tuple[str, str, Mapping[str, Any]]]:
     if link.record is not None:
         return [(name, link.path, content) for name, content in link.record["inputs"].items()]
-    folder = root / link.path
+    folder = place_of(root, link.path)
     if not folder.is_dir():
         return []
     # A folder of folders with a record each: the DICOM files of a simulated data set.
     made = sorted(folder.glob(f"*{RECORD_SUFFIX}"))
     names = [record.name.removesuffix(RECORD_SUFFIX) for record in made]
     return [(str(Path(link.path, name)), link.path, {"folder": True}) for name in names]
+
+
+def place_of(root: Path, path: str) -> Path:
+    """Where a path of a record or of config.yaml lies. root : the folder where the run was made."""
+    return root / Path(path).expanduser()
 
 
 def find_record(path: Path) -> Mapping[str, Any] | None:
@@ -81,7 +86,7 @@ def find_record(path: Path) -> Mapping[str, Any] | None:
 
 def _compare(link: Link, root: Path) -> None:
     """Set state, content now, and since when it differs."""
-    path = root / link.path
+    path = place_of(root, link.path)
     expected = dict(link.expected)
     if link.record is not None and link.record["output"] == path.name:
         expected[link.path] = link.record.get("content", {})

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ldct.common.files import read_json
-from ldct.common.provenance import RECORD_SUFFIX
+from ldct.common.provenance import RECORD_SUFFIX, of_no_machine
 from ldct.common.run_files import FIXED, training_name
 
 
@@ -30,7 +30,7 @@ def finished_scores(
         missing = [(file, log) for file, log in made.items() if not file.is_file()]
         if missing:
             file, log = missing[0]
-            failed[method] = f"{file.name} was not made: {_last_line(log)}"
+            failed[method] = of_no_machine(f"{file.name} was not made: {_last_line(log)}")
         else:
             finished += [run / f"scores/{method}/{place}.parquet" for place in places]
     return finished, failed

@@ -3,9 +3,15 @@
 import hashlib
 
 import numpy as np
+import pytest
 
 from ldct.common import provenance
 from ldct.common.files import read_json
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
 
 
 def write(tmp_path, **changes):
@@ -24,11 +30,11 @@ def test_record_names_inputs_settings_code_and_machine(tmp_path):
     digest = hashlib.sha256(b"content").hexdigest()
     assert record["output"] == "output.npy"
     assert record["content"] == {"sha256": hashlib.sha256(b"made").hexdigest()}
-    assert record["inputs"] == {str(source): {"sha256": digest}}
+    assert record["inputs"] == {source.name: {"sha256": digest}}
     assert record["settings"] == {"window": [-160, 240]}
     assert record["packages"]["numpy"] == np.__version__
     assert {"version", "git"} <= set(record["code"])
-    assert {"node", "system", "python", "cpus"} <= set(record["host"])
+    assert {"system", "python", "cpus"} == set(record["host"])
     assert 0 <= record["seconds"] < 60
     assert record["peak_memory_mb"] > 1
     assert record["finished"].endswith("+00:00")
@@ -39,7 +45,7 @@ def test_large_inputs_are_named_by_size_and_folders_as_such(tmp_path, monkeypatc
     folder = tmp_path / "folder"
     folder.mkdir()
     record, source = write(tmp_path, inputs=[tmp_path / "input.txt", folder])
-    assert record["inputs"] == {str(source): {"bytes": 7}, str(folder): {"folder": True}}
+    assert record["inputs"] == {source.name: {"bytes": 7}, folder.name: {"folder": True}}
 
 
 def test_record_stands_beside_a_folder_too(tmp_path):

@@ -10,19 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from lookalike import Lookalike, edit_file, lookalike_description, write_lookalike_tree
+from lookalike import Lookalike, lookalike_description, write_lookalike_tree
+from planted.marks import plant
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CHECKOUT = ("Snakefile", "workflow", "ldct", "methods", "config", "profiles", "environment.yml")
 CHECKOUT += ("notebooks",)
-# Tags of the DICOM files that must not stand in anything made from them.
-IDENTIFYING = {
-    "RequestingPhysician": "Planted^Requester",
-    "ReferringPhysicianName": "Planted^Referrer",
-    "InstitutionName": "Planted Hospital",
-    "PatientBirthDate": "19520229",
-    "AccessionNumber": "PLANTED4711",
-}
 PATIENT = "L903"
 LEARNED = ["drl", "proposed"]
 METHODS = ["low_dose", "bm3d", *LEARNED]
@@ -64,12 +57,13 @@ def copy_checkout(folder: Path) -> Path:
 def write_inputs(folder: Path, **tree_options: Any) -> Lookalike:
     """Write a look-alike tree with lesions, its description and a configuration into `folder`.
 
-    All paths are relative to `folder`, so that the finished run can be copied elsewhere.
+    All paths are relative to `folder`, so that the finished run can be copied elsewhere. Marks
+    stand in the identifying attributes of the DICOM files.
     """
     tree = write_lookalike_tree(folder / "dicom", lesions=True, **tree_options)
     for doses in tree.files.values():
         for path in [*doses["full"], *doses["quarter"]]:
-            edit_file(path, **IDENTIFYING)
+            plant(path)
     description = lookalike_description(tree, root="dicom")
     write_yaml(folder / "lookalike.yaml", description)
     write_yaml(folder / "small.yaml", CONFIG)

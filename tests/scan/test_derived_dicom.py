@@ -10,6 +10,7 @@ import pydicom
 import pytest
 from odd_files import compress, merge_frames
 from own_scans import PRONE, SECRET, SECRET_DATE, TILTED, WINDOW, write_method, write_scan
+from planted.marks import marks_in, plant
 from pydicom.sr.codedict import codes
 
 
@@ -138,6 +139,28 @@ def test_no_private_group_and_no_text_or_date_of_the_source_is_left(tmp_path, de
         assert SECRET.encode() not in content and SECRET_DATE.encode() not in content
         dataset = pydicom.dcmread(path)
         assert not any(element.tag.is_private for element in dataset.iterall())
+
+
+# Of the confidentiality profile, what a series shares with its study, or is the acquisition's.
+SHARED = {"PatientName", "PatientID", "PatientBirthDate", "StudyInstanceUID", "StudyDate"}
+SHARED |= {"StudyTime", "StudyID", "AccessionNumber", "FrameOfReferenceUID", "ContrastBolusAgent"}
+
+
+def test_of_the_confidentiality_profile_only_the_study_s_attributes_are_handed_on(
+    tmp_path, denoise
+):
+    for path in write_scan(tmp_path / "in"):
+        plant(path)
+    assert denoise() == 0
+    for path in files(tmp_path / "out"):
+        marked = {
+            element.keyword
+            for element in pydicom.dcmread(path).iterall()
+            if marks_in(f" {element.value}".encode())
+        }
+        assert marked == SHARED | {"ReferencedSOPInstanceUID", "SourceImageSequence"}
+        meta = pydicom.dcmread(path).file_meta
+        assert not any(marks_in(f" {element.value}".encode()) for element in meta)
 
 
 def test_uids_are_the_same_again_and_others_for_another_method(tmp_path, denoise):

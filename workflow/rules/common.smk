@@ -4,6 +4,7 @@ import re
 from functools import cache
 
 from ldct.common.files import read_json
+from ldct.common.provenance import of_no_machine
 from ldct.configuration.code_behind import PACKAGE as INSTALLED
 from ldct.configuration.code_behind import code_behind
 from ldct.data.dicom.listing import digests
@@ -144,7 +145,8 @@ def index_of(wildcards):
         return index
     made = read_json(record)["settings"]
     same = made.get("files") == files_of(wildcards.patient)
-    same &= as_json(made.get("description")) == description_of_patient(wildcards)
+    told = of_no_machine(json.loads(description_of_patient(wildcards)))
+    same &= of_no_machine(made.get("description")) == told
     return ancient(index) if same else index
 
 

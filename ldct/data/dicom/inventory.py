@@ -13,6 +13,7 @@ import numpy as np
 
 from ldct.common.errors import InputError
 from ldct.common.files import write_frame, write_text
+from ldct.common.provenance import of_no_machine
 from ldct.data.dicom import naming, pairing
 from ldct.data.dicom.naming import DOSES, FULL, QUARTER
 from ldct.data.dicom.pairing import PatientPairs
@@ -74,7 +75,7 @@ def index_dataset(
     problems = [problem for found in patients for problem in found.problems]
     if absent:
         problems.append(absent_problem(root, survey, described, absent))
-    report = render_inventory(description, root, survey, patients, problems)
+    report = of_no_machine(render_inventory(description, root, survey, patients, problems))
     write_text(inventory_path, report)
     if problems:
         more = len(problems) - NAMED_PROBLEMS
