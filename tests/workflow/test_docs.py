@@ -74,7 +74,8 @@ def test_commands_that_pages_show_print_what_they_show(capsys, monkeypatch):
 def test_pages_are_short():
     words = {page: len(page.read_text(encoding="utf-8").split()) for page in PAGES}
     assert words[REPOSITORY / "README.md"] <= 900
-    docs = [page for page in PAGES if page.parent.name == "docs"]
+    # But for a table that scripts/licences.py makes.
+    docs = [page for page in PAGES if page.parent.name == "docs" and page.stem != "licences"]
     assert sum(words[page] for page in [*docs, REPOSITORY / "README.md"]) <= 16_000
 
 
