@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from shutil import which
 
 from snakemake.utils import min_version
 
@@ -33,11 +34,20 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join(PYTHONPATH), PATH=os.pathsep.join(PROGRAMS)
 )
 
+# Then packages are those of its environments, not of this Python.
+DEPLOYMENT = workflow.deployment_settings
+BY_CONDA = any(method.name == "CONDA" for method in DEPLOYMENT.deployment_method)
+if BY_CONDA and not DEPLOYMENT.conda_base_path and which("conda") is None:
+    raise SystemExit(
+        "error: --use-conda: found no conda on PATH, expected conda 24.7.1 or newer: install it "
+        "(Miniforge), or leave --use-conda out: ./run.sh needs none"
+    )
+
 if (config.get("provenance") or {}).get("host"):
     os.environ[HOST_SWITCH] = "1"
 
 try:
-    SETTINGS = resolve_run(config, REPOSITORY)
+    SETTINGS = resolve_run(config, REPOSITORY, jobs_run_here=not BY_CONDA)
     check_source(
         SETTINGS["dataset"],
         Path("data", SETTINGS["dataset"]["folder"], "index.parquet"),

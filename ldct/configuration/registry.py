@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from ldct.common.errors import InputError
 from ldct.common.schema import read_valid
 
 CARD = "method.yaml"
+NOT_INSTALLED = "package"  # begins what `read_usable_card` says
 RULE = re.compile(r"^\s*(?:rule|checkpoint)\s+(\w+)\s*:", re.MULTILINE)
 
 
@@ -45,6 +47,16 @@ def method_folder(name: str, methods: dict[str, Path], where: str) -> Path:
 def read_card(folder: Path) -> dict[str, Any]:
     """Read and check one `method.yaml`; InputError naming file and key."""
     return read_valid(folder / CARD, "method")
+
+
+def read_usable_card(folder: Path) -> dict[str, Any]:
+    """`read_card`; InputError where a package that the card asks for cannot be imported here."""
+    card = read_card(folder)
+    for pin in card.get("packages", []):
+        name = pin.partition("==")[0]
+        if find_spec(name) is None:
+            raise InputError(f"{NOT_INSTALLED} {name} is not installed: pip install {pin}")
+    return card
 
 
 def check_names(own: Path, others: Iterable[Path]) -> None:

@@ -1,6 +1,6 @@
 """A run's configuration: checked once, resolved once, then handed on as plain data."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,12 @@ from ldct.configuration.protocols import (
     validation_protocol,
 )
 from ldct.configuration.published import read_published
-from ldct.configuration.registry import find_methods, method_folder, read_card
+from ldct.configuration.registry import (
+    find_methods,
+    method_folder,
+    read_card,
+    read_usable_card,
+)
 from ldct.configuration.stages import LEARNED, describe_budget, resolve_models, scaling_from
 from ldct.configuration.weights import (
     describe_set,
@@ -49,10 +54,13 @@ FILE_OF_KIND = {
 }
 
 
-def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
+def resolve_run(
+    config: Mapping[str, Any], repository: Path, *, jobs_run_here: bool = True
+) -> dict[str, Any]:
     """Check a configuration and resolve all it refers to.
 
     config : merged configuration. repository : folder that holds `config/` and `methods/`.
+    jobs_run_here : in this Python, whose packages are looked for, not in environments of conda.
     Returns plain data: the checked configuration with `dataset` replaced by its description, and
     `cards`, `controls`, `control_cards`, `broken`, `folders`, `models`, `chains`, `method_seeds`,
     `folds`, `train_patients`, `test_patients`, `apart` (`apart_patients`), `protocol_file`,
@@ -87,8 +95,11 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
     apart = apart_patients(dataset, test)
     dataset["title"] += describe_apart(apart)
     trained_on = list(weights["data"]["patients"] if weights else train)
-    cards, models, chains, broken = _resolve_methods(config, folders, published, trained_on, test)
-    controls = _resolve_controls(config, folders, published, trained_on, cards, broken)
+    read = read_usable_card if jobs_run_here else read_card
+    cards, models, chains, broken = _resolve_methods(
+        config, folders, read, published, trained_on, test
+    )
+    controls = _resolve_controls(config, folders, read, published, trained_on, cards, broken)
     budget_text = describe_budget(config["budget"]) + describe_folds(folds, apart)
     if weights:
         tuned = [name for name in (*cards, *controls) if is_tuned(folders[name])]
@@ -133,6 +144,7 @@ def resolve_run(config: Mapping[str, Any], repository: Path) -> dict[str, Any]:
 def _resolve_methods(
     config: Mapping[str, Any],
     folders: dict[str, Path],
+    read: Callable[[Path], dict[str, Any]],
     published: Mapping[str, Any],
     train: list[str],
     test: list[str],
@@ -144,7 +156,7 @@ def _resolve_methods(
     broken: dict[str, str] = {}
     for name in config["methods"]:
         try:
-            card = read_card(folders[name])
+            card = read(folders[name])
             check_folder(folders[name], card, published)
             check_title(folders[name], card, cards)
             check_place(folders[name], card, "methods")
@@ -165,6 +177,7 @@ def _resolve_methods(
 def _resolve_controls(
     config: Mapping[str, Any],
     folders: dict[str, Path],
+    read: Callable[[Path], dict[str, Any]],
     published: Mapping[str, Any],
     train: Iterable[str],
     cards: Mapping[str, Any],
@@ -174,7 +187,7 @@ def _resolve_controls(
     controls: dict[str, Any] = {}
     for name in config.get("controls", []):
         try:
-            card = read_card(folders[name])
+            card = read(folders[name])
             check_place(folders[name], card, "controls")
             check_training(folders[name], card, train)
             check_folder(folders[name], card, published)

@@ -6,6 +6,7 @@ from typing import Any
 
 from ldct.common.errors import InputError
 from ldct.configuration.paths import check_source
+from ldct.configuration.registry import NOT_INSTALLED
 from ldct.configuration.stages import perceptual_network
 from ldct.doctor.machine import Finding
 from ldct.plan.counts import SIDE, expected_slices, listed_slices
@@ -28,9 +29,9 @@ def needed_mb(settings: Mapping[str, Any]) -> float:
 
 def methods(settings: Mapping[str, Any]) -> Iterator[Finding]:
     """Methods of the run that will be left out."""
-    yield from (
-        Finding("fix", f"{name} is left out: {why}") for name, why in settings["broken"].items()
-    )
+    for name, why in settings["broken"].items():
+        state = "note" if why.startswith(NOT_INSTALLED) else "fix"
+        yield Finding(state, f"{name} is left out: {why}")
     if not settings["broken"]:
         yield Finding("ok", f"{len(settings['cards'])} methods, run {settings['run']}")
 

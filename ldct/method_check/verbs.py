@@ -14,7 +14,7 @@ from typing import Any
 from ldct.common.errors import InputError
 from ldct.common.files import REPOSITORY, write_text
 from ldct.configuration.published import read_published
-from ldct.configuration.registry import find_methods, method_folder, read_card
+from ldct.configuration.registry import find_methods, method_folder, read_usable_card
 
 TEMPLATES = Path(__file__).parent / "template"
 # Where users keep their own: not inside an installed package.
@@ -69,7 +69,7 @@ def run_methods(options: argparse.Namespace) -> None:
     rows = [["name", "kind", "title", *heads, "source"]]
     for name, folder in methods.items():
         try:
-            card = read_card(folder)
+            card = read_usable_card(folder)
             models, chains = resolve_models([name], methods, "paper", 64)
         except InputError as error:
             rows.append([name, "broken", *["–"] * (1 + len(heads)), str(error)])
