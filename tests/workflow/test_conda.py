@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -34,10 +35,12 @@ exec "{sys.executable}" "$@"
 """
 
 
-def write_package(channel: Path, name: str, version: str, files: dict[str, str]) -> dict:
+def write_package(
+    channel: Path, name: str, version: str, files: dict[str, str], **build: object
+) -> dict:
     """Write one noarch package; returns its entry in repodata.json."""
     index = {"name": name, "version": version, "build": "0", "build_number": 0, "depends": []}
-    index |= {"subdir": "noarch", "timestamp": 1_700_000_000_000}
+    index |= {"subdir": "noarch", "timestamp": 1_700_000_000_000, **build}
     paths = [
         {
             "_path": path,
@@ -52,7 +55,7 @@ def write_package(channel: Path, name: str, version: str, files: dict[str, str])
         "info/files": "\n".join(files) + "\n",
         "info/paths.json": json.dumps({"paths": paths, "paths_version": 1}),
     }
-    archive = channel / "noarch" / f"{name}-{version}-0.tar.bz2"
+    archive = channel / "noarch" / f"{name}-{version}-{index['build']}.tar.bz2"
     with tarfile.open(archive, "w:bz2") as stream:
         for path, text in members.items():
             member = tarfile.TarInfo(path)
@@ -63,17 +66,26 @@ def write_package(channel: Path, name: str, version: str, files: dict[str, str])
     return {archive.name: index | digests | {"size": len(content)}}
 
 
+def pins_of(environment: dict) -> dict[str, str]:
+    """Name to version of what an environment file takes from channels, but for Python."""
+    lines = [spec for spec in environment["dependencies"] if isinstance(spec, str)]
+    pinned = [re.split("=+", line) for line in lines if "=" in line]
+    return dict(each for each in pinned if each[0] != "python>")
+
+
 def write_channel(channel: Path, environment: dict) -> None:
     """Write a channel that holds what the environment asks for, and a newer version of each."""
     for subdir in ("noarch", "linux-64"):
         (channel / subdir).mkdir(parents=True)
     packages = write_package(channel, "python", PYTHON_VERSION, {"bin/python": PYTHON})
     packages |= write_package(channel, "pip", "25.0", {"share/pip.txt": "25.0"})
-    for spec in environment["dependencies"]:
-        if isinstance(spec, str) and "=" in spec and not spec.startswith("python>"):
-            name, pinned = re.split("=+", spec)
-            for version in (pinned, "9999.0"):
-                packages |= write_package(channel, name, version, {f"share/{name}.txt": version})
+    for name, pinned in pins_of(environment).items():
+        for version in (pinned, "9999.0"):
+            packages |= write_package(channel, name, version, {f"share/{name}.txt": version})
+    # Beside the build for CPUs, as on conda-forge: a newer one that asks for a driver.
+    torch = pins_of(environment)["pytorch"]
+    cuda = {"build": "cuda1", "build_number": 1, "depends": ["__cuda"]}
+    packages |= write_package(channel, "pytorch", torch, {"share/pytorch.txt": "cuda"}, **cuda)
     for subdir, content in (("noarch", packages), ("linux-64", {})):
         repodata = {"info": {"subdir": subdir}, "packages": content, "packages.conda": {}}
         (channel / subdir / "repodata.json").write_text(json.dumps(repodata))
@@ -124,10 +136,8 @@ def test_rule_runs_inside_the_environment_that_the_file_describes(checkout):
     ]
     assert set((checkout.parent / "trace.txt").read_text().split()) == {str(prefix)}
     expected = yaml.safe_load((REPOSITORY / "environment.yml").read_text(encoding="utf-8"))
-    for spec in expected["dependencies"]:
-        if isinstance(spec, str) and "=" in spec and not spec.startswith("python>"):
-            name, version = re.split("=+", spec)
-            assert (prefix / f"share/{name}.txt").read_text() == version
+    for name, version in pins_of(expected).items():
+        assert (prefix / f"share/{name}.txt").read_text() == version
 
 
 def test_environment_that_cannot_be_solved_stops_with_its_name(checkout):
@@ -139,3 +149,66 @@ def test_environment_that_cannot_be_solved_stops_with_its_name(checkout):
     assert outcome.returncode != 0
     assert "scipy" in outcome.stdout
     assert not (checkout / TARGET).exists()
+
+
+def conda(checkout: Path, *arguments: str, **variables: str) -> str:
+    """What the stand-in prints."""
+    environment = with_conda(checkout) | variables
+    done = subprocess.run(
+        ["conda", *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize(("driver", "build"), [("", "2.13.0"), ("12.8", "cuda")])
+def test_one_file_gives_the_cpu_or_the_cuda_build(checkout, driver, build):
+    """CONDA_OVERRIDE_CUDA decides where the machine that solves has another GPU, or none."""
+    target = checkout.parent / "made"
+    file = str(checkout / "environment.yml")
+    conda(
+        *(checkout, "env", "create", "--file", file, "--prefix", str(target)),
+        CONDA_OVERRIDE_CUDA=driver,
+    )
+    assert (target / "share/pytorch.txt").read_text() == build
+
+
+def test_judging_runs_from_an_explicit_lock_without_pytorch(checkout):
+    """`conda list --explicit --md5`, put beside the file, is what Snakemake then installs."""
+    judging = checkout / "workflow/envs/judging.yml"
+    content = yaml.safe_load(judging.read_text(encoding="utf-8"))
+    local = content | {"channels": [(checkout.parent / "channel").as_uri()]}
+    judging.write_text(yaml.safe_dump(local))
+    first = checkout.parent / "first"
+    conda(checkout, "env", "create", "--file", str(judging), "--prefix", str(first))
+    lock = conda(checkout, "list", "--explicit", "--md5", "--prefix", str(first))
+    assert lock.startswith("@EXPLICIT\n") and "pytorch" not in lock
+    judging.with_suffix(".linux-64.pin.txt").write_text(lock)
+    # The file asks for more than the channel has: made of it, the environment could not be solved.
+    judging.write_text(yaml.safe_dump(local | {"dependencies": ["nothing=1"]}))
+    assert (
+        pins_of(content).items()
+        <= {name: version for name, version, _ in map(parts_of_address, lock.split()[1:])}.items()
+    )
+    outcome = snakemake(
+        *(checkout, "--cores", "1", "--use-conda", "--conda-create-envs-only"),
+        environment=with_conda(checkout),
+    )
+    assert outcome.returncode == 0, outcome.stdout[-3000:]
+    made = [path.parent for path in (checkout / ".snakemake/conda").glob("*/share")]
+    assert sorted((path / "share/pytorch.txt").exists() for path in made) == [False, True]
+
+
+def parts_of_address(address: str) -> list[str]:
+    """Name, version and build of a package."""
+    return address.split("#")[0].rsplit("/", 1)[1].removesuffix(".tar.bz2").rsplit("-", 2)
+
+
+def test_missing_conda_is_one_line(checkout):
+    path = os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"])
+    without = job_environment() | {"PATH": path}
+    outcome = snakemake(checkout, TARGET, "--cores", "2", "--use-conda", environment=without)
+    assert outcome.returncode != 0
+    error = outcome.stdout.splitlines()[-1]
+    assert error.startswith("error: --use-conda: found no conda on PATH, expected conda 24.7.1")
+    assert "Traceback" not in outcome.stdout and "WorkflowError" not in outcome.stdout

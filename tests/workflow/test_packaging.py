@@ -63,6 +63,15 @@ def test_environment_has_the_versions_of_pyproject():
     assert PROJECT["requires-python"].removeprefix(">=") in python
 
 
+def test_judging_environment_is_a_part_of_the_whole_one():
+    whole, judging = (
+        yaml.safe_load((REPOSITORY / name).read_text(encoding="utf-8"))["dependencies"]
+        for name in ("environment.yml", "workflow/envs/judging.yml")
+    )
+    assert len(judging) > 5 and all(line in whole for line in judging)
+    assert not any(line.startswith(("pytorch", "snakemake")) for line in judging)
+
+
 @pytest.mark.parametrize(
     ("name", "version"),
     [

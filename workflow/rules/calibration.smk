@@ -24,7 +24,7 @@ if SETTINGS["calibration_file"]:
         benchmark:
             f"{RUN}/benchmarks/calibrate.tsv"
         conda:
-            ENVIRONMENT
+            JUDGING
         threads: half_of_cores()
         resources:
             mem_mb=2000,

@@ -32,7 +32,7 @@ rule judge_claims:
     benchmark:
         f"{RUN}/benchmarks/judge_claims.tsv"
     conda:
-        ENVIRONMENT
+        JUDGING
     params:
         settings=as_json(CLAIM_SETTINGS),
         folder=subpath(output.json, parent=True),

@@ -34,6 +34,7 @@ FETCHED = [
     name for name in DATASET["patients"] if HAS_MANIFEST and name not in ARCHIVED
 ]
 ENVIRONMENT = "../../environment.yml"
+JUDGING = "../envs/judging.yml"  # of rules that need no PyTorch
 FIGURE_NOTE = f"{DATASET['title']}; {SETTINGS['budget_text']}"
 CREDIT = DATASET.get("credit", f"{DATASET['title']}.")
 config.update(

@@ -89,7 +89,7 @@ if CONTROLS and LOW_DOSE:
         benchmark:
             f"{RUN}/benchmarks/controls_table.tsv"
         conda:
-            ENVIRONMENT
+            JUDGING
         params:
             settings=as_json(CONTROL_CONTEXT),
             folder=subpath(output.csv, parent=True),

@@ -86,7 +86,7 @@ if SETTINGS.get("detectability"):
         benchmark:
             f"{RUN}/benchmarks/draw_detectability.tsv"
         conda:
-            ENVIRONMENT
+            JUDGING
         params:
             titles=BENCH_TITLES,
             statistics=as_json(interval_options()),

@@ -54,7 +54,7 @@ rule draw_comparison:
     benchmark:
         f"{RUN}/benchmarks/draw_comparison.tsv"
     conda:
-        ENVIRONMENT
+        JUDGING
     params:
         test=TEST_FOLDERS,
         titles=as_json(titles(COMPARED)),
@@ -87,7 +87,7 @@ if TEXTURES:
         benchmark:
             f"{RUN}/benchmarks/draw_texture.tsv"
         conda:
-            ENVIRONMENT
+            JUDGING
         params:
             test=TEST_FOLDERS,
             titles=as_json(titles(TEXTURES)),
@@ -126,7 +126,7 @@ if CURVES:
         benchmark:
             f"{RUN}/benchmarks/draw_loss_curves.tsv"
         conda:
-            ENVIRONMENT
+            JUDGING
         params:
             titles=as_json([stage_title(model) for model, _ in CURVES]),
             note=FIGURE_NOTE,

@@ -24,7 +24,7 @@ rule front_page:
     benchmark:
         f"{RUN}/benchmarks/front_page.tsv"
     conda:
-        ENVIRONMENT
+        JUDGING
     params:
         settings=as_json(PAGE_SETTINGS),
         run_folder=subpath(output[0], parent=True),

@@ -64,7 +64,7 @@ if LESIONS_LISTED:
         benchmark:
             f"{RUN}/benchmarks/draw_lesion_bench.tsv"
         conda:
-            ENVIRONMENT
+            JUDGING
         params:
             titles=BENCH_TITLES,
             statistics=as_json(interval_options()),
@@ -95,7 +95,7 @@ if LESIONS_LISTED:
         benchmark:
             f"{RUN}/benchmarks/draw_lesion_panels.tsv"
         conda:
-            ENVIRONMENT
+            JUDGING
         params:
             test=TEST_FOLDERS,
             titles=as_json(titles(SHOWN)),

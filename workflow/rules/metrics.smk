@@ -77,7 +77,7 @@ rule metrics_table:
     benchmark:
         f"{RUN}/benchmarks/metrics_table.tsv"
     conda:
-        ENVIRONMENT
+        JUDGING
     params:
         settings=as_json(METRICS_SETTINGS),
         folder=subpath(output.csv, parent=True),

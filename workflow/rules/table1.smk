@@ -40,7 +40,7 @@ rule table1:
     benchmark:
         f"{RUN}/benchmarks/table1.tsv"
     conda:
-        ENVIRONMENT
+        JUDGING
     params:
         settings=as_json(TABLE_SETTINGS),
         run_folder=subpath(output.table, ancestor=2),

@@ -104,7 +104,7 @@ rule texture_report:
     benchmark:
         f"{RUN}/benchmarks/texture_report.tsv"
     conda:
-        ENVIRONMENT
+        JUDGING
     params:
         rows=as_json(TEXTURE_ROWS),
         statistics=as_json(interval_options()),

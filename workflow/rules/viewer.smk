@@ -32,7 +32,7 @@ if SETTINGS["viewer"]:
         benchmark:
             f"{RUN}/benchmarks/pack_slices.tsv"
         conda:
-            ENVIRONMENT
+            JUDGING
         params:
             test=TEST_FOLDERS,
             titles=as_json(titles(SHOWN)),
