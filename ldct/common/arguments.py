@@ -53,14 +53,17 @@ def json_list(text: str) -> list[Any]:
 
 
 def add_overlays(parser: ArgumentParser) -> None:
-    """Add the option of verbs that look at a configuration."""
+    """Add the options of verbs that look at a configuration: those of snakemake."""
     parser.add_argument(
-        "--config",
+        "--configfile",
         type=Path,
-        nargs="*",
+        nargs="+",
         default=[],
         metavar="FILE",
-        help="overlays, as for snakemake --configfile; none is the default run",
+        help="laid over the default run, as with snakemake",
+    )
+    parser.add_argument(
+        "--config", nargs="+", default=[], metavar="KEY=VALUE", help="as with snakemake"
     )
 
 

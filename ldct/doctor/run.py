@@ -1,5 +1,6 @@
 """What a run needs before it starts: its data, weights, methods and earlier results."""
 
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,10 @@ from ldct.common.errors import InputError
 from ldct.configuration.paths import check_source
 from ldct.configuration.registry import NOT_INSTALLED
 from ldct.configuration.stages import perceptual_network
+from ldct.data.dicom.listing import NO_SLICES, list_files
 from ldct.doctor.machine import Finding
 from ldct.plan.counts import SIDE, expected_slices, listed_slices
+from ldct.rendering.numbers import counted
 from ldct.runs.version import upgrade_text
 
 SLICE_MB = SIDE**2 * 2 / 2**20  # int16
@@ -48,8 +51,19 @@ def data(settings: Mapping[str, Any]) -> Finding:
         return Finding("ok", f"data set {dataset['name']}: {index}")
     if dataset["name"] == "demo":
         return Finding("note", "data set demo: 80 MB are fetched from the package index")
-    where = dataset["root"] or "fetched by SeriesInstanceUID"
-    return Finding("ok", f"data set {dataset['name']}: {where}")
+    folder = dataset.get("source", dataset["root"])
+    if folder is None:
+        return Finding("ok", f"data set {dataset['name']}: fetched by SeriesInstanceUID")
+    found = [name for name in list_files(Path(folder))[0] if not name.endswith(NO_SLICES)]
+    if not found:
+        return Finding("fix", f"data set {dataset['name']}: {folder} holds no DICOM file")
+    return Finding("ok", f"data set {dataset['name']}: {counted(len(found), 'file')} in {folder}")
+
+
+def budget(settings: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether trainings are too long for this machine."""
+    if settings["budget"] == "paper" and settings["models"] and not shutil.which("nvidia-smi"):
+        yield Finding("note", "budget: paper without a GPU takes weeks; ldct plan says how long")
 
 
 def weights(settings: Mapping[str, Any]) -> Iterator[Finding]:

@@ -26,12 +26,13 @@ def run_doctor(options: argparse.Namespace) -> None:
 
     findings = [*machine.packages(), machine.gpu(), machine.conda()]
     try:
-        settings = resolve_run(merged_configuration(options.config), REPOSITORY)
+        settings = resolve_run(merged_configuration(options.configfile, options.config), REPOSITORY)
     except InputError as error:
         findings += [machine.Finding("fix", str(error)), *machine.disk(Path(), run.OTHER_MB)]
     else:
         findings += [*machine.disk(Path(), run.needed_mb(settings)), run.data(settings)]
-        findings += [*run.weights(settings), *run.methods(settings), *run.earlier(settings)]
+        findings += [*run.weights(settings), *run.methods(settings), *run.budget(settings)]
+        findings += run.earlier(settings)
     for finding in findings:
         print(f"{finding.state:4}  {finding.text}")
     to_fix = sum(finding.state == "fix" for finding in findings)

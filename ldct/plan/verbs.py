@@ -1,6 +1,7 @@
 """The verb `plan`."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def run_plan(options: argparse.Namespace) -> None:
     from ldct.plan.estimate import make_plan
     from ldct.plan.text import plan_text
 
-    settings = resolve_run(merged_configuration(options.config), REPOSITORY)
+    settings = resolve_run(merged_configuration(options.configfile, options.config), REPOSITORY)
     with hold_device(settings["device"], options.gpus, settings["jobs_per_gpu"]) as device:
         plan = make_plan(
             settings,
@@ -67,8 +68,9 @@ def run_ahead(options: argparse.Namespace) -> None:
     print(json.dumps({"seconds": total, "jobs": jobs}))
 
 
-def merged_configuration(overlays: list[Path]) -> dict[str, Any]:
-    """The default configuration with overlays over it, merged as Snakemake does."""
+def merged_configuration(overlays: Sequence[Path], settings: Sequence[str] = ()) -> dict[str, Any]:
+    """The default configuration with overlays and KEY=VALUE over it, merged as Snakemake does."""
+    from snakemake.cli import parse_config
     from snakemake.utils import update_config
 
     from ldct.common.files import read_yaml
@@ -76,9 +78,13 @@ def merged_configuration(overlays: list[Path]) -> dict[str, Any]:
     config: dict[str, Any] = read_yaml(REPOSITORY / "config/config.yaml")
     for path in overlays:
         if not path.is_file():
-            raise InputError(f"--config: no file {path}; expected a YAML file")
+            raise InputError(f"--configfile: no file {path}; expected a YAML file")
         overlay = read_yaml(path) or {}
         if not isinstance(overlay, dict):
-            raise InputError(f"--config: {path}: found no mapping; expected configuration keys")
+            raise InputError(f"--configfile: {path}: found no mapping; expected configuration keys")
         update_config(config, overlay)
+    try:
+        update_config(config, parse_config(settings))
+    except ValueError as error:
+        raise InputError(f"--config: {error}") from None
     return config

@@ -78,6 +78,8 @@ def find_cell(
             tables_of.setdefault(name, []).append(table)
     named, _, column = metric.rpartition(".")
     found = [table for table in tables_of.get(column, []) if named in ("", table)]
+    if not tables_of:
+        raise InputError(f"{folder}: holds no values of {method} by slice; expected a whole run")
     if not found:
         choose("metric", metric, list(tables_of), f"a measured value of {method}")
     if len(found) > 1:

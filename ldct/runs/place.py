@@ -12,8 +12,9 @@ def find_run(run: str) -> Path:
     folders = [Path(run), Path("results", run)]
     found = [each for each in folders if (each / "config.yaml").is_file() and each.name]
     if not found:
-        known = sorted(path.parent.name for path in Path("results").glob("*/config.yaml"))
-        choose("run", run, known, "a folder of results/ with a config.yaml")
+        files = [*Path("results").glob("*/config.yaml"), *Path("results").glob("*/*/config.yaml")]
+        known = [file.parent.relative_to("results").as_posix() for file in sorted(files)]
+        choose("run", run, known, "a folder below results/ with a config.yaml")
     return found[0]
 
 

@@ -32,7 +32,7 @@ def run_open(options: argparse.Namespace) -> None:
 
     page = find_run(options.name) / "index.html"
     if not page.is_file():
-        raise InputError(f"{page}: not found; ./run.sh with the run's configuration makes it")
+        raise InputError(f"{page}: not found; ldct front-page --run {page.parent} makes it")
     address = page.resolve().as_uri()
     print(address, flush=True)
     webbrowser.open(address)

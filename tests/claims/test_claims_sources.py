@@ -1,12 +1,14 @@
 """Claims on costs, timings and inserted discs, and what a reader sees of all claims."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from made_up_run import ONE_SCAN, SETTINGS, above, claim, source_of, write_scores
+from repository_files import REPOSITORY
 from scipy import stats
 from test_claims import judge, write_claims
 
@@ -158,7 +160,7 @@ def run_ledger(tmp_path: Path, *arguments: str, settings: dict = SETTINGS) -> in
         claim(above("gone", "reference"), id="third"),
     )
     run = write_scores(tmp_path / "run")
-    paths = ["--run", str(run), "--claims", str(path)]
+    paths = [str(run), "--claims", str(path)]
     return main(["claims", *paths, "--settings", json.dumps(settings), *arguments])
 
 
@@ -192,10 +194,13 @@ def test_page_of_one_scan_gives_a_direction(tmp_path):
 def test_changed_verdicts_fail_with_their_list(tmp_path, capsys):
     assert run_ledger(tmp_path) == 0
     stored = tmp_path / "stored.json"
-    content = read_json(tmp_path / "run/claims.json")
-    write_json(stored, content)
-    assert run_ledger(tmp_path, "--expect", str(stored)) == 0
     assert (tmp_path / "run/claims.json.provenance.json").is_file()
+    ledger = tmp_path / "run/claims.json"
+    content = read_json(ledger)
+    write_json(stored, content)
+    ledger.unlink()
+    assert run_ledger(tmp_path, "--expect", str(stored)) == 0
+    assert not ledger.exists()  # it compares alone
     content["claims"][0]["verdict"] = "undecided"
     content["claims"][2]["id"] = "dropped"
     write_json(stored, content)
@@ -205,6 +210,14 @@ def test_changed_verdicts_fail_with_their_list(tmp_path, capsys):
     assert "dropped: not measured -> no such claim" in message
     assert "third: no such claim -> not measured" in message
     assert "second" not in message
+
+
+def test_a_folder_without_scores_keeps_its_ledger(tmp_path, capsys):
+    stored = shutil.copytree(REPOSITORY / "results/reference/demo-quick", tmp_path / "stored")
+    before = (stored / "claims.json").read_bytes()
+    assert main(["claims", str(stored)]) == 1
+    assert "has no scores/" in capsys.readouterr().err
+    assert (stored / "claims.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(

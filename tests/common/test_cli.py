@@ -49,7 +49,7 @@ def test_every_room_with_verbs_is_asked():
     ("words", "offered"),
     [
         ("ldct tabl", {"table", "table1"}),
-        ("ldct plan --co", {"--config", "--cores"}),
+        ("ldct plan --co", {"--config", "--configfile", "--cores"}),
         ("ldct table m", {"mine"}),
     ],
 )

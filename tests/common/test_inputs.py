@@ -234,8 +234,8 @@ CURVES = ["draw-loss-curves", "--histories", "{empty.csv}", "--output", "{out}"]
         ([*DISCS, "--measured", "{empty.npy}"], ["empty.npy", "not a parquet table"]),
         ([*DISCS, "--measured", "{other.parquet}"], ["found no column method, seed, patient"]),
         ([*DISCS, "--measured", "{discs.parquet}"], ["empty.json", "not valid JSON"]),
-        (["claims", "--run", str(CONFIG)], ["config.yaml", "found no key 'cards'"]),
-        (["plan", "--config", "{list.yaml}"], ["list.yaml", "found no mapping"]),
+        (["claims", str(CONFIG)], ["config.yaml", "found no key 'cards'"]),
+        (["plan", "--configfile", "{list.yaml}"], ["list.yaml", "found no mapping"]),
         ([*MICRO, "--plan", "{list.yaml}"], ["list.yaml", "found no variants and pairs"]),
     ],
 )

@@ -90,11 +90,21 @@ def test_an_old_conda_and_a_full_disk(capsys, monkeypatch, tmp_path):
 
 
 def test_data_that_are_not_there_and_a_configuration_with_a_typo(capsys, tmp_path):
-    status, lines = said(capsys, "--config", str(REPOSITORY / "config/paper.yaml"))
+    status, lines = said(capsys, "--configfile", str(REPOSITORY / "config/paper.yaml"))
     assert status == 1
     assert any(line.startswith("fix   data set aapm: no folder") for line in lines)
+    Path("scans").mkdir()
+    Path("scans/notes.txt").write_text("no scan")
+    paper = ["--configfile", str(REPOSITORY / "config/paper.yaml"), "--config"]
+    assert (
+        "fix   data set aapm: scans holds no DICOM file"
+        in said(capsys, *paper, "dataset_root=scans")[1]
+    )
+    Path("scans/1.IMA").write_bytes(b"one")
+    status, lines = said(capsys, *paper, "dataset_root=scans")
+    assert status == 0 and "ok    data set aapm: 1 file in scans" in lines
     Path("typo.yaml").write_text("metods: [drl]\n")
-    status, lines = said(capsys, "--config", "typo.yaml")
+    status, lines = said(capsys, "--configfile", "typo.yaml")
     assert status == 1
     assert any("did you mean 'methods'?" in line for line in lines)
 

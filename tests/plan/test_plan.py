@@ -176,7 +176,7 @@ def test_plan_of_a_small_run(tmp_path, capsys, monkeypatch):
         "tiles: {size: 32, stride: 32, keep_above_hu: -500}\n"
     )
     monkeypatch.setattr("ldct.plan.estimate.SIDE", 64)
-    status = main(["plan", "--config", str(overlay), "--cores", "2", "--json", "plan.json"])
+    status = main(["plan", "--configfile", str(overlay), "--cores", "2", "--json", "plan.json"])
     assert status == 0
     printed = capsys.readouterr().out
     for text in (

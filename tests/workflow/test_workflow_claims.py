@@ -40,7 +40,7 @@ def test_ledger_rests_on_all_tables_of_the_run(finished_run):
 def test_ledger_of_the_same_run_is_as_expected_and_another_is_not(copy_of_run, monkeypatch, capsys):
     monkeypatch.chdir(copy_of_run)
     stored = copy_of_run / "results/tiny/claims.json"
-    arguments = ["claims", "--run", "results/tiny", "--output", "again", "--expect", str(stored)]
+    arguments = ["claims", "tiny", "--output", "again", "--expect", str(stored)]
     assert main(arguments) == 0
     text = stored.read_text().replace('"verdict": "not measured"', '"verdict": "supported"')
     stored.write_text(text)

@@ -39,7 +39,7 @@ rule judge_claims:
     message:
         "Judging the claims of the paper"
     shell:
-        "python -m ldct --log {log} claims --run {params.folder} --claims {input.claims}"
+        "python -m ldct --log {log} claims {params.folder} --claims {input.claims}"
         " --margins {input.margins} --settings {params.settings:q}"
 
 
