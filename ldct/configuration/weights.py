@@ -85,11 +85,12 @@ def take_models(
     methods: Iterable[str],
     tuned: Iterable[str],
     given: Mapping[str, Any],
+    remedy: str = "leave the others out of `methods` and `controls`, or train them (weights: null)",
 ) -> tuple[dict[str, Any], list[str]]:
     """Resolved stages as the set has them, with the files of this suite's networks.
 
     models, chains : of `resolve_models` under the set's budget, for some methods.
-    tuned : methods and controls that have parameters.
+    tuned : methods and controls that have parameters. remedy : end of the error.
     Returns the stages, and a text for each whose card or code is not as it was when the set was
     trained. Raises InputError naming what the set lacks.
     """
@@ -116,8 +117,7 @@ def take_models(
         named = "; ".join(f"{name} ({why})" for name, why in missing.items())
         raise InputError(
             f"{Path(given['folder'], SET)}: found no models of {named}; it has those of "
-            f"{', '.join([*given['stages'], *given['parameters']])}: leave the others out of "
-            "`methods` and `controls`, or train them (weights: null)"
+            f"{', '.join([*given['stages'], *given['parameters']])}: {remedy}"
         )
     return taken, changed
 

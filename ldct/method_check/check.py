@@ -13,6 +13,8 @@ from ldct.method_check.external import check_external
 from ldct.method_check.given import check_predictions
 from ldct.method_check.pair import SIDE, TILE, Verdict, write_pair
 
+SOURCE_OF_TEMPLATE = "Where the method comes from"
+
 
 def check_method(
     name: str, methods: Mapping[str, Path], published: Mapping[str, Any], work: Path
@@ -32,6 +34,8 @@ def check_method(
         verdict.problems.append(str(error))
         return verdict
     verdict.facts["kind"] = card["kind"]
+    if card["source"].startswith(SOURCE_OF_TEMPLATE):
+        verdict.remarks.append("source is still the template's; say where the method comes from")
     side = max([SIDE, *(stage["tile_size"] for stage in models.values())])
     volume = write_pair(work / "L000", slices=3, shape=(side, side))
     try:

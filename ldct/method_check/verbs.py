@@ -19,6 +19,7 @@ from ldct.configuration.registry import find_methods, method_folder, read_usable
 TEMPLATES = Path(__file__).parent / "template"
 # Where users keep their own: not inside an installed package.
 OWN = REPOSITORY / "methods" if (REPOSITORY / "ldct").is_dir() else Path("methods")
+WITHOUT_PATH = "check-method (folders of your own: --path FOLDER)"
 KINDS = ("yaml", "network", "classical", "external")
 
 
@@ -33,7 +34,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
 
     new = verbs.add_parser("new-method", help="make a method folder from a template")
     new.add_argument("name")
-    new.add_argument("--kind", choices=KINDS, default="network")
+    new.add_argument("--kind", choices=KINDS, default="network", help="template (network)")
     new.add_argument("--path", type=Path, default=OWN, help="parent folder")
     new.set_defaults(run=run_new_method)
 
@@ -99,6 +100,9 @@ def run_new_method(options: argparse.Namespace) -> None:
     name, folder = options.name, options.path / options.name
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise InputError(f"method name: found '{name}', expected lower-case letters, digits and _")
+    taken = known_methods([]).get(name, folder)
+    if taken != folder:
+        raise InputError(f"method name: '{name}' is taken by {taken}; choose another name")
     if folder.exists():
         raise InputError(f"{folder}: exists already; choose another name, or remove the folder")
     for template in sorted((TEMPLATES / options.kind).iterdir()):
@@ -107,6 +111,8 @@ def run_new_method(options: argparse.Namespace) -> None:
         print(folder / template.name)
     outside = options.path.resolve() != REPOSITORY / "methods"
     path = f" --path {options.path}" if outside else ""
+    others = ", ".join(kind for kind in KINDS if kind != options.kind)
+    print(f"A method of kind {options.kind} (other templates, by --kind: {others}).")
     print(f"Edit these, then: ldct check-method {name}{path}")
 
 
@@ -117,7 +123,7 @@ def run_check_method(options: argparse.Namespace) -> None:
     methods = known_methods(options.path)
     published = read_published(REPOSITORY / "config/published.yaml")["rows"]
     for name in options.names:
-        method_folder(name, methods, "check-method")
+        method_folder(name, methods, "check-method" if options.path else WITHOUT_PATH)
     bad = []
     for name in options.names or methods:
         # Without the progress lines of a dozen trainings of two steps.

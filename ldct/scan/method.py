@@ -13,6 +13,7 @@ from ldct.configuration.folds import is_tuned
 from ldct.configuration.registry import find_methods, method_folder, read_card
 from ldct.configuration.stages import LEARNED
 from ldct.data.dicom.hounsfield import HIGHEST_HU, LOWEST_HU
+from ldct.rendering.numbers import counted
 from ldct.scan.derived import Maker
 from ldct.weights.find import Models, find_models
 
@@ -64,9 +65,10 @@ class Method:
             seen = f"kernels {kernels}; thickness {thickness} mm; noise {noise} HU"
         patients = len(about["data"]["patients"])
         dose = "simulated" if about["data"]["simulate"] else "measured"
+        steps = f", {about['budget_text']}" if self.models.levels else ""
         lines = [
-            f"{self.card['title']}, {self.models.title}: has seen {patients} "
-            f"patient{'s'[: patients > 1]}, {dose} low dose, {about['budget_text']}; {seen}"
+            f"{self.card['title']}, {self.models.title}: has seen {counted(patients, 'patient')}, "
+            f"{dose} low dose{steps}; {seen}"
         ]
         if self.models.changed:
             lines.append(f"warning: changed since the training: {', '.join(self.models.changed)}")

@@ -30,6 +30,8 @@ def check_places(source: Path, output: Path) -> None:
     if is_nifti(source) != is_nifti(output):
         expected = "a file name that ends in .nii.gz" if is_nifti(source) else "a new folder"
         raise InputError(f"{output}: expected {expected}, as the input {source} is")
+    if output.suffix.lower() in (".dcm", ".ima"):
+        raise InputError(f"{output}: expected the name of a new folder, without {output.suffix}")
     if output.is_file() or (output.is_dir() and any(output.iterdir())):
         raise InputError(f"{output}: is there already; name another output, or remove it first")
     if output.resolve().is_relative_to(source.resolve()):

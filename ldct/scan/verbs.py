@@ -30,9 +30,7 @@ def register(verbs: argparse._SubParsersAction) -> None:
         help="those that come with the suite, a run of results/, or a folder (reference)",
     )
     scan.add_argument("--training", help="of a run with several: 0, or fold3-0")
-    scan.add_argument(
-        "--methods", type=Path, nargs="+", default=[], help="folders of further methods"
-    )
+    scan.add_argument("--path", type=Path, nargs="+", default=[], help="folders of further methods")
     scan.add_argument("--reference", type=Path, help="full dose of the same scan: scores")
     scan.add_argument(
         "--protocol", nargs="+", default=["abdomen"], help="of the scores: files, or names"
@@ -53,7 +51,7 @@ def run_denoise(options: argparse.Namespace) -> None:
 
     check_places(options.input, options.output)
     protocols = load_protocols([_protocol_file(each) for each in options.protocol])
-    method = find_method(options.method, options.weights, options.training, options.methods)
+    method = find_method(options.method, options.weights, options.training, options.path)
     began = time.perf_counter()
     for line in (NOTICE, *method.told()):
         tell(line)

@@ -14,6 +14,8 @@ from ldct.configuration.stages import resolve_models, scaling_from
 from ldct.configuration.weights import SET, read_set, take_models, title_of
 from ldct.weights.describe import describe_training
 
+ELSEWHERE = "train it in a run, and name that run in place of these weights"
+
 
 @dataclass(frozen=True)
 class Models:
@@ -59,7 +61,7 @@ def find_models(
         title = f"run {given['run']}, training {given['training']}"
     resolved, chains = resolve_models([method], folders, given["budget"], given["tile_size"])
     tuned = [method] if is_tuned(folder) else []
-    stages, changed = take_models(resolved, chains, [method], tuned, given)
+    stages, changed = take_models(resolved, chains, [method], tuned, given, ELSEWHERE)
     chain = [stages[name] for name in chains.get(method, [])]
     if is_set:
         weights = [weights_file(given, stage["model"]) for stage in chain]

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -20,7 +21,8 @@ def test_template_is_a_method_that_passes(tmp_path, capsys, kind):
     for file in (tmp_path / "fresh_idea").iterdir():
         assert "NAME" not in file.read_text(encoding="utf-8")
     assert main(["check-method", "fresh_idea", "--path", str(tmp_path)]) == 0
-    assert "fresh_idea: ok" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "fresh_idea: ok" in told and "note: source is still the template's" in told
 
 
 @pytest.mark.parametrize("name", ["../evil", "Name", "a-b", "1st", ""])
@@ -39,7 +41,10 @@ def test_an_existing_folder_is_left_alone(tmp_path, capsys):
 
 
 def test_a_name_that_is_taken_in_the_repository_is_told(tmp_path, capsys):
-    main(["new-method", "drl", "--kind", "yaml", "--path", str(tmp_path)])
+    assert main(["new-method", "drl", "--kind", "yaml", "--path", str(tmp_path)]) == 1
+    assert "'drl' is taken by" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    copytree(REPOSITORY / "methods/drl", tmp_path / "drl")
     assert main(["check-method", "drl", "--path", str(tmp_path)]) == 1
     assert "also stands in" in capsys.readouterr().err
 

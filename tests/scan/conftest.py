@@ -27,7 +27,7 @@ def denoise(methods, weights, tmp_path):
 
     def run(method: str = "low_dose", source: str = "in", output: str = "out", *more: str) -> int:
         places = [str(tmp_path / source), str(tmp_path / output), "--method", method]
-        given = ["--methods", str(methods), "--weights", str(weights), "--workers", "1"]
+        given = ["--path", str(methods), "--weights", str(weights), "--workers", "1"]
         return main(["denoise", *places, *given, "--device", "cpu", *more])
 
     return run

@@ -93,7 +93,7 @@ def test_values_beyond_the_stored_range_are_clipped_and_told(tmp_path, denoise, 
     code = "def denoise(slice_hu, parameters):\n    return slice_hu + 200.0\n"
     own = write_method(tmp_path / "own", "brighter", code, kind="classical")
     write_scan(tmp_path / "in")
-    assert denoise("brighter", "in", "out", "--methods", str(own)) == 0
+    assert denoise("brighter", "in", "out", "--path", str(own)) == 0
     assert "15 pixels clipped" in capsys.readouterr().err
     for source, derived in pairs(tmp_path):
         wanted = np.minimum(hu(source) + 200, 3071)

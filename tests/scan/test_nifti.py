@@ -55,7 +55,7 @@ def test_what_no_method_changed_has_the_bits_of_the_source(tmp_path, denoise, ax
 def test_methods_see_slices_as_dicom_has_them(tmp_path, denoise, axes):
     own = write_method(tmp_path / "own", "mark", MARK, kind="classical")
     source = write_volume(tmp_path / "in.nii.gz", axes)
-    assert denoise("mark", "in.nii.gz", "out.nii.gz", "--methods", str(own)) == 0
+    assert denoise("mark", "in.nii.gz", "out.nii.gz", "--path", str(own)) == 0
     change = nib.load(tmp_path / "out.nii.gz").get_fdata() - source.get_fdata()
     voxels = np.argwhere(change == 100)
     x, y, _ = nib.affines.apply_affine(source.affine, voxels).T
