@@ -62,11 +62,11 @@ def _units(settings: Mapping[str, Any], seeds: int, table: pd.DataFrame | None) 
 
 def _limits(simulated: bool, share: float, seeds: int) -> str:
     """What no reader may conclude. share : of the paper's tiles, percent; 0 where it is unknown."""
-    no = ["for diagnosis"]
-    no += ["of AAPM data", "of a scanner's own low dose"] if simulated else []
-    no += ["of trainings as long as the paper's"] if 0 < share < 10 else []
-    no += ["of other seeds than one"] if seeds == 1 else []
-    return f"anything {', '.join(no)}"
+    no = ["diagnosis"]
+    no += ["AAPM data", "a scanner's own low dose"] if simulated else []
+    no += ["trainings as long as the paper's"] if 0 < share < 10 else []
+    no += ["other seeds"] if seeds == 1 else []
+    return f"anything about {', '.join(no[:-1])}{' or ' * (len(no) > 1)}{no[-1]}"
 
 
 def shares_of_budget(results: Results, ledger: Mapping[str, Any] | None) -> tuple[float, float]:
