@@ -98,7 +98,8 @@ def of_no_machine(content: Any) -> Any:
         return content
     if content.startswith("/") and "\n" not in content:  # blanks may stand in it
         return _relative(content)
-    content = content.replace(f"{Path.cwd()}/", "")
+    if (here := str(Path.cwd())) != "/":  # blanks may stand in it, too
+        content = re.sub(rf"(?<![\w./-]){re.escape(here)}/", "", content)
     return ABSOLUTE.sub(lambda found: _relative(found[0]), content)
 
 

@@ -6,8 +6,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-# Folders of an absolute path within a text; what stands before the slash is no part of a path.
-FOLDERS = re.compile(r"(?<![\w.:/<>~+=,)\]-])/(?:[\w.+@-]+/)+")
+# Folders of a path within a text that lead out of the working directory; what stands before is no
+# part of a path.
+FOLDERS = re.compile(
+    r"(?<![\w.:/<>~+=,)\]-])(?:~?/|(?:\.\./)+(?=[\w.+@-]*\w[\w.+@-]*/))(?:[\w.+@-]+/)+"
+)
 
 
 def strings_of(content: Any) -> Iterator[str]:
@@ -23,13 +26,13 @@ def strings_of(content: Any) -> Iterator[str]:
 
 
 def machine_folders(texts: Iterable[str]) -> list[str]:
-    """Absolute folders that texts name, and those of this process; the longest first."""
+    """Folders outside that texts name, and those of this process; the longest first."""
     found = {f"{Path.cwd()}/", f"{Path.home()}/"}
     for text in texts:
         found |= set(FOLDERS.findall(text))
-        if text.startswith("/") and "\n" not in text:  # a path with blanks in it
+        if text.startswith(("/", "~/", "../")) and "\n" not in text:  # a path with blanks in it
             found |= {f"{text.rstrip('/')}/", text[: text.rstrip("/").rfind("/") + 1]}
-    return sorted(found - {"/"}, key=len, reverse=True)
+    return sorted((each for each in found if each.strip("~./")), key=len, reverse=True)
 
 
 def without_folders(text: str, folders: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ import base64
 import gzip
 import io
 import json
+import os
 import re
 import sys
 import zipfile
@@ -142,7 +143,13 @@ def test_host_and_paths_stand_in_a_record_where_they_are_asked_for(tmp_path, mon
     far = tmp_path.parent / "far away.txt"
     for path in (far, tmp_path / "in.txt", tmp_path / "out.txt"):
         path.write_text("x")
-    settings = {"root": str(far), "text": f'{{"a": "{far}"}} HU/pixel', "url": "https://a.b/c/d"}
+    twin = f"/far{tmp_path}/in.txt"  # has the working directory's path within it
+    settings = {
+        "root": str(far),
+        "twin": f"see {twin}",
+        "text": f'{{"a": "{far}"}} HU/pixel',
+        "url": "https://a.b/c/d",
+    }
     with recorded([tmp_path / "out.txt"], [tmp_path / "in.txt", far], settings):
         pass
     record = json.loads((tmp_path / "out.txt.provenance.json").read_text())
@@ -153,7 +160,9 @@ def test_host_and_paths_stand_in_a_record_where_they_are_asked_for(tmp_path, mon
     else:
         assert set(record["inputs"]) == {"../far away.txt", "in.txt"}
         text = '{"a": "../far away.txt"} HU/pixel'
-        assert record["settings"] == settings | {"root": "../far away.txt", "text": text}
+        changed = {"root": "../far away.txt", "text": text}
+        changed["twin"] = f"see {os.path.relpath(twin)}"
+        assert record["settings"] == settings | changed
 
 
 def test_a_path_of_the_home_folder_names_no_user(tmp_path, monkeypatch):

@@ -104,8 +104,9 @@ def test_large_files_are_compared_by_size(run, monkeypatch):
     assert states(explained())["full.npy"] == "changed"
 
 
-def test_records_that_name_each_other_are_followed_once(tmp_path):
-    first, second = tmp_path / "a", tmp_path / "b"
+def test_records_that_name_each_other_are_followed_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, second = Path("a"), Path("b")
     first.write_text("a")
     second.write_text("b")
     record(first, second)
