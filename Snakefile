@@ -110,6 +110,17 @@ include: "workflow/rules/front_page.smk"
 include: "workflow/rules/notebooks.smk"
 
 
+# On a cluster these run where snakemake does: they take seconds, or need the internet.
+# The keyword would warn of those that this run does without.
+LOCAL = "front_page save_configuration controls_table metrics_table table1 texture_report cost"
+LOCAL += " judge_claims take_weights take_parameters"
+NAMES = [each.name for each in workflow.rules]
+workflow.localrules(
+    *[name for name in NAMES if name in LOCAL.split()],
+    *[name for name in NAMES if name.startswith(("draw_", "fetch_"))],
+)
+
+
 onstart:
     if SETTINGS["sealed"]:
         seal(*SEALED)  # before any score is made

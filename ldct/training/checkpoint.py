@@ -23,6 +23,8 @@ from ldct.training.critics import Critic
 DIGEST_BYTES = hashlib.sha256().digest_size
 # The newest, and the one before it, for the case that the newest is damaged.
 NEWEST, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
+# A system that shuts down or cancels a job; a batch system's warning; Ctrl-C.
+STOPS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 # Of a `Training`, what goes into a checkpoint as it is.
 PLAIN = ("step", "history", "sums", "summed", "seconds", "cpu_seconds", "restarts")
 
@@ -194,7 +196,7 @@ def load_checkpoint(path: Path, fingerprint: str) -> dict[str, Any] | None:
 
 @contextmanager
 def stop_on_signal(patient: bool = False) -> Iterator[dict[str, int]]:
-    """Make SIGTERM and Ctrl-C ask for a checkpoint after the running step; twice, end at once.
+    """Make STOPS ask for a checkpoint after the running step; twice, end at once.
 
     patient : not even then, nor after the block, so that results or a message are still written: a
         process of torchrun gets signals from the system and from torchrun, which kills in the end.
@@ -207,7 +209,7 @@ def stop_on_signal(patient: bool = False) -> Iterator[dict[str, int]]:
         stop["signal"] = number
         signal.signal(number, signal.SIG_IGN if patient else signal.SIG_DFL)
 
-    previous = {n: signal.signal(n, request) for n in (signal.SIGTERM, signal.SIGINT)}
+    previous = {n: signal.signal(n, request) for n in STOPS}
     try:
         yield stop
     finally:

@@ -17,6 +17,7 @@ ROOMS = DRAWN.split()
 TASKS = ("run", "add_a_method", "your_data", "results")
 ABOUT_THE_WHOLE = (
     "architecture",
+    "cluster",
     "commands",
     "denoise",
     "development",
@@ -78,7 +79,7 @@ def test_folders_and_files_are_small():
 
 
 def test_rules_pages_and_tests_bear_the_names_of_rooms():
-    known = {*ROOMS, "helpers", "workflow", "stages", "results"}
+    known = {*ROOMS, "cluster", "helpers", "workflow", "stages", "results"}
     for file in (REPOSITORY / "workflow/rules").glob("*.smk"):
         assert file.stem in known, file
     for page in (REPOSITORY / "docs").glob("*.md"):

@@ -82,7 +82,7 @@ def test_results_lost_after_the_last_step_need_no_second_training(material, tmp_
 
 
 def test_training_killed_at_random_points_ends_in_the_same_bits(material, tmp_path):
-    """SIGKILL and SIGTERM in turns: at start-up, in steps, in checkpoints."""
+    """SIGKILL, SIGTERM and SIGUSR1 in turns: at start-up, in steps, in checkpoints."""
     steps, folder, printed = 500, tmp_path / "killed", tmp_path / "printed.txt"
     assert main(arguments(material, tmp_path / "whole", steps)) == 0
     draw = random.Random(20221)
@@ -93,7 +93,7 @@ def test_training_killed_at_random_points_ends_in_the_same_bits(material, tmp_pa
         else:
             wait_for_new_checkpoint(folder / "checkpoint.pt", process)
             time.sleep(draw.uniform(0, 0.05))
-        how = (signal.SIGKILL, signal.SIGTERM)[number % 2]
+        how = (signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1)[number % 3]
         os.kill(process.pid, how)
         status = process.finish()
         assert status != 0, f"finished after {number} kills: the training is too short"

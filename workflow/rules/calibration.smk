@@ -27,7 +27,7 @@ if SETTINGS["calibration_file"]:
             JUDGING
         threads: half_of_cores()
         resources:
-            mem_mb=2000,
+            mem_mb=per_attempt(2000),
         params:
             test=TEST_FOLDERS,
             title=DATASET["title"],

@@ -184,6 +184,11 @@ def half_of_cores():
     return max(1, (workflow.resource_settings.cores or 1) // 2)
 
 
+def per_attempt(amount):
+    """Memory of a job, more of it where it is tried again (`--retries`)."""
+    return lambda wildcards, attempt: amount * attempt
+
+
 def interval_options():
     """Confidence of all intervals of the run."""
     given = SETTINGS.get("statistics", {})

@@ -39,7 +39,7 @@ if MICRO_FILE:
             ENVIRONMENT
         resources:
             **on_device(),
-            mem_mb=2500,
+            mem_mb=per_attempt(2500),
         params:
             settings=as_json(MICRO_SETTINGS),
         message:

@@ -153,7 +153,7 @@ rule write_volume:
         ENVIRONMENT
     threads: all_cores() if "simulate" in DATASET else 1
     resources:
-        mem_mb=2000,
+        mem_mb=per_attempt(2000),
     params:
         description=description_of_patient,
         files=lambda wildcards: files_of(wildcards.patient),

@@ -19,7 +19,8 @@ rule denoise_network:
         ENVIRONMENT
     resources:
         **on_device(),
-        mem_mb=4000,
+        mem_mb=per_attempt(4000),
+        runtime=minutes_of_method,
     params:
         levels=lambda wildcards: levels(SETTINGS["chains"][wildcards.method]),
         test=subpath(input[0], parent=True),
@@ -103,6 +104,8 @@ rule tune_classical:
         method=methods_of_kind("classical", "network_finetuned"),
     conda:
         ENVIRONMENT
+    resources:
+        runtime=minutes_of_method,
     params:
         folder=folder_of,
         settings=settings_of_card,
@@ -132,7 +135,8 @@ rule denoise_classical:
         ENVIRONMENT
     threads: half_of_cores()
     resources:
-        mem_mb=lambda wildcards, threads: 600 + 400 * threads,
+        mem_mb=lambda wildcards, threads, attempt: (600 + 400 * threads) * attempt,
+        runtime=minutes_of_method,
     params:
         folder=folder_of,
         test=subpath(input[0], parent=True),
@@ -163,7 +167,8 @@ rule denoise_finetuned:
         ENVIRONMENT
     resources:
         **on_device(),
-        mem_mb=8000,
+        mem_mb=per_attempt(8000),
+        runtime=minutes_of_method,
     params:
         folder=folder_of,
         levels=lambda wildcards: levels(SETTINGS["chains"][wildcards.method]),

@@ -32,7 +32,7 @@ if SETTINGS.get("detectability"):
             ENVIRONMENT
         threads: half_of_cores()
         resources:
-            mem_mb=lambda wildcards, threads: 800 + 300 * threads,
+            mem_mb=lambda wildcards, threads, attempt: (800 + 300 * threads) * attempt,
         params:
             volumes=TEST_VOLUMES,
             settings=as_json(SETTINGS["detectability"]),

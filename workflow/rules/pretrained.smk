@@ -48,7 +48,7 @@ rule convert_weights:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2500,
+        mem_mb=per_attempt(2500),
     message:
         "Checking and converting the given {wildcards.features} weights"
     shell:

@@ -148,9 +148,31 @@ def processes_of_training():
     return [SETTINGS["engine"]["processes"], *machines]
 
 
-def training_memory_mb(wildcards):
+def training_memory_mb(wildcards, attempt):
     stage = SETTINGS["models"][wildcards.model]
-    return requested_memory_mb(stage, SETTINGS["engine"]["processes"])
+    return requested_memory_mb(stage, SETTINGS["engine"]["processes"]) * attempt
+
+
+@cache
+def planned():
+    """What `ldct plan --json results/RUN/plan.json` foretold; nothing where nobody planned."""
+    plan = Path(RUN, "plan.json")
+    return read_json(plan) if plan.is_file() else {}
+
+
+def minutes(entries, name, attempt):
+    """Time that a cluster is asked for: that of the plan and half of it, or four hours."""
+    seconds = planned().get(entries, {}).get(name, {}).get("seconds")
+    once = 240 if seconds is None else 30 + round(1.5 * seconds / 60)
+    return once * attempt
+
+
+def minutes_of_training(wildcards, attempt):
+    return minutes("stages", wildcards.model, attempt)
+
+
+def minutes_of_method(wildcards, attempt):
+    return minutes("methods", wildcards.method, attempt)
 
 
 def validation_options():

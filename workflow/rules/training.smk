@@ -26,6 +26,7 @@ rule train:
     resources:
         **training_resources(),
         mem_mb=training_memory_mb,
+        runtime=minutes_of_training,
     params:
         stage=stage_of,
         upstream=levels_upstream,
