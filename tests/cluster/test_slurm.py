@@ -56,6 +56,8 @@ FILES = ("small.yaml", "training.yaml")
 @pytest.fixture(scope="module")
 def cluster():
     """Environment of a running SLURM; skipped where it is not asked for, or not installed."""
+    if not os.getenv("LDCT_SLURM"):
+        pytest.skip("takes minutes; LDCT_SLURM=1 switches it on")
     missing = missing_programs()
     if missing:
         pytest.skip(
@@ -63,8 +65,6 @@ def cluster():
         )
     if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
         pytest.skip("pip install --no-deps -r profiles/slurm/requirements.txt")
-    if not os.getenv("LDCT_SLURM"):
-        pytest.skip("takes minutes; LDCT_SLURM=1 switches it on")
     # A short path: one of a socket has 108 characters.
     folder = Path(tempfile.mkdtemp(prefix="slurm"), "one")
     with one_node(folder) as environment:
