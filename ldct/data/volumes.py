@@ -84,6 +84,7 @@ def write_volume(
             exposure = _exposure(rows, root, info["thickness_mm"])
             info["simulate"] = _simulate_quarter(full, info, simulate, temporary, workers, exposure)
         else:
+            del full  # its mapped pages, before those of the other dose come
             _write_dose(rows, root, QUARTER, temporary)
         write_json(temporary / "volume.json", info)
     return info
