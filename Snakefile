@@ -11,8 +11,9 @@ from snakemake.utils import min_version
 from ldct.configuration.paths import check_source
 from ldct.configuration.resolve import resolve_run
 from ldct.configuration.seal import plan_of, seal, seal_text
+from ldct.configuration.registry import foreign_code
 from ldct.runs.version import upgrade_text
-from ldct.common.errors import InputError
+from ldct.common.errors import InputError, problem_of
 from ldct.common.held_files import release_stale_lock
 from ldct.common.provenance import HOST_SWITCH
 
@@ -56,8 +57,8 @@ try:
         SEALED = Path("results", SETTINGS["run"]), plan_of(SETTINGS, REPOSITORY)
         SETTINGS["budget_text"] += seal_text(*SEALED)
     NEWS = upgrade_text(Path("results", SETTINGS["run"]))
-except InputError as error:
-    raise SystemExit(f"error: {error}") from None
+except (InputError, OSError) as error:
+    raise SystemExit(f"error: {problem_of(error)}") from None
 
 
 include: "workflow/rules/common.smk"
@@ -74,6 +75,12 @@ if WEIGHTS and WEIGHTS["changed"]:
     )
 if NEWS and workflow.is_main_process:
     print(NEWS, file=sys.stderr)
+if (
+    FOREIGN := foreign_code(SETTINGS, REPOSITORY / "methods")
+) and workflow.is_main_process:
+    print(
+        f"code from outside the suite will run: {', '.join(FOREIGN)}", file=sys.stderr
+    )
 for name, problem in SETTINGS["broken"].items():
     print(f"warning: {name} is left out: {problem}", file=sys.stderr)
 if not TEST_PATIENTS:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from ldct import __version__
-from ldct.common.errors import InputError
+from ldct.common.errors import InputError, problem_of
 from ldct.common.progress import Tee, warning_of_log
 from ldct.devices.ranks import rank_and_size
 
@@ -88,7 +88,7 @@ def main(arguments: list[str]) -> int:
         except OSError as error:
             if error.filename is None:
                 raise
-            print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+            print(f"error: {problem_of(error)}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)

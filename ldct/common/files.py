@@ -1,11 +1,16 @@
 """Atomic writing: a reader sees the old file or folder, none, or the whole new one."""
 
+import errno
 import hashlib
 import json
+import math
 import os
+import re
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +20,7 @@ from ldct.common.errors import InputError
 
 # In C where PyYAML has it: a start of the workflow reads some seventy files.
 SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+MOST_VALUES, DEEPEST = 1_000_000, 200
 
 
 @contextmanager
@@ -27,7 +33,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = _temporary(path.parent, path.stem, path.suffix)
     try:
         yield temporary
         temporary.replace(path)
@@ -69,16 +75,60 @@ def read_json(path: str | Path) -> Any:
     """Read one JSON file. Raises InputError where it is none."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:  # of the text's encoding as well
+    except (ValueError, RecursionError) as error:  # of the text's encoding as well
         raise InputError(f"{path}: not valid JSON: {' '.join(str(error).split())}") from None
 
 
 def read_yaml(path: str | Path) -> Any:
-    """Read one YAML file with the safe loader. Raises InputError where it is none."""
+    """Read one YAML file with the safe loader. Raises InputError where it is none.
+
+    A file whose aliases stand for more than a configuration can hold is refused before it grows.
+    """
     try:
-        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=SAFE_LOADER)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = Path(path).read_text(encoding="utf-8")
+        # The C library recurses, and would end the process.
+        if sum(map(text.count, "[{-?:")) > DEEPEST and _depth(text) > DEEPEST:
+            raise InputError(f"{path}: is nested more than {DEEPEST} deep; write it flat")
+        loader = SAFE_LOADER(text)
+        node = loader.get_single_node()
+        if expanded_size(node) > MOST_VALUES:
+            raise InputError(f"{path}: its aliases (*) stand for too many values; write them out")
+        return None if node is None else loader.construct_document(node)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def _depth(text: str) -> int:
+    deepest = depth = 0
+    for event in yaml.parse(text, Loader=SAFE_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        deepest = max(deepest, depth)
+        if depth > DEEPEST:
+            break
+    return deepest
+
+
+def expanded_size(content: Any) -> float:
+    """How many values nested lists, mappings or YAML nodes have, each as often as it stands there.
+
+    Takes as long as they have values once; infinite where one holds itself.
+    """
+    sizes: dict[int, float] = {}
+
+    def size_of(each: Any) -> float:
+        each = each.value if isinstance(each, yaml.CollectionNode) else each
+        if not isinstance(each, (list, tuple, dict)):
+            return 1
+        if id(each) not in sizes:
+            sizes[id(each)] = math.inf  # until it is known: where it is met again, it holds itself
+            inside = chain(each, each.values()) if isinstance(each, dict) else each
+            sizes[id(each)] = 1 + sum(map(size_of, inside))
+        return sizes[id(each)]
+
+    return size_of(content)
 
 
 def sha256_of_file(path: str | Path) -> str:
@@ -94,16 +144,54 @@ def atomic_folder(folder: str | Path) -> Iterator[Path]:
     A folder that is there is replaced. When the block raises, it is left as it was.
     """
     folder = Path(folder)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(folder.parent, folder.name)
+    aside = temporary.with_suffix(".old.tmp")
+    temporary.mkdir()
     try:
         yield temporary
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.replace(folder)
+        while True:
+            try:
+                if folder.exists():
+                    folder.replace(aside)  # not removed yet: readers miss it for a moment alone
+                temporary.replace(folder)
+                break
+            except OSError as error:
+                # A job that outlived its snakemake was faster, with the same content.
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                shutil.rmtree(aside, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _temporary(folder: Path, stem: str, suffix: str = "") -> Path:
+    """A name of this process beside a file or folder; what killed processes left is removed."""
+    start = f".{stem}.{socket.gethostname()}-"
+    left = re.compile(rf"{re.escape(start)}(\d+)(\.old)?\.tmp{re.escape(suffix)}")
+    for entry in os.scandir(folder):
+        found = left.fullmatch(entry.name)
+        if found and (int(found[1]) == os.getpid() or not _is_alive(int(found[1]))):
+            _remove(Path(entry.path))
+    return folder / f"{start}{os.getpid()}.tmp{suffix}"
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def repository_root() -> Path:

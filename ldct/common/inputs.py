@@ -1,6 +1,7 @@
 """Files that verbs are given, opened; what is not as expected ends in one clear line."""
 
 import importlib.util
+import math
 import sys
 import traceback
 import zlib
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+DEFLATE_AT_MOST = 1032  # bytes out of one: what the format can do
 VOLUME_KEYS = ("patient", "slice_index", "z_mm")
 
 
@@ -27,8 +29,23 @@ def open_array(path: str | Path) -> "np.ndarray":
         return np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
         raise InputError(f"{path}: not found; expected a .npy array: make it first") from None
-    except (ValueError, EOFError, OSError) as error:
+    except Exception as error:  # a damaged header fails in as many ways as there are bytes
         raise InputError(f"{path}: not a readable .npy array ({error}); make it again") from None
+
+
+def check_claimed_size(path: str | Path, shape: Sequence[int], itemsize: int) -> None:
+    """Raise InputError where a header claims more values than its file can hold, packed or not.
+
+    Asked before memory is taken for them. itemsize : bytes of a value.
+    """
+    held = Path(path).stat().st_size
+    most = held * (DEFLATE_AT_MOST if str(path).lower().endswith(".gz") else 1)
+    if min(shape, default=0) < 1 or math.prod(map(int, shape)) * itemsize > most:
+        sides = " x ".join(map(str, shape))
+        raise InputError(
+            f"{path}: its header claims {sides} values, the file has {held} bytes: cut or damaged; "
+            "export it again"
+        )
 
 
 def open_prediction(path: str | Path, test_folder: str | Path) -> "tuple[np.ndarray, np.ndarray]":

@@ -1,13 +1,14 @@
 """Validation of YAML files against the schemas in workflow/schemas, with messages for people."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ldct.common.errors import InputError
-from ldct.common.files import REPOSITORY, read_yaml
+from ldct.common.files import MOST_VALUES, REPOSITORY, expanded_size, read_yaml
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -46,6 +47,7 @@ def validate(content: Any, schema_name: str, where: str) -> None:
     from jsonschema.exceptions import best_match
     from referencing import Registry, Resource
 
+    check_values(content, where)
     schema = read_yaml(SCHEMAS / f"{schema_name}.schema.yaml")
     others = Registry(retrieve=lambda name: Resource.from_contents(read_yaml(SCHEMAS / name)))
     errors = list(Draft202012Validator(schema, registry=others).iter_errors(content))
@@ -54,6 +56,23 @@ def validate(content: Any, schema_name: str, where: str) -> None:
     error = best_match(unknown or errors)
     if error is not None:
         raise InputError(f"{where}: {_explain(error)}")
+
+
+def check_values(content: Any, where: str) -> None:
+    """Raise InputError for a number that is not finite, or aliases that never end.
+
+    Both pass any bounds of a schema, or grow without them.
+    """
+    if expanded_size(content) > MOST_VALUES:
+        raise InputError(f"{where}: its aliases (*) stand for too many values; write them out")
+    inside: list[tuple[str, Any]] = [("", content)]
+    while inside:
+        key, value = inside.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"{where}: key '{key}': found {value}, expected a finite number")
+        if isinstance(value, (dict, list)):
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            inside += [(f"{key}.{name}".lstrip("."), each) for name, each in pairs]
 
 
 def read_valid(path: str | Path, schema_name: str, what: str = "", like: str = "") -> Any:

@@ -1,7 +1,7 @@
 """Method folders, their cards, and the rules that they bring: nothing of them is imported."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,6 +57,23 @@ def read_usable_card(folder: Path) -> dict[str, Any]:
         if find_spec(name) is None:
             raise InputError(f"{NOT_INSTALLED} {name} is not installed: pip install {pin}")
     return card
+
+
+def foreign_code(settings: Mapping[str, Any], suite: Path) -> list[str]:
+    """Folders outside of `suite`, a folder of methods, whose code a resolved run will execute."""
+    files = [stage["network"]["file"] for stage in settings["models"].values()]
+    files += [
+        stage["loss"]["adversarial"]["discriminator"]["file"]
+        for stage in settings["models"].values()
+        if "discriminator" in stage["loss"].get("adversarial", {})
+    ]
+    folders = [*map(Path, settings["folders"].values()), *(Path(file).parent for file in files)]
+    foreign = {each for each in folders if not each.resolve().is_relative_to(suite.resolve())}
+    return sorted(
+        str(each)
+        for each in foreign
+        if any(next(each.glob(kind), None) for kind in ("*.py", "*.smk"))
+    )
 
 
 def check_names(own: Path, others: Iterable[Path]) -> None:

@@ -1,5 +1,6 @@
 """Lesions: one table, one row per lesion and slice, whatever the annotation came as."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ NEUTRAL_COLUMNS = (
     "label",
 )
 LUNA_COLUMNS = ("seriesuid", "coordX", "coordY", "coordZ", "diameter_mm")
+SAFE_NAME = re.compile(r"\w[\w .-]{0,63}")
 UNITS = ("mm", "px")
 SLICE_REFERENCES = ("z_mm", "instance", "index_asc")
 AIR_HU, TINY_MM = -950.0, 3.0
@@ -179,6 +181,8 @@ def outside_image(
 
 def _from_neutral(row: Row, geometry: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     cells = row.cells
+    if not SAFE_NAME.fullmatch(cells["lesion_id"]):
+        raise row.bad("lesion_id", "1 to 64 letters, digits, spaces, _, - and .: it names files")
     if cells["patient_id"] not in geometry:
         raise row.bad("patient_id", f"one of {', '.join(geometry)}")
     if cells["unit"] not in UNITS:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ldct.common.errors import InputError
-from ldct.common.inputs import open_array
+from ldct.common.inputs import check_claimed_size, open_array
 from ldct.configuration.given import SUFFIXES
 from ldct.data.dicom.header import UNREADABLE, Refusal, SliceHeader
 from ldct.data.dicom.naming import Described
@@ -68,11 +68,14 @@ def _read_nifti(file: Path, info: Mapping[str, Any]) -> Stack:
         ) from None
     try:
         image = nibabel.load(file)
+        check_claimed_size(file, image.shape, image.get_data_dtype().itemsize)
         found, wanted = map(orientations.io_orientation, (image.affine, _affine(info)))
         turn = orientations.ornt_transform(found, wanted)
         voxels = _numbers(np.squeeze(np.asarray(image.dataobj, dtype=np.float32)), file)
         affine = LPS_TO_RAS @ image.affine @ orientations.inv_ornt_aff(turn, voxels.shape)
-    except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # of gzip and zlib as well as of nibabel
         raise InputError(f"{file}: not a readable NIfTI volume ({error})") from None
     column_mm, row_mm = np.linalg.norm(affine[:3, :2], axis=0)
     _check_spacing((row_mm, column_mm), info, file)

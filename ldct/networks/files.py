@@ -54,7 +54,7 @@ def save_weights(path: Path, network: nn.Module, description: Mapping[str, Any])
 def load_weights(path: Path, network: nn.Module) -> nn.Module:
     """Load safetensors into `network`.
 
-    Raises InputError where the file is missing or none, or names or shapes do not match.
+    Raises InputError where the file is missing or none, or names, shapes or types do not match.
     """
     if not Path(path).is_file():
         raise InputError(f"{path}: not found; expected trained weights: train this stage first")
@@ -62,6 +62,13 @@ def load_weights(path: Path, network: nn.Module) -> nn.Module:
         state = load_file(path)
     except SafetensorError as error:
         raise InputError(f"{path}: not a safetensors file ({error}); retrain it") from None
+    wanted = network.state_dict()
+    for name in wanted.keys() & state.keys():
+        if state[name].dtype != wanted[name].dtype:  # would be cast without a word
+            raise InputError(
+                f"{path}: key '{name}': found {state[name].dtype}, expected {wanted[name].dtype}; "
+                "retrain it"
+            )
     try:
         network.load_state_dict(state)
     except RuntimeError as error:

@@ -84,8 +84,8 @@ def check_weights(state: Mapping[str, Tensor], network: str, where: str) -> None
     """Raise InputError where a torchvision state lacks a convolution or one has another shape."""
     for key, (before, after) in convolution_shapes(network).items():
         for name, shape in ((f"{key}.weight", (after, before, 3, 3)), (f"{key}.bias", (after,))):
-            found = tuple(state[name].shape) if name in state else None
-            if found != shape:
+            found = getattr(state.get(name), "shape", None)
+            if found is None or tuple(found) != shape:
                 what = "nothing" if found is None else f"shape {list(found)}"
                 raise InputError(
                     f"{where}: key '{name}': found {what}, expected shape {list(shape)}: the file "

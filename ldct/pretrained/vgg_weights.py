@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -73,7 +72,9 @@ def convert_weights(network: str, given: Path, output: Path) -> None:
             state = load_file(given)
         else:
             state = torch.load(given, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged file fails in as many ways as there are bytes
         reason = " ".join(str(error).split())[:120]
         raise InputError(
             f"{given}: cannot be read as a state dict of tensors ({reason}); expected "

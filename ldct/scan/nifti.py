@@ -10,6 +10,7 @@ import numpy as np
 
 from ldct.common.errors import InputError
 from ldct.common.files import atomic_path, write_durably
+from ldct.common.inputs import check_claimed_size
 from ldct.data.dicom.hounsfield import LOWEST_HU, clip_hu
 from ldct.scan.derived import NOT_FOR_DIAGNOSIS, SUITE
 from ldct.scan.merging import Coding
@@ -50,7 +51,13 @@ def read_nifti(path: Path) -> Nifti:
         raise InputError(f"{path}: no such file; expected a NIfTI volume in HU")
     try:
         image = nib.load(path)
+        check_claimed_size(path, image.shape, image.get_data_dtype().itemsize)
         stored = np.asanyarray(image.dataobj.get_unscaled())
+        sizes = nib.affines.voxel_sizes(image.affine)[np.argsort(_turn(nib, image)[:, 0])]
+        if not (np.isfinite(image.affine).all() and min(sizes) > 0):
+            raise ValueError(f"voxels of {' x '.join(map(str, sizes))} mm")
+    except InputError:
+        raise
     except Exception as error:  # of gzip and zlib as well as of nibabel
         problem = " ".join(str(error).split())
         raise InputError(f"{path}: not a readable NIfTI file ({problem}); export again") from None
@@ -60,7 +67,6 @@ def read_nifti(path: Path) -> Nifti:
             "numbers with three axes"
         )
     turned = nib.orientations.apply_orientation(stored, _turn(nib, image)).transpose(2, 1, 0)
-    sizes = nib.affines.voxel_sizes(image.affine)[np.argsort(_turn(nib, image)[:, 0])]
     limits = np.iinfo(stored.dtype) if stored.dtype.kind in "iu" else np.finfo(stored.dtype)
     coding = Coding(image.dataobj.slope, image.dataobj.inter, limits.min, limits.max)
     return Nifti(image, turned, coding, (float(sizes[1]), float(sizes[0])), float(sizes[2]))

@@ -19,6 +19,7 @@ from ldct.data.dicom.values import HeaderError
 from ldct.scan.derived import Maker, derive, kept
 from ldct.scan.merging import coding_of, merge
 
+SOURCE = ("SOPInstanceUID", "SOPClassUID")  # what a derived slice names its source by
 PATIENCE_S = 5.0  # without a progress display
 
 
@@ -87,8 +88,11 @@ def _read_slice(root: Path, path: str) -> np.ndarray:
     try:
         dataset, frame = read_slice(root, path)
         kept(dataset, frame)
-        if not dataset.get("SOPInstanceUID"):
-            raise HeaderError("SOPInstanceUID", "SOPInstanceUID is missing: no source to name")
+        for keyword in SOURCE:
+            uid = dataset.get(keyword) or ""
+            if not uid or not (isinstance(uid, str) and uid.isascii() and uid.isprintable()):
+                what = "is no UID" if uid else "is missing"
+                raise HeaderError(keyword, f"{keyword} {what}: no source to name")
         return slice_hu(dataset, frame)
     except Exception as error:  # damaged files fail in as many ways as there are bytes
         problem = " ".join(str(error).split())

@@ -79,7 +79,7 @@ def test_folders_and_files_are_small():
 
 
 def test_rules_pages_and_tests_bear_the_names_of_rooms():
-    known = {*ROOMS, "cluster", "helpers", "workflow", "stages", "results"}
+    known = {*ROOMS, "cluster", "hardship", "helpers", "workflow", "stages", "results"}
     for file in (REPOSITORY / "workflow/rules").glob("*.smk"):
         assert file.stem in known, file
     for page in (REPOSITORY / "docs").glob("*.md"):

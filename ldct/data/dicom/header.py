@@ -20,6 +20,7 @@ LOCATION_PARTS = 3  # patient / study / series: what TCIA paths have in common o
 FRAME = "#"  # between the path of a file with several slices and the number of one, from 1
 NOT_DICOM, NOT_A_SLICE, UNREADABLE = "not DICOM", "DICOM, not a CT slice", "refused"
 LOCALIZER = "localizers"
+LARGEST_SIDE = 8192  # pixels
 CT_CLASSES = {CTImageStorage, *ENHANCED}
 LOCALIZER_WORDS = {"LOCALIZER", "SCOUT", "TOPOGRAM", "SCANOGRAM", "SCANOSCOPE", "SURVIEW"}
 HEADER_TAGS = (
@@ -237,6 +238,13 @@ def _kernel(dataset: Dataset) -> str:
     return "/".join(words(dataset, "ConvolutionKernel"))
 
 
+def _side(dataset: Dataset, keyword: str) -> int:
+    side = number(dataset, keyword, positive=True)
+    if side > LARGEST_SIDE:  # a decoder would take memory for what is claimed
+        raise HeaderError(keyword, f"{keyword} is {side:g}, expected {LARGEST_SIDE} at most")
+    return int(side)
+
+
 def _slice_header(dataset: Dataset, path: str, named: Named, any_thickness: bool) -> SliceHeader:
     unsaid = any_thickness and (
         is_empty(dataset, "SliceThickness") or number(dataset, "SliceThickness") == 0
@@ -257,8 +265,8 @@ def _slice_header(dataset: Dataset, path: str, named: Named, any_thickness: bool
         position_mm=numbers(dataset, "ImagePositionPatient", 3),
         orientation=numbers(dataset, "ImageOrientationPatient", 6),
         pixel_mm=numbers(dataset, "PixelSpacing", 2, positive=True),
-        rows=int(number(dataset, "Rows", positive=True)),
-        columns=int(number(dataset, "Columns", positive=True)),
+        rows=_side(dataset, "Rows"),
+        columns=_side(dataset, "Columns"),
         instance=whole(dataset, "InstanceNumber", default=0),
         slope=slope,
         intercept=intercept,
