@@ -160,10 +160,10 @@ def atomic_folder(folder: str | Path) -> Iterator[Path]:
                 # A job that outlived its snakemake was faster, with the same content.
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
-                shutil.rmtree(aside, ignore_errors=True)
+                _remove(aside)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(aside, ignore_errors=True)
+        _remove(temporary)
+        _remove(aside)
 
 
 def _temporary(folder: Path, stem: str, suffix: str = "") -> Path:
@@ -178,7 +178,7 @@ def _temporary(folder: Path, stem: str, suffix: str = "") -> Path:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
