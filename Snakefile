@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from shutil import which
@@ -14,7 +15,7 @@ from ldct.configuration.seal import plan_of, seal, seal_text
 from ldct.configuration.registry import foreign_code
 from ldct.runs.version import upgrade_text
 from ldct.common.errors import InputError, problem_of
-from ldct.common.held_files import release_stale_lock
+from ldct.common.held_files import check_room, release_stale_lock
 from ldct.common.provenance import HOST_SWITCH
 
 min_version("9.0")
@@ -22,10 +23,6 @@ min_version("9.0")
 
 configfile: Path(workflow.basedir) / "config" / "config.yaml"
 
-
-# Held until this process ends: after SIGKILL or a power cut the next call needs no --unlock.
-if workflow.is_main_process:
-    ALIVE = release_stale_lock(Path(".snakemake"), unlock="--unlock" in sys.argv)
 
 REPOSITORY = Path(os.path.relpath(workflow.basedir))
 # Rules call `python -m ldct`: of this interpreter, from whatever working directory.
@@ -48,6 +45,12 @@ if (config.get("provenance") or {}).get("host"):
     os.environ[HOST_SWITCH] = "1"
 
 try:
+    if workflow.is_main_process:
+        STATE = Path(".snakemake")
+        # Held until this process ends: after SIGKILL or a power cut the next call needs no --unlock.
+        ALIVE = release_stale_lock(STATE, unlock="--unlock" in sys.argv)
+        if not any(re.match("-[a-z]*n|--dry-?run", word) for word in sys.argv):
+            check_room(STATE)
     SETTINGS = resolve_run(config, REPOSITORY, jobs_run_here=not BY_CONDA)
     check_source(
         SETTINGS["dataset"],

@@ -1,6 +1,7 @@
 """Command line: the same verbs that the workflow's rules run."""
 
 import argparse
+import errno
 import importlib
 import os
 import re
@@ -15,6 +16,7 @@ from typing import Any, NoReturn, TextIO
 
 from ldct import __version__
 from ldct.common.errors import InputError, problem_of
+from ldct.common.files import where_full
 from ldct.common.progress import Tee, warning_of_log
 from ldct.devices.ranks import rank_and_size
 
@@ -86,6 +88,8 @@ def main(arguments: list[str]) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
         except OSError as error:
+            if error.filename is None and error.errno == errno.ENOSPC:
+                error.filename = where_full(error, "the working folder")
             if error.filename is None:
                 raise
             print(f"error: {problem_of(error)}", file=sys.stderr)

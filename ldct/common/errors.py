@@ -1,6 +1,11 @@
 """The one exception type whose message is meant for the person at the keyboard."""
 
+import errno
+
 LONGEST = 2000
+FULL = "; make room on its disk and run again: what is finished is kept"
+CLOSED = "; get the rights for it, or run in another folder"
+REMEDIES = {errno.ENOSPC: FULL, errno.EDQUOT: FULL, errno.EACCES: CLOSED, errno.EROFS: CLOSED}
 
 
 class InputError(ValueError):
@@ -30,5 +35,6 @@ def in_one_line(text: str) -> str:
 def problem_of(error: InputError | OSError) -> str:
     """What is wrong with an input, in one line."""
     if isinstance(error, OSError) and error.filename is not None:
-        return in_one_line(f"{error.filename}: {error.strerror}")
+        remedy = REMEDIES.get(error.errno, "")
+        return in_one_line(f"{error.filename}: {error.strerror}{remedy}")
     return in_one_line(str(error))

@@ -8,19 +8,23 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from ldct.common.errors import InputError
 
+if TYPE_CHECKING:
+    import numpy as np
+
 # In C where PyYAML has it: a start of the workflow reads some seventy files.
 SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MOST_VALUES, DEEPEST = 1_000_000, 200
+ALMOST_FULL = 2**20  # bytes
 
 
 @contextmanager
@@ -35,8 +39,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path.parent, path.stem, path.suffix)
     try:
-        yield temporary
-        temporary.replace(path)
+        with _naming(path):
+            yield temporary
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -149,21 +154,68 @@ def atomic_folder(folder: str | Path) -> Iterator[Path]:
     aside = temporary.with_suffix(".old.tmp")
     temporary.mkdir()
     try:
-        yield temporary
-        while True:
-            try:
-                if folder.exists():
-                    folder.replace(aside)  # not removed yet: readers miss it for a moment alone
-                temporary.replace(folder)
-                break
-            except OSError as error:
-                # A job that outlived its snakemake was faster, with the same content.
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
-                _remove(aside)
+        with _naming(folder):
+            yield temporary
+            while True:
+                try:
+                    if folder.exists():
+                        folder.replace(aside)  # not removed yet: readers miss it for a moment alone
+                    temporary.replace(folder)
+                    break
+                except OSError as error:
+                    # A job that outlived its snakemake was faster, with the same content.
+                    if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                        raise
+                    _remove(aside)
     finally:
         _remove(temporary)
         _remove(aside)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Have errors of the system name the file that was to be written; a full disk as such."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        if error.errno is None:  # NumPy counts bytes instead
+            almost_full = shutil.disk_usage(path.parent).free < ALMOST_FULL
+            if not almost_full and "free space" not in str(error):
+                raise
+            error.errno = errno.ENOSPC
+        raise OSError(error.errno, os.strerror(error.errno), where_full(error, path)) from error
+
+
+def where_full(error: OSError, path: str | Path) -> str:
+    """The file that an error without a file name is of, or `/dev/shm` where that has no room.
+
+    Pools of processes keep their locks there; in containers it may be of no size.
+    """
+    room = shutil.disk_usage(Path(path).absolute().parent).free
+    shared = Path("/dev/shm")
+    if error.errno == errno.ENOSPC and room > ALMOST_FULL and shared.is_dir():
+        return str(shared if shutil.disk_usage(shared).free < ALMOST_FULL else path)
+    return str(path)
+
+
+def create_array(path: Path, shape: Sequence[int], dtype: Any) -> "np.ndarray":
+    """A new .npy array, mapped to be filled. OSError where the disk has no room for all of it.
+
+    Without the room taken first, a write into the map would end the process without a word.
+    """
+    import numpy as np
+
+    array = np.lib.format.open_memmap(path, "w+", dtype=dtype, shape=tuple(shape))
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as stream:
+            try:
+                os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+            except OSError as error:
+                if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                    raise
+    return array
 
 
 def _temporary(folder: Path, stem: str, suffix: str = "") -> Path:

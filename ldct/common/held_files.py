@@ -4,9 +4,14 @@ import fcntl
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from ldct.common.errors import InputError
+from ldct.common.files import atomic_path
+
+ROOM_BYTES = 2**18
 
 
 def release_stale_lock(state: Path, unlock: bool = False) -> IO[str] | None:
@@ -16,7 +21,8 @@ def release_stale_lock(state: Path, unlock: bool = False) -> IO[str] | None:
     cuts. Every `snakemake` of this project shares a second lock, which the system drops with the
     process: whoever can have that one alone knows that nobody else is left. Some network file
     systems keep such locks to each host: where another host stands in the file, locks stay.
-    unlock : whether the user asks for `--unlock`; that forgets the other hosts.
+    unlock : whether the user asks for `--unlock`; that forgets the other hosts, and is refused
+        (InputError) while another `snakemake` is alive, whose locks Snakemake would remove.
     Returns the open file; it must stay referenced for as long as the process runs. None where the
     file system has no locks: then `snakemake --unlock` is needed after a kill, as always.
     """
@@ -29,8 +35,11 @@ def release_stale_lock(state: Path, unlock: bool = False) -> IO[str] | None:
     try:
         # Before looking: of two hosts that start at once at least one sees the other.
         _add_host(stream)
-        with suppress(BlockingIOError):
+        try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _tell_of_other(state, unlock)
+        else:
             if unlock:
                 stream.truncate(0)
                 _add_host(stream)
@@ -41,6 +50,27 @@ def release_stale_lock(state: Path, unlock: bool = False) -> IO[str] | None:
         stream.close()
         return None
     return stream
+
+
+def _tell_of_other(state: Path, unlock: bool) -> None:
+    """One line on a living run, ahead of Snakemake's own advice, which is for dead ones."""
+    if not list((state / "locks").glob("*.lock")):
+        return  # it only looks
+    told = f"another snakemake works in {state.parent.resolve()}"
+    if unlock:
+        raise InputError(f"{told}: its locks are in use; wait for it, or end it first")
+    print(f"{told}: wait for it, or end it; --unlock is not for this", file=sys.stderr)
+
+
+def check_room(state: Path) -> None:
+    """Raise OSError where Snakemake cannot keep its records, of which it would print tracebacks.
+
+    state : the folder `.snakemake`.
+    """
+    probe = state / "room"
+    with atomic_path(probe) as path:
+        path.write_bytes(bytes(ROOM_BYTES))
+    probe.unlink(missing_ok=True)
 
 
 def _hosts(stream: IO[str]) -> set[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ldct.common.files import atomic_path
+from ldct.common.files import atomic_path, create_array
 from ldct.common.inputs import open_prediction, read_mapping
 from ldct.common.progress import track
 from ldct.common.provenance import recorded
@@ -35,7 +35,7 @@ def denoise_control(
     inputs = [method_folder / "denoise.py", parameters_json]
     inputs += [test_folder / "quarter.npy", test_folder / "full.npy"]
     with recorded([output_npy], inputs, parameters), atomic_path(output_npy) as temporary:
-        output = np.lib.format.open_memmap(temporary, "w+", dtype=np.float32, shape=ndct.shape)
+        output = create_array(temporary, ndct.shape, np.float32)
         for index in track(range(len(ndct)), method_folder.name, len(ndct)):
             output[index] = control_slice(module, low_dose, ndct, index, parameters)
         output.flush()

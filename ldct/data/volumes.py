@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ldct.common.errors import InputError
-from ldct.common.files import atomic_folder, write_json
+from ldct.common.files import atomic_folder, create_array, write_json
 from ldct.common.inputs import open_array, read_frame, read_volume_info
 from ldct.common.progress import track
 from ldct.data.dicom.naming import DOSES, FULL, QUARTER
@@ -94,9 +94,7 @@ def _write_dose(rows: "pd.DataFrame", root: str | Path, dose: str, folder: Path)
     """Write one dose of a patient from DICOM; the array, a memory map."""
     first = rows.iloc[0]
     shape = (len(rows), int(first["rows"]), int(first["columns"]))
-    volume = np.lib.format.open_memmap(
-        folder / f"{dose}.npy", mode="w+", dtype=np.int16, shape=shape
-    )
+    volume = create_array(folder / f"{dose}.npy", shape, np.int16)
     sources = zip(rows[f"{dose}_path"], rows[f"{dose}_sha256"], strict=True)
     progress = track(sources, f"{first['patient']} {dose} dose", len(rows))
     for number, (path, sha256) in enumerate(progress):

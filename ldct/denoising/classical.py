@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from ldct.common.errors import InputError
-from ldct.common.files import atomic_path, write_json
+from ldct.common.files import atomic_path, create_array, write_json
 from ldct.common.inputs import import_file, open_array, read_mapping
 from ldct.common.progress import track
 from ldct.common.provenance import recorded
@@ -129,7 +129,7 @@ def denoise_classical(
     job = (str(method_folder), str(test_folder), parameters)
     inputs = [code, parameters_json, test_folder / "quarter.npy"]
     with recorded([output_npy], inputs, {"workers": workers}), atomic_path(output_npy) as temporary:
-        output = np.lib.format.open_memmap(temporary, "w+", dtype=np.float32, shape=shape)
+        output = create_array(temporary, shape, np.float32)
         with _single_threaded_pool(workers) as pool:
             slices = pool.map(_denoise_row, [job] * shape[0], range(shape[0]))
             label = f"{Path(method_folder).name} {info['patient']}"

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.ndimage import binary_erosion
 
 from ldct.common.errors import InputError
-from ldct.common.files import atomic_path
+from ldct.common.files import atomic_path, create_array
 from ldct.common.inputs import open_array, read_volume_info
 from ldct.common.provenance import recorded
 from ldct.common.run_files import REFERENCES
@@ -51,9 +51,7 @@ def take_predictions(
         rows = rows_of_test(stack, all_slices, test.info, where)
         settings |= {"form": stack.form, "equals": ""}
         with atomic_path(output) as temporary:
-            images = np.lib.format.open_memmap(
-                temporary, "w+", dtype=np.float32, shape=(len(rows), *stack.images.shape[1:])
-            )
+            images = create_array(temporary, (len(rows), *stack.images.shape[1:]), np.float32)
             images[:] = stack.images[rows]
             check_images(images, test.quarter, where)
             settings["equals"] = equal_reference(images, test_folder)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ldct.common.errors import InputError
-from ldct.common.files import atomic_path
+from ldct.common.files import atomic_path, create_array
 from ldct.common.progress import track
 from ldct.common.provenance import recorded
 from ldct.common.scaling import Scaling
@@ -171,9 +171,7 @@ def new_prediction(output: Path, shape: Sequence[int]) -> Iterator[np.ndarray]:
     Raises InputError where the prediction holds NaN or infinite values.
     """
     with atomic_path(output) as temporary:
-        prediction = np.lib.format.open_memmap(
-            temporary, "w+", dtype=np.float32, shape=tuple(shape)
-        )
+        prediction = create_array(temporary, shape, np.float32)
         yield prediction
         bad = [row for row, image in enumerate(prediction) if not np.isfinite(image).all()]
         if bad:
