@@ -77,7 +77,7 @@ def test_full_disk_is_one_line_and_room_is_enough_to_go_on(small_disk, test_set,
 
 
 WRITERS = {
-    "array": "np.save(path, np.zeros(9_000_000))",
+    "array": "np.save(path.open('wb'), np.zeros(9_000_000))",
     "mapped array": "create_array(path, (9_000_000,), np.float32)[:] = 1",
     "table": "pd.DataFrame({'x': np.random.default_rng(0).random(2_000_000)}).to_parquet(path)",
     "text": "path.write_text('x' * 9_000_000)",
