@@ -30,9 +30,13 @@ def run_open(options: argparse.Namespace) -> None:
     """Open the page of a run; where no browser answers, its address is what is printed."""
     from ldct.runs.place import find_run
 
-    page = find_run(options.name) / "index.html"
+    folder = find_run(options.name)
+    page = folder / "index.html"
     if not page.is_file():
-        raise InputError(f"{page}: not found; ldct front-page --run {page.parent} makes it")
+        made = "./run.sh with the run's configuration makes it"
+        if (folder / "tables").is_dir():
+            made = f"ldct front-page --run {folder} makes it"
+        raise InputError(f"{page}: not found; {made}")
     address = page.resolve().as_uri()
     print(address, flush=True)
     webbrowser.open(address)

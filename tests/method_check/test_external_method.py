@@ -11,6 +11,7 @@ import pytest
 from scipy.ndimage import median_filter
 from workflow_runs import LIGHT, REPOSITORY, edit_yaml, snakemake, write_yaml
 
+from ldct.common.provenance import of_no_machine
 from ldct.table1.completeness import finished_scores
 
 CARD = {
@@ -161,7 +162,8 @@ def test_a_missing_link_gives_the_last_line_of_its_log(tmp_path, missing):
     log.write_text("step 1\nerror: it broke\n\n")
     scores, failed = finished_scores(SETTINGS, tmp_path, tmp_path / "logs")
     assert scores == []
-    assert failed["net"] == f"{paths[missing].name} was not made: it broke ({log})"
+    why = f"{paths[missing].name} was not made: it broke ({log})"
+    assert failed["net"] == of_no_machine(why)
 
 
 def test_examples_run_without_the_suite(tmp_path):
