@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -73,19 +74,24 @@ def test_yaml_that_grows_is_refused(tmp_path, little_memory, bomb):
         read_yaml(file)
 
 
-def test_a_configuration_of_aliases_is_refused_by_the_workflow(tmp_path):
-    """Snakemake reads it before this suite does."""
-    (tmp_path / "bomb.yaml").write_text(f"{laughs(30)}\nrun: *a29\n")
+def dry_run(folder: Path, overlay: str) -> subprocess.CompletedProcess:
+    """`snakemake -n` of the suite in a folder, in 4 GiB."""
     command = [sys.executable, "-m", "snakemake", "-n", "--snakefile", REPOSITORY / "Snakefile"]
-    outcome = subprocess.run(
-        [*command, "--configfile", "bomb.yaml"],
-        cwd=tmp_path,
+    return subprocess.run(
+        [*command, "--configfile", overlay],
+        cwd=folder,
         env=job_environment(),
         capture_output=True,
         text=True,
         timeout=120,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2**32, 2**32)),
     )
+
+
+def test_a_configuration_of_aliases_is_refused_by_the_workflow(tmp_path):
+    """Snakemake reads it before this suite does."""
+    (tmp_path / "bomb.yaml").write_text(f"{laughs(30)}\nrun: *a29\n")
+    outcome = dry_run(tmp_path, "bomb.yaml")
     assert outcome.returncode == 1
     assert "error: configuration: its aliases (*) stand for too many values" in outcome.stderr
     assert "Traceback" not in outcome.stderr
@@ -252,15 +258,7 @@ def test_code_of_methods_outside_the_suite_is_named_before_it_runs(tmp_path):
     write_yaml(folder / "method.yaml", card | {"departures": []})
     overlay = {"methods": ["low_dose", "theirs"], "method_paths": ["mine"]}
     write_yaml(tmp_path / "own.yaml", overlay)
-    command = [sys.executable, "-m", "snakemake", "-n", "--snakefile", REPOSITORY / "Snakefile"]
-    outcome = subprocess.run(
-        [*command, "--configfile", "own.yaml"],
-        cwd=tmp_path,
-        env=job_environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    outcome = dry_run(tmp_path, "own.yaml")
     assert outcome.returncode == 0, outcome.stderr[-2000:]
     assert "code from outside the suite will run: mine/theirs\n" in outcome.stderr
     assert not (tmp_path / "ran").exists()
